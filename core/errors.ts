@@ -1,0 +1,280 @@
+/** One row of the error table: what the code means, whether trying again can help, and the way out. */
+export interface ErrorRow {
+  readonly retryable: boolean
+  /** What went wrong, in one clause. */
+  readonly meaning: string
+  /** What the reader can do about it. */
+  readonly remedy: string
+}
+
+/**
+ * Every error that Millrace raises or sends in a failure message, by code.
+ * README's error table is generated from this, and `MillraceError` accepts no other code.
+ */
+export const ERRORS = {
+  // Models and graphs
+  MODEL_NOT_FOUND: row(
+    false,
+    'the model file does not exist or cannot be read',
+    'check the path and its permissions',
+  ),
+  MODEL_INVALID: row(false, 'the file is not an ONNX model', 'export the network as ONNX and pass that file'),
+  MODEL_TRUNCATED: row(
+    false,
+    'the ONNX file ends in the middle of a field',
+    'copy or download the file again',
+  ),
+  MODEL_UNSUPPORTED: row(
+    false,
+    'ONNX Runtime cannot run this model',
+    'the message names the operator or opset; export with operators that ONNX Runtime has',
+  ),
+  MODEL_DATA_MISSING: row(
+    false,
+    'weights that are kept outside the model file cannot be read',
+    'keep the external data files beside the model file',
+  ),
+  GRAPH_INVALID: row(
+    false,
+    'the graph is inconsistent: a cycle, a value without a producer, or two producers of one value',
+    'check the model with onnx.checker, or export it again',
+  ),
+  GRAPH_CUT_INVALID: row(
+    false,
+    'a position given is not one where this graph can be cut',
+    'choose among the positions that the graph lists as cuttable',
+  ),
+  TOO_MANY_PARTITIONS: row(
+    false,
+    'more partitions were asked for than the graph has cut positions',
+    'ask for fewer partitions; the message says how many are possible',
+  ),
+  // Tensors, frames and the codec
+  TENSOR_INVALID: row(
+    false,
+    'a tensor has a data type, dims or data that do not belong together',
+    'make the number of elements equal the product of dims, in the array type of the dtype',
+  ),
+  FRAME_INPUT_UNKNOWN: row(
+    false,
+    "a frame names a tensor that is not among the model's inputs, or lacks one that is",
+    'use the input names that the message lists',
+  ),
+  FRAME_DTYPE: row(
+    false,
+    "a frame's tensor has another data type than the model's input",
+    'convert the tensor first',
+  ),
+  FRAME_SHAPE: row(
+    false,
+    "a frame's tensor has another shape than the model's input",
+    'resize or reshape it first',
+  ),
+  ENVELOPE_INVALID: row(
+    false,
+    'a message is not a Millrace envelope',
+    'see that nothing else publishes to data topics',
+  ),
+  ENVELOPE_CORRUPT: row(
+    true,
+    "an envelope's checksum does not match its bytes",
+    'look for a faulty link or memory',
+  ),
+  ENVELOPE_VERSION: row(
+    false,
+    'an envelope was written by a version of the format that this one cannot read',
+    'run the same version of Millrace on all machines',
+  ),
+  // Buses and brokers
+  BROKER_UNREACHABLE: row(
+    true,
+    'no MQTT broker answers at this address',
+    'start one (`millrace broker`), or correct the address and see that no firewall is between',
+  ),
+  BROKER_REFUSED: row(
+    false,
+    'the broker refused the connection',
+    'check user name, password and access list',
+  ),
+  BROKER_INCAPABLE: row(
+    false,
+    'the broker lacks something that Millrace needs',
+    'the message says what; change its configuration or use `millrace broker`',
+  ),
+  BROKER_EXPOSED: row(
+    false,
+    'the embedded broker will not listen beyond loopback without credentials',
+    'give it users (--user NAME:PASSWORD), or listen on 127.0.0.1',
+  ),
+  PORT_TAKEN: row(
+    false,
+    'another process listens on this port',
+    'choose another with --port, or 0 for a free one',
+  ),
+  BUS_CLOSED: row(false, 'the bus was closed', 'open a new one'),
+  BUS_DISCONNECTED: row(
+    true,
+    'the connection to the broker is down',
+    'wait until it is back; it reconnects by itself',
+  ),
+  PUBLISH_TIMEOUT: row(
+    true,
+    'a message was not handed over in time',
+    'the link or the receiver is too slow or frozen',
+  ),
+  MESSAGE_TOO_LARGE: row(
+    false,
+    'a message is larger than the limit, and of a kind that cannot be sent in chunks',
+    'raise the limit on both sides, or send less',
+  ),
+  TOPIC_INVALID: row(
+    false,
+    'a topic, filter or name is malformed',
+    'names are 1 to 64 characters of [a-z0-9-]',
+  ),
+  // Cluster
+  NO_SUPERVISOR: row(
+    true,
+    'no supervisor answers on this broker',
+    'start one: `millrace supervisor` or `millrace up`',
+  ),
+  NO_WORKER: row(
+    true,
+    'no worker is there to take a partition',
+    'start one: `millrace worker` or `millrace up`',
+  ),
+  WORKER_LOST: row(
+    true,
+    'a worker that held a partition is gone',
+    'start the worker again and deploy once more',
+  ),
+  WORKER_ID_TAKEN: row(false, 'another live worker has this id', 'give each worker its own --id'),
+  SUPERVISOR_SUPERSEDED: row(
+    false,
+    'another supervisor leads this cluster now',
+    'keep one, or let this one stand by',
+  ),
+  PART_UNAVAILABLE: row(
+    true,
+    'a model part could not be fetched',
+    'see that the supervisor that holds it is running',
+  ),
+  PART_CORRUPT: row(
+    true,
+    "a fetched model part's SHA-256 is wrong",
+    'it is fetched anew; look for a faulty link or disk',
+  ),
+  ACTIVATION_FAILED: row(
+    true,
+    'a worker could not load a partition',
+    'the message carries the reason of ONNX Runtime',
+  ),
+  PIPELINE_UNKNOWN: row(
+    false,
+    'no pipeline of this name is deployed',
+    'see `millrace status` for those that are',
+  ),
+  PIPELINE_FAILED: row(false, 'the pipeline could not be deployed', 'the message carries the reason'),
+  DEPLOY_TIMEOUT: row(
+    true,
+    'the deployment was not ready in time',
+    'see `millrace status`; raise the limit for large models',
+  ),
+  // Frames under way
+  FRAME_DEADLINE: row(
+    true,
+    'a frame had no prediction before its deadline',
+    'a stage is lost or too slow; see the ledger',
+  ),
+  INFERENCE_FAILED: row(
+    false,
+    'ONNX Runtime failed on this frame',
+    'the message carries its reason; other frames go on',
+  ),
+  INBOX_FULL: row(
+    true,
+    'a stage was sent more frames than its credits allow',
+    'lower the window of the dispatchers',
+  ),
+  SOURCE_OVERRUN: row(
+    false,
+    'a lossless source pushed more frames than the queue before the window may hold',
+    "use the pipeline's `pull`, which holds the source back, or delivery 'freshest'",
+  ),
+  STOPPED: row(true, 'it was stopped before it was done', 'start it again'),
+  RUNTIME_CRASHED: row(
+    true,
+    'the process that hosts actors ended unexpectedly',
+    'its agent starts it again; see its log',
+  ),
+  // Use
+  OPTION_UNKNOWN: row(false, 'there is no option of this name', 'see the option table or --help'),
+  OPTION_INVALID: row(
+    false,
+    'an option has a value that it cannot take',
+    'the message says which values it takes',
+  ),
+  DATASET_INVALID: row(
+    false,
+    'a dataset description or one of its files is malformed',
+    'see the layout in the README',
+  ),
+  VERIFY_FAILED: row(
+    false,
+    "the pipeline's answers differ from the uncut model's",
+    'report it with the model; do not use it',
+  ),
+  INTERNAL: row(false, 'an error that Millrace did not foresee', 'report it, with --debug output'),
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof ERRORS
+
+function row(retryable: boolean, meaning: string, remedy: string): ErrorRow {
+  return { retryable, meaning, remedy }
+}
+
+/** An error as it travels in messages and `--json` output. */
+export interface ErrorInfo {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export class MillraceError extends Error {
+  override readonly name = 'MillraceError'
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options)
+  }
+
+  /** Whether trying the same again can succeed. */
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable
+  }
+
+  get remedy(): string {
+    return ERRORS[this.code].remedy
+  }
+
+  toInfo(): ErrorInfo {
+    return { code: this.code, message: this.message }
+  }
+
+  static fromInfo(info: ErrorInfo): MillraceError {
+    return new MillraceError(info.code in ERRORS ? info.code : 'INTERNAL', info.message)
+  }
+
+  /** `error` itself when it is a MillraceError, else one with `code` that has it as its cause. */
+  static from(error: unknown, code: ErrorCode = 'INTERNAL', context = ''): MillraceError {
+    if (error instanceof MillraceError) return error
+    return new MillraceError(code, `${context}${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,45 @@
+import { type ErrorInfo } from './errors.js'
+import { type Tensors } from './tensor.js'
+
+/** Who a frame is, wherever it is and however often it was replayed (promise 4). */
+export interface FrameIdentity {
+  /** Id of the dispatcher that admitted it. */
+  readonly dispatcher: string
+  /** Name of the source whose frames are ordered among themselves. */
+  readonly stream: string
+  /** Position in that stream, from 0, in admission order. */
+  readonly sequence: number
+}
+
+/** One stage's share of a frame's time, in milliseconds. */
+export interface StageTiming {
+  readonly stage: number
+  /** From arrival of the whole message to the start of decoding. */
+  readonly queueMs: number
+  /** Decoding inputs and encoding outputs. */
+  readonly codecMs: number
+  readonly runMs: number
+}
+
+/** What travels between dispatcher and stages about a frame, beside its tensors. */
+export interface FrameHeader extends FrameIdentity {
+  /** Epoch of the plan under which it travels; another epoch's actors ignore it (promise 7). */
+  readonly epoch: number
+  /** The stage that is to take it; one past the last stage: the dispatcher. */
+  readonly stage: number
+  /** When the dispatcher admitted it, in its own clock: ms since the Unix epoch. */
+  readonly admittedAt: number
+  readonly timings: readonly StageTiming[]
+  /** Set when a stage could not process the frame; then there are no tensors (promise 6). */
+  readonly error?: ErrorInfo
+}
+
+export interface Envelope {
+  readonly header: FrameHeader
+  readonly tensors: Tensors
+}
+
+/** A text that is equal for equal identities and only for these. */
+export function identityKey({ dispatcher, stream, sequence }: FrameIdentity): string {
+  return `${dispatcher}/${stream}/${sequence}`
+}

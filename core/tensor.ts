@@ -1,0 +1,85 @@
+import { MillraceError } from './errors.js'
+
+/**
+ * The tensor types that onnxruntime-node carries. `float16` is a Uint16Array of IEEE 754 binary16 bits;
+ * `uint4` and `int4` hold two elements a byte in a Uint8Array or Int8Array, low nibble first.
+ */
+export const DTYPES = {
+  float32: { array: Float32Array, bits: 32 },
+  float64: { array: Float64Array, bits: 64 },
+  float16: { array: Uint16Array, bits: 16 },
+  uint8: { array: Uint8Array, bits: 8 },
+  int8: { array: Int8Array, bits: 8 },
+  uint16: { array: Uint16Array, bits: 16 },
+  int16: { array: Int16Array, bits: 16 },
+  int32: { array: Int32Array, bits: 32 },
+  uint32: { array: Uint32Array, bits: 32 },
+  int64: { array: BigInt64Array, bits: 64 },
+  uint64: { array: BigUint64Array, bits: 64 },
+  bool: { array: Uint8Array, bits: 8 },
+} as const
+
+export type NumericDType = keyof typeof DTYPES
+export type DType = NumericDType | 'string'
+export type NumericData = InstanceType<(typeof DTYPES)[NumericDType]['array']>
+
+/** A dense, row-major tensor; `data` has as many elements as the product of `dims` (1 for a scalar, `[]`). */
+export type Tensor =
+  | { readonly dtype: NumericDType; readonly dims: readonly number[]; readonly data: NumericData }
+  | { readonly dtype: 'string'; readonly dims: readonly number[]; readonly data: readonly string[] }
+
+export type Tensors = Readonly<Record<string, Tensor>>
+
+/** A tensor's type before its data is known; a dim that is free at run time is a string (its symbol) or null. */
+export interface TensorSpec {
+  readonly name: string
+  readonly dtype: DType
+  readonly dims: readonly (number | string | null)[]
+}
+
+export function isNumericDType(dtype: string): dtype is NumericDType {
+  return Object.hasOwn(DTYPES, dtype)
+}
+
+export function elementCount(dims: readonly number[]): number {
+  return dims.reduce((product, dim) => product * dim, 1)
+}
+
+/** Bytes that `dims` elements of a numeric type take. */
+export function byteLength(dtype: NumericDType, dims: readonly number[]): number {
+  return (elementCount(dims) * DTYPES[dtype].bits) / 8
+}
+
+/**
+ * A tensor, checked.
+ * @throws TENSOR_INVALID: dims are not non-negative integers, or data does not fit dtype and dims
+ */
+export function tensor(dtype: DType, dims: readonly number[], data: NumericData | readonly string[]): Tensor {
+  if (!dims.every(dim => Number.isSafeInteger(dim) && dim >= 0)) {
+    throw new MillraceError('TENSOR_INVALID', `dims [${dims.join(', ')}] are not non-negative integers`)
+  }
+  const expected = elementCount(dims)
+  if (data.length !== expected) {
+    throw new MillraceError(
+      'TENSOR_INVALID',
+      `dims [${dims.join(', ')}] make ${expected} elements, but the data has ${data.length}`,
+    )
+  }
+  if (dtype === 'string') {
+    if (!isStringData(data))
+      throw new MillraceError('TENSOR_INVALID', 'data of a string tensor must be strings')
+    return { dtype, dims, data }
+  }
+  if (!isNumericDType(dtype)) throw new MillraceError('TENSOR_INVALID', `unknown dtype ${String(dtype)}`)
+  if (!(data instanceof DTYPES[dtype].array)) {
+    throw new MillraceError(
+      'TENSOR_INVALID',
+      `data of a ${dtype} tensor must be a ${DTYPES[dtype].array.name}`,
+    )
+  }
+  return { dtype, dims, data: data as NumericData }
+}
+
+function isStringData(data: NumericData | readonly string[]): data is readonly string[] {
+  return Array.isArray(data) && data.every(value => typeof value === 'string')
+}

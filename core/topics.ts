@@ -1,0 +1,101 @@
+import { MillraceError } from './errors.js'
+
+/** A pipeline, stream, worker or dispatcher name: one topic level. */
+const NAME = /^[a-z0-9-]{1,64}$/
+const ROOT = /^[a-z0-9-]{1,64}(\/[a-z0-9-]{1,64}){0,7}$/
+
+export const DEFAULT_ROOT = 'millrace/v1'
+
+/**
+ * Every topic that Millrace uses, under one root. The only place where topics are built.
+ * @throws TOPIC_INVALID: a name or root has other characters than [a-z0-9-], or more than 64
+ */
+export function topicsOf(root: string = DEFAULT_ROOT) {
+  if (!ROOT.test(root)) {
+    throw new MillraceError(
+      'TOPIC_INVALID',
+      `root '${root}' is not made of levels of [a-z0-9-], joined by '/'`,
+    )
+  }
+  const at = (...levels: (string | number)[]) => [root, ...levels].join('/')
+  return {
+    root,
+    /** Everything below the root. */
+    all: at('#'),
+    worker: {
+      birth: (id: string) => at('worker', name(id), 'birth'),
+      births: at('worker', '+', 'birth'),
+      death: (id: string, incarnation: number) => at('worker', name(id), 'death', integer(incarnation)),
+      deaths: at('worker', '+', 'death', '+'),
+      beat: (id: string) => at('worker', name(id), 'beat'),
+      beats: at('worker', '+', 'beat'),
+      desired: (id: string) => at('worker', name(id), 'desired'),
+      actual: (id: string) => at('worker', name(id), 'actual'),
+      actuals: at('worker', '+', 'actual'),
+    },
+    supervisor: {
+      leader: at('supervisor', 'leader'),
+      death: (term: number) => at('supervisor', 'death', integer(term)),
+      deaths: at('supervisor', 'death', '+'),
+    },
+    pipeline: {
+      /** What a user asked for; retained. */
+      spec: (pipeline: string) => at('pipeline', name(pipeline), 'spec'),
+      specs: at('pipeline', '+', 'spec'),
+      plan: (pipeline: string) => at('pipeline', name(pipeline), 'plan'),
+      plans: at('pipeline', '+', 'plan'),
+      /** What the supervisor makes of the spec; retained. */
+      status: (pipeline: string) => at('pipeline', name(pipeline), 'status'),
+      statuses: at('pipeline', '+', 'status'),
+    },
+    data: {
+      stage: (pipeline: string, epoch: number, stage: number, replica: number) =>
+        at('data', name(pipeline), integer(epoch), integer(stage), integer(replica)),
+      /** A dispatcher's inbox for results, whatever their epoch. */
+      results: (pipeline: string, dispatcher: string) =>
+        at('data', name(pipeline), 'results', name(dispatcher)),
+    },
+    model: {
+      /** A part is asked for here; whoever holds it answers. */
+      request: (sha256: string) => at('model', hash(sha256), 'request'),
+      requests: at('model', '+', 'request'),
+      /** The answer to one requester. */
+      chunk: (sha256: string, requester: string) => at('model', hash(sha256), 'chunk', name(requester)),
+      chunks: (requester: string) => at('model', '+', 'chunk', name(requester)),
+    },
+  }
+}
+
+export type Topics = ReturnType<typeof topicsOf>
+
+/** The levels of `topic` below `root`, or undefined when it is not below it. */
+export function levelsBelow(root: string, topic: string): string[] | undefined {
+  return topic.startsWith(`${root}/`) ? topic.slice(root.length + 1).split('/') : undefined
+}
+
+export function isName(text: string): boolean {
+  return NAME.test(text)
+}
+
+function name(text: string): string {
+  if (!NAME.test(text)) {
+    throw new MillraceError(
+      'TOPIC_INVALID',
+      `'${text}' is not a name: 1 to 64 characters of a-z, 0-9 and '-'`,
+    )
+  }
+  return text
+}
+
+function integer(value: number): string {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new MillraceError('TOPIC_INVALID', `${value} is not a non-negative integer`)
+  }
+  return String(value)
+}
+
+function hash(text: string): string {
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw new MillraceError('TOPIC_INVALID', `'${text}' is not a SHA-256 in hex`)
+  return text
+}
