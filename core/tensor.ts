@@ -77,7 +77,7 @@ export function tensor(dtype: DType, dims: readonly number[], data: NumericData 
       `data of a ${dtype} tensor must be a ${DTYPES[dtype].array.name}`,
     )
   }
-  return { dtype, dims, data: data }
+  return { dtype, dims, data }
 }
 
 function isStringData(data: NumericData | readonly string[]): data is readonly string[] {
