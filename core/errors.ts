@@ -264,7 +264,7 @@ export class MillraceError extends Error {
   }
 
   static fromInfo(info: ErrorInfo): MillraceError {
-    return new MillraceError(info.code in ERRORS ? info.code : 'INTERNAL', info.message)
+    return new MillraceError(isErrorCode(info.code) ? info.code : 'INTERNAL', info.message)
   }
 
   /** `error` itself when it is a MillraceError, else one with `code` that has it as its cause. */
@@ -272,6 +272,10 @@ export class MillraceError extends Error {
     if (error instanceof MillraceError) return error
     return new MillraceError(code, `${context}${messageOf(error)}`, { cause: error })
   }
+}
+
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code)
 }
 
 /** The message of anything that was thrown. */

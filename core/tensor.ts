@@ -41,6 +41,10 @@ export function isNumericDType(dtype: string): dtype is NumericDType {
   return Object.hasOwn(DTYPES, dtype)
 }
 
+export function isDType(dtype: string): dtype is DType {
+  return dtype === 'string' || isNumericDType(dtype)
+}
+
 export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1)
 }

@@ -30,6 +30,7 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       beat: (id: string) => at('worker', name(id), 'beat'),
       beats: at('worker', '+', 'beat'),
       desired: (id: string) => at('worker', name(id), 'desired'),
+      desireds: at('worker', '+', 'desired'),
       actual: (id: string) => at('worker', name(id), 'actual'),
       actuals: at('worker', '+', 'actual'),
     },

@@ -1,0 +1,2 @@
+export { type PartId, partIdOfFile, PartStore } from './part-store.js'
+export { fetchPart, type FetchOptions, type ReadPart, serveParts } from './transfer.js'

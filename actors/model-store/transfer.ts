@@ -1,0 +1,167 @@
+import { type Bus, type Subscription } from '../../core/bus.js'
+import { decodeControl, encodeControl, PartRequest } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { levelsBelow, type Topics } from '../../core/topics.js'
+import { type PartId, type PartStore } from './part-store.js'
+
+/** The largest piece that is asked for or sent at once, in bytes. */
+const LARGEST_PIECE = 1 << 20
+/** Asked for while the link is unknown (decision D11). */
+const FIRST_PIECE = 1 << 16
+/** A piece that takes less than this is followed by one twice as large: none takes more than 250 ms (D11). */
+const BRISK_MS = 100
+/** Before the bytes of a piece: their offset, as a little-endian float64. */
+const PIECE_HEADER = 8
+
+export type ReadPart = (sha256: string, offset: number, length: number) => Promise<Uint8Array | undefined>
+
+/** Answers requests for parts that `read` knows, until the subscription is closed. */
+export function serveParts(
+  bus: Bus,
+  topics: Topics,
+  read: ReadPart,
+  onError: (error: MillraceError) => void,
+): Promise<Subscription> {
+  return bus.subscribe(topics.model.requests, message => {
+    const [, sha256] = levelsBelow(topics.root, message.topic) ?? []
+    const request = decodeControl(PartRequest, message.payload)
+    if (sha256 === undefined || request === undefined) return
+    answer(bus, topics, read, sha256, request).catch((error: unknown) => onError(MillraceError.from(error)))
+  })
+}
+
+async function answer(
+  bus: Bus,
+  topics: Topics,
+  read: ReadPart,
+  sha256: string,
+  request: PartRequest,
+): Promise<void> {
+  const piece = await read(sha256, request.offset, Math.min(request.length, LARGEST_PIECE))
+  if (piece === undefined) return
+  const message = new Uint8Array(PIECE_HEADER + piece.byteLength)
+  new DataView(message.buffer).setFloat64(0, request.offset, true)
+  message.set(piece, PIECE_HEADER)
+  await bus.publish(topics.model.chunk(sha256, request.requester), message)
+}
+
+export interface FetchOptions {
+  readonly bus: Bus
+  readonly topics: Topics
+  readonly store: PartStore
+  /** Names this end in the answers' topic; its own among all that fetch. */
+  readonly requester: string
+  /** Wait for one piece before it is asked for again, in ms. */
+  readonly pieceTimeoutMs: number
+  readonly attempts: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Fetches a part into the store, one piece outstanding at a time, and verifies it; a part that is there already is not
+ * fetched.
+ * @returns its path
+ * @throws PART_UNAVAILABLE: nobody answers for it; PART_CORRUPT; STOPPED
+ */
+export async function fetchPart(part: PartId, options: FetchOptions): Promise<string> {
+  const { bus, topics, store, requester } = options
+  if (await store.has(part)) return store.pathOf(part.sha256)
+  const inbox = new PieceInbox()
+  const subscription = await bus.subscribe(topics.model.chunk(part.sha256, requester), ({ payload }) =>
+    inbox.put(payload),
+  )
+  try {
+    await store.receive(part, write => pull(part, options, inbox, write))
+    return store.pathOf(part.sha256)
+  } finally {
+    await subscription.close()
+  }
+}
+
+async function pull(
+  part: PartId,
+  options: FetchOptions,
+  inbox: PieceInbox,
+  write: (chunk: Uint8Array) => Promise<void>,
+): Promise<void> {
+  let length = FIRST_PIECE
+  for (let offset = 0; offset < part.bytes;) {
+    const askedAt = performance.now()
+    const piece = await ask(part, options, inbox, offset, Math.min(length, part.bytes - offset))
+    await write(piece)
+    offset += piece.byteLength
+    length = performance.now() - askedAt < BRISK_MS ? Math.min(length * 2, LARGEST_PIECE) : FIRST_PIECE
+  }
+}
+
+async function ask(
+  part: PartId,
+  { bus, topics, requester, pieceTimeoutMs, attempts, signal }: FetchOptions,
+  inbox: PieceInbox,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const answered = inbox.wait(offset, length, pieceTimeoutMs, signal)
+    const request: PartRequest = { requester, offset, length }
+    await bus
+      .publish(topics.model.request(part.sha256), encodeControl(request), { qos: 1 })
+      .catch((error: unknown) => {
+        inbox.cancel(MillraceError.from(error))
+      })
+    const piece = await answered
+    if (piece !== undefined) return piece
+  }
+  throw new MillraceError(
+    'PART_UNAVAILABLE',
+    `nobody answered ${attempts} requests for bytes ${offset} to ${offset + length} of part ${part.sha256}`,
+  )
+}
+
+/** Where the answer to the one outstanding request arrives; late answers to earlier requests are ignored. */
+class PieceInbox {
+  private take: ((piece: Uint8Array) => void) | undefined
+  private fail: ((error: MillraceError) => void) | undefined
+
+  put(payload: Uint8Array): void {
+    this.take?.(payload)
+  }
+
+  cancel(error: MillraceError): void {
+    this.fail?.(error)
+  }
+
+  /** @returns the piece, or undefined when none came in time */
+  wait(
+    offset: number,
+    length: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      const stop = () => this.fail?.(new MillraceError('STOPPED', 'the transfer was stopped'))
+      const timer = setTimeout(() => settle(() => resolve(undefined)), timeoutMs)
+      const settle = (act: () => void) => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', stop)
+        this.take = this.fail = undefined
+        act()
+      }
+      this.take = payload => {
+        const piece = pieceOf(payload, offset, length)
+        if (piece !== undefined) settle(() => resolve(piece))
+      }
+      this.fail = error => settle(() => reject(error))
+      signal?.addEventListener('abort', stop)
+      if (signal?.aborted === true) stop()
+    })
+  }
+}
+
+/** A copy of the piece's bytes, or undefined where the payload is not the answer that is waited for. */
+function pieceOf(payload: Uint8Array, offset: number, length: number): Uint8Array | undefined {
+  const size = payload.byteLength - PIECE_HEADER
+  if (size < 1 || size > length) return undefined
+  const view = new DataView(payload.buffer, payload.byteOffset, PIECE_HEADER)
+  return view.getFloat64(0, true) === offset ? payload.slice(PIECE_HEADER) : undefined
+}

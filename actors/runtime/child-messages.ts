@@ -1,0 +1,24 @@
+import { type Activation, type ActorProgress } from '../../core/control.js'
+import { type ErrorInfo } from '../../core/errors.js'
+
+/** From an agent to its runtime process. */
+export type RuntimeRequest =
+  | {
+      readonly type: 'activate'
+      readonly id: number
+      readonly activation: Activation
+      readonly model: string
+    }
+  | { readonly type: 'passivate'; readonly id: number; readonly key: string }
+  | { readonly type: 'stop' }
+
+/** From a runtime process to its agent. */
+export type RuntimeReply =
+  /** It takes requests. */
+  | { readonly type: 'online' }
+  /** It could not start. */
+  | { readonly type: 'offline'; readonly error: ErrorInfo }
+  | { readonly type: 'done'; readonly id: number }
+  | { readonly type: 'failed'; readonly id: number; readonly error: ErrorInfo }
+  | { readonly type: 'progress'; readonly actors: readonly ActorProgress[] }
+  | { readonly type: 'trouble'; readonly error: ErrorInfo }

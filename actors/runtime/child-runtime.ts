@@ -1,0 +1,127 @@
+import { type ChildProcess } from 'node:child_process'
+import { Subject } from 'rxjs'
+import { type Activation, type ActorProgress } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
+import { type Runtime } from './runtime.js'
+
+type Request = Extract<RuntimeRequest, { id: number }>
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never
+
+/** The agent's end of a runtime process: a crash or a kill is seen here, and harms nothing else. */
+export class ChildRuntime implements Runtime {
+  readonly trouble$ = new Subject<MillraceError>()
+  readonly ended: Promise<MillraceError | undefined>
+  private readonly waiting = new Map<number, { resolve(): void; reject(error: MillraceError): void }>()
+  private nextId = 0
+  private actors: readonly ActorProgress[] = []
+  private stopping = false
+
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly stopTimeoutMs: number,
+  ) {
+    child.on('message', (reply: RuntimeReply) => this.handle(reply))
+    this.ended = new Promise(resolve => {
+      child.once('exit', (code, signal) => resolve(this.close(signal ?? `exit code ${code}`)))
+    })
+  }
+
+  /**
+   * @param spawn  starts the runtime process, with an IPC channel
+   * @throws RUNTIME_CRASHED, or what the process says that it could not start for
+   */
+  static async start(
+    spawn: () => ChildProcess,
+    limits: { readonly startTimeoutMs: number; readonly stopTimeoutMs: number },
+  ): Promise<ChildRuntime> {
+    const child = spawn()
+    await online(child, limits.startTimeoutMs)
+    return new ChildRuntime(child, limits.stopTimeoutMs)
+  }
+
+  activate(activation: Activation, model: string): Promise<void> {
+    return this.request({ type: 'activate', activation, model })
+  }
+
+  passivate(key: string): Promise<void> {
+    return this.request({ type: 'passivate', key })
+  }
+
+  progress(): readonly ActorProgress[] {
+    return this.actors
+  }
+
+  /** A runtime that does not stop in time, because an inference hangs, is killed. */
+  async stop(): Promise<void> {
+    this.stopping = true
+    if (this.child.connected) this.child.send({ type: 'stop' } satisfies RuntimeRequest)
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), this.stopTimeoutMs)
+    await this.ended
+    clearTimeout(timer)
+  }
+
+  private request(request: WithoutId<Request>): Promise<void> {
+    const id = this.nextId++
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject })
+      this.child.send({ ...request, id }, error => {
+        if (error !== null)
+          this.settle(id, new MillraceError('RUNTIME_CRASHED', 'the runtime process is gone'))
+      })
+    })
+  }
+
+  private handle(reply: RuntimeReply): void {
+    switch (reply.type) {
+      case 'done':
+        return this.settle(reply.id)
+      case 'failed':
+        return this.settle(reply.id, MillraceError.fromInfo(reply.error))
+      case 'progress':
+        this.actors = reply.actors
+        return
+      case 'trouble':
+        return this.trouble$.next(MillraceError.fromInfo(reply.error))
+      case 'online':
+      case 'offline':
+        return
+    }
+  }
+
+  private settle(id: number, error?: MillraceError): void {
+    const waiting = this.waiting.get(id)
+    this.waiting.delete(id)
+    if (error === undefined) waiting?.resolve()
+    else waiting?.reject(error)
+  }
+
+  private close(how: string): MillraceError | undefined {
+    const error = new MillraceError('RUNTIME_CRASHED', `the runtime process ended with ${how}`)
+    for (const id of [...this.waiting.keys()]) this.settle(id, error)
+    this.actors = []
+    this.trouble$.complete()
+    return this.stopping ? undefined : error
+  }
+}
+
+function online(child: ChildProcess, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: MillraceError) => {
+      clearTimeout(timer)
+      child.removeAllListeners()
+      if (error === undefined) return resolve()
+      child.kill('SIGKILL')
+      reject(error)
+    }
+    const crash = (message: string) => settle(new MillraceError('RUNTIME_CRASHED', message))
+    const timer = setTimeout(() => crash(`the runtime process did not start in ${timeoutMs} ms`), timeoutMs)
+    child.once('error', error => crash(`the runtime process could not be started: ${error.message}`))
+    child.once('exit', (code, signal) =>
+      crash(`the runtime process ended with ${signal ?? `exit code ${code}`}`),
+    )
+    child.once('message', (reply: RuntimeReply) =>
+      settle(reply.type === 'offline' ? MillraceError.fromInfo(reply.error) : undefined),
+    )
+  })
+}

@@ -1,0 +1,62 @@
+import { Subject } from 'rxjs'
+import { activationKeyOf, type Activation, type ActorProgress } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { type Link } from '../../core/link.js'
+import { type Topics } from '../../core/topics.js'
+import { Stage } from '../stage/index.js'
+import { type Runtime } from './runtime.js'
+
+/** A runtime in this process. Its sessions still have threads of their own. */
+export class LocalRuntime implements Runtime {
+  readonly trouble$ = new Subject<MillraceError>()
+  readonly ended: Promise<MillraceError | undefined>
+  private end: (reason: MillraceError | undefined) => void = () => {}
+  private readonly stages = new Map<string, Promise<Stage>>()
+  private readonly ready = new Map<string, Stage>()
+
+  constructor(
+    private readonly link: Link,
+    private readonly topics: Topics,
+  ) {
+    this.ended = new Promise(resolve => {
+      this.end = resolve
+    })
+  }
+
+  async activate(activation: Activation, model: string): Promise<void> {
+    const key = activationKeyOf(activation)
+    if (this.stages.has(key)) {
+      throw new MillraceError('ACTIVATION_FAILED', `${key} is active already`)
+    }
+    const { link, topics } = this
+    const stage = Stage.activate(activation, model, {
+      link,
+      topics,
+      onTrouble: error => this.trouble$.next(error),
+    })
+    this.stages.set(key, stage)
+    try {
+      this.ready.set(key, await stage)
+    } catch (error) {
+      this.stages.delete(key)
+      throw error
+    }
+  }
+
+  async passivate(key: string): Promise<void> {
+    const stage = this.stages.get(key)
+    this.stages.delete(key)
+    this.ready.delete(key)
+    await (await stage)?.passivate()
+  }
+
+  progress(): readonly ActorProgress[] {
+    return [...this.ready.values()].map(stage => stage.progress())
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled([...this.stages.keys()].map(key => this.passivate(key)))
+    this.trouble$.complete()
+    this.end(undefined)
+  }
+}

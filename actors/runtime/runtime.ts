@@ -1,0 +1,26 @@
+import { type Observable } from 'rxjs'
+import { type Activation, type ActorProgress } from '../../core/control.js'
+import { type MillraceError } from '../../core/errors.js'
+
+/**
+ * Hosts the actors of one worker: in this process, or in a child process that can be killed (decision D3). Actors are
+ * named by `activationKeyOf`.
+ */
+export interface Runtime {
+  /** What went wrong in an actor that goes on. */
+  readonly trouble$: Observable<MillraceError>
+  /** Settles with the reason when the runtime ends without `stop`; with undefined after `stop`. */
+  readonly ended: Promise<MillraceError | undefined>
+  /**
+   * Resolves when the actor takes frames.
+   * @param model  path of the partition's ONNX file
+   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, RUNTIME_CRASHED, BUS_DISCONNECTED
+   */
+  activate(activation: Activation, model: string): Promise<void>
+  /** Resolves when the actor has ended the frames under way and given its memory back. */
+  passivate(key: string): Promise<void>
+  /** How far each actor is, as last heard. */
+  progress(): readonly ActorProgress[]
+  /** Ends all actors, within a limit. Idempotent. */
+  stop(): Promise<void>
+}

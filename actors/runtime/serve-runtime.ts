@@ -1,0 +1,42 @@
+import { MillraceError } from '../../core/errors.js'
+import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
+import { type Runtime } from './runtime.js'
+
+/** The runtime process's end of the channel to its agent. */
+export interface AgentChannel {
+  send(reply: RuntimeReply): void
+  onRequest(handler: (request: RuntimeRequest) => void): void
+}
+
+/**
+ * Carries out what the agent asks until it says `stop`.
+ * @returns when the runtime has stopped
+ */
+export function serveRuntime(runtime: Runtime, channel: AgentChannel, progressMs: number): Promise<void> {
+  const beat = setInterval(() => channel.send({ type: 'progress', actors: runtime.progress() }), progressMs)
+  runtime.trouble$.subscribe(error => channel.send({ type: 'trouble', error: error.toInfo() }))
+  channel.onRequest(request => {
+    if (request.type === 'stop') void runtime.stop()
+    else void answer(runtime, channel, request)
+  })
+  channel.send({ type: 'online' })
+  return runtime.ended.then(() => clearInterval(beat))
+}
+
+async function answer(
+  runtime: Runtime,
+  channel: AgentChannel,
+  request: Exclude<RuntimeRequest, { type: 'stop' }>,
+): Promise<void> {
+  try {
+    if (request.type === 'activate') await runtime.activate(request.activation, request.model)
+    else await runtime.passivate(request.key)
+    channel.send({ type: 'done', id: request.id })
+  } catch (error) {
+    channel.send({
+      type: 'failed',
+      id: request.id,
+      error: MillraceError.from(error, 'ACTIVATION_FAILED').toInfo(),
+    })
+  }
+}

@@ -1,0 +1,54 @@
+import { type ErrorInfo } from '../../core/errors.js'
+import { type FrameHeader } from '../../core/frame.js'
+import { type Tensors, type TensorSpec } from '../../core/tensor.js'
+
+/** How a session thread handles envelopes: which tensors it hands on beside the model's outputs. */
+export interface Handover {
+  readonly carries: readonly string[]
+  readonly sends: readonly string[]
+  readonly lz4: boolean
+}
+
+export interface SessionSetup {
+  /** Path of the ONNX file. */
+  readonly model: string
+  readonly threads?: number
+  /** Given for a stage; a thread without it takes tensors only. */
+  readonly handover?: Handover
+}
+
+/** To a session thread. One `envelope` or `tensors` job is under way at a time; more wait in the thread's port. */
+export type SessionRequest =
+  | { readonly type: 'tensors'; readonly id: number; readonly feeds: Tensors }
+  | {
+      readonly type: 'envelope'
+      readonly id: number
+      readonly message: Uint8Array
+      readonly header: FrameHeader
+      /** ms since the Unix epoch, with a fraction. */
+      readonly arrivedAt: number
+    }
+  | { readonly type: 'close' }
+
+/** From a session thread. */
+export type SessionReply =
+  | {
+      readonly type: 'loaded'
+      readonly inputs: readonly TensorSpec[]
+      readonly outputs: readonly TensorSpec[]
+    }
+  | { readonly type: 'load-failed'; readonly error: ErrorInfo }
+  | { readonly type: 'tensors'; readonly id: number; readonly outputs: Tensors }
+  | {
+      readonly type: 'envelope'
+      readonly id: number
+      readonly message: Uint8Array
+      readonly failed: boolean
+      readonly runMs: number
+    }
+  | { readonly type: 'failed'; readonly id: number; readonly error: ErrorInfo }
+
+/** The wall clock with the resolution of `performance.now()`, equal in all threads of a machine. Milliseconds. */
+export function wallClock(): number {
+  return performance.timeOrigin + performance.now()
+}

@@ -1,0 +1,125 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
+import { MillraceError } from '../../core/errors.js'
+import { type Envelope, type FrameHeader } from '../../core/frame.js'
+import { type Tensor, type Tensors } from '../../core/tensor.js'
+import {
+  type Handover,
+  type SessionReply,
+  type SessionRequest,
+  type SessionSetup,
+  wallClock,
+} from './messages.js'
+import { type OnnxSession, openSession } from './onnx-session.js'
+
+/**
+ * The thread that holds one session. It decodes, runs and encodes, so that the thread with the sockets does none of
+ * that (decision D3). It ends by itself on `close`: terminating a thread during a run aborts the whole process.
+ */
+const setup = workerData as SessionSetup
+const port = parentPort
+if (port === null) throw new MillraceError('INTERNAL', 'a session thread must be started as a worker thread')
+
+try {
+  const session = await openSession(setup.model, setup)
+  reply({ type: 'loaded', inputs: session.inputs, outputs: session.outputs })
+  serve(session)
+} catch (error) {
+  reply({ type: 'load-failed', error: MillraceError.from(error, 'ACTIVATION_FAILED').toInfo() })
+  port.close()
+}
+
+function serve(session: OnnxSession): void {
+  let turn = Promise.resolve()
+  port?.on('message', (request: SessionRequest) => {
+    turn = turn.then(() => handle(session, request))
+  })
+}
+
+async function handle(session: OnnxSession, request: SessionRequest): Promise<void> {
+  switch (request.type) {
+    case 'close':
+      await session.release()
+      port?.close()
+      return
+    case 'tensors':
+      return answerTensors(session, request.id, request.feeds)
+    case 'envelope':
+      return answerEnvelope(session, request)
+  }
+}
+
+async function answerTensors(session: OnnxSession, id: number, feeds: Tensors): Promise<void> {
+  try {
+    const outputs = await session.run(feeds)
+    reply({ type: 'tensors', id, outputs }, Object.values(outputs).flatMap(bufferOf))
+  } catch (error) {
+    reply({ type: 'failed', id, error: MillraceError.from(error, 'INFERENCE_FAILED').toInfo() })
+  }
+}
+
+async function answerEnvelope(
+  session: OnnxSession,
+  request: Extract<SessionRequest, { type: 'envelope' }>,
+): Promise<void> {
+  const handover = setup.handover ?? { carries: [], sends: session.outputNames, lz4: false }
+  const { message, failed, runMs } = await processEnvelope(session, handover, request)
+  reply({ type: 'envelope', id: request.id, message, failed, runMs }, [message.buffer])
+}
+
+/** A frame that cannot be processed goes on as its own error, and alone (promise 6). */
+async function processEnvelope(
+  session: OnnxSession,
+  handover: Handover,
+  request: Extract<SessionRequest, { type: 'envelope' }>,
+): Promise<{ message: Uint8Array<ArrayBuffer>; failed: boolean; runMs: number }> {
+  const startedAt = wallClock()
+  try {
+    const { header, tensors } = decodeEnvelope(request.message)
+    const decodedAt = wallClock()
+    const outputs = await session.run(pick(session.inputNames, tensors))
+    const ranAt = wallClock()
+    const runMs = ranAt - decodedAt
+    const timing = { stage: header.stage, queueMs: startedAt - request.arrivedAt, runMs }
+    const carried = pick(handover.carries, tensors)
+    const sent = pick(handover.sends, { ...carried, ...outputs })
+    const encode = (codecMs: number) =>
+      encodeEnvelope(nextEnvelope(header, sent, { ...timing, codecMs }), { lz4: handover.lz4 })
+    return { message: encode(decodedAt - startedAt), failed: false, runMs }
+  } catch (error) {
+    const info = MillraceError.from(error, 'INFERENCE_FAILED').toInfo()
+    const failure: Envelope = { header: { ...request.header, error: info }, tensors: {} }
+    return { message: encodeEnvelope(failure), failed: true, runMs: 0 }
+  }
+}
+
+function nextEnvelope(
+  header: FrameHeader,
+  tensors: Tensors,
+  timing: FrameHeader['timings'][number],
+): Envelope {
+  return { header: { ...header, stage: header.stage + 1, timings: [...header.timings, timing] }, tensors }
+}
+
+/** @throws FRAME_INPUT_UNKNOWN: the frame lacks a tensor that the stage needs */
+function pick(names: readonly string[], tensors: Tensors): Tensors {
+  const entries = names.map(name => {
+    const value = Object.hasOwn(tensors, name) ? tensors[name] : undefined
+    if (value === undefined) {
+      throw new MillraceError(
+        'FRAME_INPUT_UNKNOWN',
+        `the frame has no tensor '${name}'; it has ${Object.keys(tensors).join(', ') || 'none'}`,
+      )
+    }
+    return [name, value] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+function bufferOf(value: Tensor): ArrayBuffer[] {
+  return value.dtype === 'string' ? [] : [value.data.buffer]
+}
+
+function reply(message: SessionReply, transfer: ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer)
+}

@@ -1,0 +1,118 @@
+import { Worker } from 'node:worker_threads'
+import { MillraceError } from '../../core/errors.js'
+import { type FrameHeader } from '../../core/frame.js'
+import { type Tensors, type TensorSpec } from '../../core/tensor.js'
+import { type SessionReply, type SessionRequest, type SessionSetup } from './messages.js'
+
+export interface ProcessedEnvelope {
+  /** The envelope that goes on; its ArrayBuffer is the caller's. */
+  readonly message: Uint8Array
+  /** True when it carries an error instead of tensors. */
+  readonly failed: boolean
+  readonly runMs: number
+}
+
+interface Waiting {
+  resolve(reply: SessionReply): void
+  reject(error: MillraceError): void
+}
+
+/** A model that runs in a thread of its own, so that inference never blocks the caller's event loop (decision D3). */
+export class ThreadedSession {
+  private nextId = 0
+  private readonly waiting = new Map<number, Waiting>()
+  private readonly exited: Promise<void>
+
+  private constructor(
+    private readonly thread: Worker,
+    readonly inputs: readonly TensorSpec[],
+    readonly outputs: readonly TensorSpec[],
+  ) {
+    thread.on('message', (reply: SessionReply) => this.settle(reply))
+    thread.on('error', error => this.fail(MillraceError.from(error, 'RUNTIME_CRASHED')))
+    this.exited = new Promise(resolve => {
+      thread.once('exit', () => {
+        this.fail(new MillraceError('STOPPED', 'the session was closed'))
+        resolve()
+      })
+    })
+  }
+
+  /** @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED */
+  static async open(setup: SessionSetup): Promise<ThreadedSession> {
+    const thread = new Worker(new URL('./session-thread.js', import.meta.url), { workerData: setup })
+    const reply = await firstReply(thread)
+    if (reply.type !== 'loaded') {
+      throw reply.type === 'load-failed'
+        ? MillraceError.fromInfo(reply.error)
+        : new MillraceError('INTERNAL', `a session thread began with '${reply.type}'`)
+    }
+    return new ThreadedSession(thread, reply.inputs, reply.outputs)
+  }
+
+  /** @throws INFERENCE_FAILED, STOPPED */
+  async run(feeds: Tensors): Promise<Tensors> {
+    const reply = await this.request(id => ({ type: 'tensors', id, feeds }), [])
+    if (reply.type === 'tensors') return reply.outputs
+    throw new MillraceError('INTERNAL', `a session thread answered '${reply.type}' to tensors`)
+  }
+
+  /**
+   * Runs one frame, message in, message out. A frame that fails gives a message that says so; it does not throw.
+   * @param message  an envelope that spans its whole ArrayBuffer, which is transferred and gone for the caller
+   * @throws STOPPED, RUNTIME_CRASHED
+   */
+  async process(
+    message: Uint8Array<ArrayBuffer>,
+    header: FrameHeader,
+    arrivedAt: number,
+  ): Promise<ProcessedEnvelope> {
+    const reply = await this.request(
+      id => ({ type: 'envelope', id, message, header, arrivedAt }),
+      [message.buffer],
+    )
+    if (reply.type === 'envelope') return reply
+    throw new MillraceError('INTERNAL', `a session thread answered '${reply.type}' to an envelope`)
+  }
+
+  /** Lets the frames under way end, then ends the thread. There is no way to end it during a run. */
+  async close(): Promise<void> {
+    this.thread.postMessage({ type: 'close' } satisfies SessionRequest)
+    await this.exited
+  }
+
+  private request(build: (id: number) => SessionRequest, transfer: ArrayBuffer[]): Promise<SessionReply> {
+    const id = this.nextId++
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject })
+      this.thread.postMessage(build(id), transfer)
+    })
+  }
+
+  private settle(reply: SessionReply): void {
+    if (!('id' in reply)) return
+    const waiting = this.waiting.get(reply.id)
+    this.waiting.delete(reply.id)
+    if (reply.type === 'failed') waiting?.reject(MillraceError.fromInfo(reply.error))
+    else waiting?.resolve(reply)
+  }
+
+  private fail(error: MillraceError): void {
+    for (const { reject } of this.waiting.values()) reject(error)
+    this.waiting.clear()
+  }
+}
+
+function firstReply(thread: Worker): Promise<SessionReply> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
+      thread.removeAllListeners()
+      act()
+    }
+    thread.once('message', (reply: SessionReply) => settle(() => resolve(reply)))
+    thread.once('error', error => settle(() => reject(MillraceError.from(error, 'ACTIVATION_FAILED'))))
+    thread.once('exit', code =>
+      settle(() => reject(new MillraceError('ACTIVATION_FAILED', `the session thread exited with ${code}`))),
+    )
+  })
+}

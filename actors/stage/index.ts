@@ -1,0 +1,1 @@
+export { Stage, type StageParts } from './stage.js'

@@ -1,0 +1,172 @@
+import {
+  concatMap,
+  filter,
+  from,
+  map,
+  mergeMap,
+  type Observable,
+  Subject,
+  type Subscription as RxSubscription,
+} from 'rxjs'
+import { type BusMessage, type Subscription } from '../../core/bus.js'
+import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
+import { type Activation, type ActorProgress } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { type FrameHeader } from '../../core/frame.js'
+import { type Link, type Outlet } from '../../core/link.js'
+import { type Topics } from '../../core/topics.js'
+import { ThreadedSession, wallClock } from '../session/index.js'
+
+/** Frames that the session's thread may hold: one that runs, and the next, so that it never waits for this thread. */
+const IN_THREAD = 2
+
+export interface StageParts {
+  readonly link: Link
+  readonly topics: Topics
+  /** Told of what the stage could not do and goes on without: a message that is none, a send that failed. */
+  readonly onTrouble: (error: MillraceError) => void
+}
+
+interface Arrival {
+  readonly header: FrameHeader
+  readonly message: Uint8Array<ArrayBuffer>
+  readonly arrivedAt: number
+}
+
+interface Departure {
+  readonly header: FrameHeader
+  readonly message: Uint8Array
+  readonly failed: boolean
+}
+
+/**
+ * The actor of one partition: takes frames from its inbox, runs them in its session's thread, and sends what comes out
+ * to the next stage, or to the frame's dispatcher. It keeps nothing between frames.
+ */
+export class Stage {
+  private readonly arrivals = new Subject<Arrival>()
+  private readonly flow: RxSubscription
+  private readonly next: Outlet | undefined
+  private inbox: Subscription | undefined
+  private waiting = 0
+  private frames = 0
+  private failures = 0
+  private runMs = 0
+
+  private constructor(
+    private readonly activation: Activation,
+    private readonly session: ThreadedSession,
+    private readonly parts: StageParts,
+  ) {
+    this.next = activation.next === undefined ? undefined : parts.link.open(activation.next)
+    this.flow = this.departures().subscribe()
+  }
+
+  /**
+   * @param model  path of the partition's ONNX file
+   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, BUS_DISCONNECTED
+   */
+  static async activate(activation: Activation, model: string, parts: StageParts): Promise<Stage> {
+    const { carries, sends, lz4 } = activation
+    const session = await ThreadedSession.open({ model, handover: { carries, sends, lz4 } })
+    const stage = new Stage(activation, session, parts)
+    try {
+      stage.inbox = await parts.link.listen(activation.inbox, message => stage.receive(message))
+      return stage
+    } catch (error) {
+      await stage.passivate()
+      throw error
+    }
+  }
+
+  progress(): ActorProgress {
+    const { pipeline, epoch, stage, replica } = this.activation
+    const { frames, failures, waiting, runMs } = this
+    return { pipeline, epoch, stage, replica, frames, failures, waiting, runMs }
+  }
+
+  /** Takes no more frames, ends those under way, and gives its memory back. */
+  async passivate(): Promise<void> {
+    await this.inbox?.close().catch(() => undefined)
+    this.arrivals.complete()
+    await this.session.close()
+    this.flow.unsubscribe()
+  }
+
+  private departures(): Observable<void> {
+    return this.arrivals.pipe(
+      mergeMap(arrival => this.process(arrival), IN_THREAD),
+      filter(departure => departure !== undefined),
+      map(departure => this.count(departure)),
+      concatMap(departure => from(this.send(departure))),
+    )
+  }
+
+  private receive({ payload, owned }: BusMessage): void {
+    const header = this.headerOf(payload)
+    if (header === undefined) return
+    if (this.waiting >= this.activation.inboxFrames) {
+      this.refuse(header)
+      return
+    }
+    this.waiting++
+    const message =
+      owned && payload.buffer instanceof ArrayBuffer ? new Uint8Array(payload.buffer) : payload.slice()
+    this.arrivals.next({ header, message, arrivedAt: wallClock() })
+  }
+
+  /** The header of a frame of this epoch and stage; others change nothing (promise 7). */
+  private headerOf(payload: Uint8Array): FrameHeader | undefined {
+    try {
+      const header = decodeHeader(payload)
+      const { epoch, stage } = this.activation
+      return header.epoch === epoch && header.stage === stage ? header : undefined
+    } catch (error) {
+      this.parts.onTrouble(MillraceError.from(error, 'ENVELOPE_INVALID'))
+      return undefined
+    }
+  }
+
+  private async process({ header, message, arrivedAt }: Arrival): Promise<Departure | undefined> {
+    try {
+      const result = await this.session.process(message, header, arrivedAt)
+      this.runMs += result.runMs
+      return { header, ...result }
+    } catch (error) {
+      this.parts.onTrouble(MillraceError.from(error))
+      return undefined
+    } finally {
+      this.waiting--
+    }
+  }
+
+  private count(departure: Departure): Departure {
+    if (departure.failed) this.failures++
+    else this.frames++
+    return departure
+  }
+
+  private async send({ header, message, failed }: Departure): Promise<void> {
+    try {
+      const outlet = failed || this.next === undefined ? this.outletOf(header) : this.next
+      await outlet.send(message)
+    } catch (error) {
+      this.parts.onTrouble(MillraceError.from(error))
+    }
+  }
+
+  private outletOf({ dispatcher }: FrameHeader): Outlet {
+    const { link, topics } = this.parts
+    return link.open({ topic: topics.data.results(this.activation.pipeline, dispatcher) })
+  }
+
+  private refuse(header: FrameHeader): void {
+    const { stage, inboxFrames } = this.activation
+    const error = new MillraceError(
+      'INBOX_FULL',
+      `stage ${stage} holds ${inboxFrames} frames already`,
+    ).toInfo()
+    const message = encodeEnvelope({ header: { ...header, error }, tensors: {} })
+    void this.send(this.count({ header, message, failed: true }))
+  }
+}

@@ -1,0 +1,48 @@
+import { type Bus } from '../../core/bus.js'
+import { type Activation, type Desired, encodeControl } from '../../core/control.js'
+import { type Topics } from '../../core/topics.js'
+
+/** What every worker should run, over all pipelines, and the only writer of it (decision D5). */
+export class Assignments {
+  private readonly desired = new Map<string, readonly Activation[]>()
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly topics: Topics,
+    private readonly term: number,
+  ) {}
+
+  /** Takes over what an earlier supervisor wrote. */
+  adopt(worker: string, activations: readonly Activation[]): void {
+    if (!this.desired.has(worker)) this.desired.set(worker, activations)
+  }
+
+  /** Adds activations, keyed by worker. */
+  async add(activations: ReadonlyMap<string, readonly Activation[]>): Promise<void> {
+    await Promise.all(
+      [...activations].map(([worker, added]) =>
+        this.write(worker, [...(this.desired.get(worker) ?? []), ...added]),
+      ),
+    )
+  }
+
+  /** Takes away what `gone` says. */
+  async remove(gone: (activation: Activation) => boolean): Promise<void> {
+    const changed = [...this.desired].filter(([, activations]) => activations.some(gone))
+    await Promise.all(
+      changed.map(([worker, activations]) =>
+        this.write(
+          worker,
+          activations.filter(activation => !gone(activation)),
+        ),
+      ),
+    )
+  }
+
+  private async write(worker: string, activations: readonly Activation[]): Promise<void> {
+    this.desired.set(worker, activations)
+    const message: Desired = { term: this.term, activations: [...activations] }
+    const payload = activations.length === 0 ? new Uint8Array() : encodeControl(message)
+    await this.bus.publish(this.topics.worker.desired(worker), payload, { qos: 1, retain: true })
+  }
+}

@@ -1,0 +1,214 @@
+import { merge, interval } from 'rxjs'
+import { type Bus } from '../../core/bus.js'
+import {
+  type Activation,
+  activationKeyOf,
+  encodeControl,
+  errorOf,
+  type PipelineStatus,
+  type Plan,
+  type PlanStage,
+  type Spec,
+} from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { type Topics } from '../../core/topics.js'
+import { firstWhere } from '../../core/wait.js'
+import { fetchPart, type PartStore } from '../model-store/index.js'
+import { type Assignments } from './assignments.js'
+import { type SupervisorOptions } from './options.js'
+import { type WorkerRegistry } from './registry.js'
+import { type PreparedModel, type PreparedPart } from './workshop/messages.js'
+import { prepareModel } from './workshop/workshop.js'
+
+/** What a deployment works with; the supervisor's. */
+export interface DeploymentParts {
+  readonly bus: Bus
+  readonly topics: Topics
+  readonly term: number
+  readonly store: PartStore
+  readonly registry: WorkerRegistry
+  readonly assignments: Assignments
+  readonly options: SupervisorOptions
+  /** The next epoch; each call gives a larger one. */
+  readonly nextEpoch: () => number
+}
+
+const RECHECK_MS = 500
+
+/**
+ * Carries one spec out: fetch the model, prepare its parts, assign them, wait until all are loaded, publish the plan.
+ * @returns the plan in force
+ * @throws what it failed for; nothing stays assigned then
+ */
+export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
+  const epoch = parts.nextEpoch()
+  const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch })
+  await say('fetching')
+  const model = await fetchModel(spec, parts, signal)
+  await say('planning')
+  const workers = await waitForWorkers(parts)
+  const prepared = await prepareModel(
+    {
+      model,
+      name: spec.model.name,
+      partitions: spec.partitions ?? workers.length,
+      directory: parts.store.directory,
+      measureMs: parts.options.measureMs,
+    },
+    signal,
+  )
+  const stages = place(spec, prepared.parts, workers, parts, epoch)
+  const activations = activationsOf(spec, prepared.parts, stages, parts, epoch)
+  await say('loading')
+  try {
+    await parts.assignments.add(activations)
+    await waitUntilReady(stages, activations, spec, parts, signal)
+  } catch (error) {
+    await parts.assignments.remove(isOf(spec.pipeline, epoch))
+    throw error
+  }
+  const plan = planOf(spec, prepared, stages, parts.term, epoch)
+  await publishPlan(parts, plan)
+  await say('ready')
+  return plan
+}
+
+export async function publishStatus(
+  { bus, topics }: Pick<DeploymentParts, 'bus' | 'topics'>,
+  status: PipelineStatus,
+): Promise<void> {
+  await bus.publish(topics.pipeline.status(status.pipeline), encodeControl(status), { qos: 1, retain: true })
+}
+
+/** Tests whether an activation belongs to a pipeline in one epoch. */
+export function isOf(pipeline: string, epoch: number): (activation: Activation) => boolean {
+  return activation => activation.pipeline === pipeline && activation.epoch === epoch
+}
+
+export function idOf({ pipeline, deployment }: Spec): { pipeline: string; deployment: string } {
+  return { pipeline, deployment }
+}
+
+async function publishPlan({ bus, topics }: DeploymentParts, plan: Plan): Promise<void> {
+  await bus.publish(topics.pipeline.plan(plan.pipeline), encodeControl(plan), { qos: 1, retain: true })
+}
+
+function fetchModel(
+  spec: Spec,
+  { bus, topics, store }: DeploymentParts,
+  signal: AbortSignal,
+): Promise<string> {
+  const requester = `supervisor-${spec.deployment}`
+  return fetchPart(spec.model, { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal })
+}
+
+async function waitForWorkers({ registry, options }: DeploymentParts): Promise<string[]> {
+  const alive = () => registry.alive().map(({ birth }) => birth.worker)
+  if (alive().length === 0) {
+    const none = () => new MillraceError('NO_WORKER', `no worker is alive after ${options.workerWaitMs} ms`)
+    await firstWhere(registry.change$, () => alive().length > 0, options.workerWaitMs, none)
+  }
+  return alive()
+}
+
+/** Contiguous stages, spread evenly over equal workers: neighbours share one where there are more stages. */
+function place(
+  spec: Spec,
+  prepared: readonly PreparedPart[],
+  workers: readonly string[],
+  { topics }: DeploymentParts,
+  epoch: number,
+): PlanStage[] {
+  const used = Math.min(workers.length, prepared.length)
+  return prepared.map(({ operators, weightBytes, outBytes, computeMs }, stage) => {
+    const worker = workers[Math.floor((stage * used) / prepared.length)]
+    if (worker === undefined) throw new MillraceError('NO_WORKER', `no worker for stage ${stage}`)
+    const inbox = { topic: topics.data.stage(spec.pipeline, epoch, stage, 0) }
+    return { stage, worker, replica: 0, operators, weightBytes, outBytes, computeMs, inbox }
+  })
+}
+
+function activationsOf(
+  spec: Spec,
+  prepared: readonly PreparedPart[],
+  stages: readonly PlanStage[],
+  { term }: DeploymentParts,
+  epoch: number,
+): Map<string, Activation[]> {
+  const byWorker = new Map<string, Activation[]>()
+  for (const { stage, worker, replica, inbox } of stages) {
+    const made = prepared[stage]
+    if (made === undefined) continue
+    const next = stages[stage + 1]?.inbox
+    const activation: Activation = {
+      pipeline: spec.pipeline,
+      epoch,
+      stage,
+      replica,
+      term,
+      part: made.part,
+      receives: [...made.receives],
+      carries: [...made.carries],
+      sends: [...made.sends],
+      inbox,
+      ...(next === undefined ? {} : { next }),
+      inboxFrames: spec.window * DISPATCHERS,
+      lz4: spec.lz4,
+    }
+    byWorker.set(worker, [...(byWorker.get(worker) ?? []), activation])
+  }
+  return byWorker
+}
+
+/** Dispatchers whose full windows a stage's inbox has room for. */
+const DISPATCHERS = 8
+
+async function waitUntilReady(
+  stages: readonly PlanStage[],
+  activations: ReadonlyMap<string, readonly Activation[]>,
+  spec: Spec,
+  { registry }: DeploymentParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = [...activations].flatMap(([worker, list]) =>
+    list.map(one => ({ worker, key: activationKeyOf(one) })),
+  )
+  const ready = () => {
+    if (signal.aborted) throw new MillraceError('STOPPED', 'the deployment was stopped')
+    return wanted.every(({ worker, key }) => isReady(registry, worker, key))
+  }
+  if (ready()) return
+  const late = () => {
+    const missing = wanted.filter(({ worker, key }) => !isReady(registry, worker, key)).map(({ key }) => key)
+    return new MillraceError(
+      'DEPLOY_TIMEOUT',
+      `${missing.join(', ')} of ${stages.length} stages are not loaded`,
+    )
+  }
+  await firstWhere(merge(registry.change$, interval(RECHECK_MS)), ready, spec.deployTimeoutMs, late)
+}
+
+/** @throws WORKER_LOST; or why the worker could not load it */
+function isReady(registry: WorkerRegistry, worker: string, key: string): boolean {
+  const view = registry.get(worker)
+  if (view === undefined)
+    throw new MillraceError('WORKER_LOST', `worker '${worker}' is gone while it loads ${key}`)
+  const state = view.actual?.activations.find(activation => activationKeyOf(activation) === key)
+  if (state?.state === 'failed') throw errorOf(state)
+  return state?.state === 'ready'
+}
+
+function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: number, epoch: number): Plan {
+  return {
+    ...idOf(spec),
+    term,
+    epoch,
+    model: spec.model,
+    inputs: prepared.inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
+    outputs: prepared.outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
+    stages,
+    window: spec.window,
+    lz4: spec.lz4,
+    sampleError: prepared.sampleError,
+  }
+}

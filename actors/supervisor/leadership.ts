@@ -1,0 +1,54 @@
+import { Subject } from 'rxjs'
+import { type Bus } from '../../core/bus.js'
+import { decodeControl, encodeControl, Leader } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { type Topics } from '../../core/topics.js'
+import { firstWhere } from '../../core/wait.js'
+
+/**
+ * Takes the lead: writes the next term, and acts only after it has read that back (decision D5). The connection has a
+ * client id that all supervisors share, so that a broker keeps only the newest, and does not reconnect: when it is
+ * lost, so is the lead.
+ * @returns the term
+ * @throws SUPERVISOR_SUPERSEDED: another took the lead meanwhile; NO_SUPERVISOR: the broker did not give it back
+ */
+export async function claimLeadership(
+  bus: Bus,
+  topics: Topics,
+  supervisor: string,
+  options: { readonly settleMs: number; readonly limitMs: number },
+): Promise<number> {
+  const seen = new Subject<Leader>()
+  let newest: Leader | undefined
+  const subscription = await bus.subscribe(
+    topics.supervisor.leader,
+    ({ payload }) => {
+      const leader = decodeControl(Leader, payload)
+      if (leader === undefined || leader.term < (newest?.term ?? 0)) return
+      newest = leader
+      seen.next(leader)
+    },
+    { qos: 1 },
+  )
+  try {
+    await readRetained(seen, options.settleMs)
+    const term = ((newest as Leader | undefined)?.term ?? 0) + 1
+    const lost = () => new MillraceError('NO_SUPERVISOR', `the claim of term ${term} was not read back`)
+    const readBack = firstWhere(seen, leader => leader.term >= term, options.limitMs, lost)
+    const claim: Leader = { term, supervisor }
+    await bus.publish(topics.supervisor.leader, encodeControl(claim), { qos: 1, retain: true })
+    const leader = await readBack
+    if (leader.supervisor !== supervisor) {
+      throw new MillraceError('SUPERVISOR_SUPERSEDED', `'${leader.supervisor}' leads in term ${leader.term}`)
+    }
+    return term
+  } finally {
+    await subscription.close().catch(() => undefined)
+  }
+}
+
+/** MQTT does not say that there is no retained value: its absence is known by waiting. */
+function readRetained(seen: Subject<Leader>, settleMs: number): Promise<unknown> {
+  const none = () => new MillraceError('NO_SUPERVISOR', 'no leader is known')
+  return firstWhere(seen, () => true, settleMs, none).catch(() => undefined)
+}

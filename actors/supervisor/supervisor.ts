@@ -1,0 +1,241 @@
+import { interval, merge } from 'rxjs'
+import { type Bus, type BusMessage } from '../../core/bus.js'
+import {
+  Actual,
+  Beat,
+  Birth,
+  Death,
+  decodeControl,
+  Desired,
+  PipelineStatus,
+  Plan,
+  Spec,
+} from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { levelsBelow, type Topics } from '../../core/topics.js'
+import { type PartStore, serveParts } from '../model-store/index.js'
+import { Assignments } from './assignments.js'
+import { deploy, idOf, isOf, publishStatus } from './deployment.js'
+import { claimLeadership } from './leadership.js'
+import { type SupervisorOptions } from './options.js'
+import { WorkerRegistry } from './registry.js'
+
+export interface SupervisorParts {
+  readonly id: string
+  /** Its own connection, that of the leader (decision D5): `leaderClientId`, no reconnection. */
+  readonly bus: Bus
+  readonly topics: Topics
+  readonly store: PartStore
+  readonly onTrouble: (error: MillraceError) => void
+}
+
+interface Running {
+  readonly spec: Spec
+  readonly abort: AbortController
+  /** Settles when the deployment has ended, however. */
+  done: Promise<void>
+}
+
+const CLAIM = { settleMs: 300, limitMs: 5_000 }
+const HEALTH_MS = 500
+
+/** The client id that all supervisors of one root share, so that a broker keeps the connection of the newest only. */
+export function leaderClientId(topics: Topics): string {
+  return `${topics.root.replaceAll('/', '-')}-supervisor`
+}
+
+/**
+ * Plans, assigns and watches. All that it knows it reads from retained messages, so that a successor can (decision D5).
+ */
+export class Supervisor {
+  /** Settles when it leads no more: with the reason, or with undefined after `stop`. */
+  readonly ended: Promise<MillraceError | undefined>
+  private end: (reason: MillraceError | undefined) => void = () => {}
+  private readonly registry: WorkerRegistry
+  private readonly plans = new Map<string, Plan>()
+  private readonly statuses = new Map<string, PipelineStatus>()
+  private readonly running = new Map<string, Running>()
+  private readonly assignments: Assignments
+  private lastEpoch = 0
+
+  private constructor(
+    private readonly parts: SupervisorParts,
+    private readonly options: SupervisorOptions,
+    readonly term: number,
+  ) {
+    this.registry = new WorkerRegistry(options.deadAfterMs)
+    this.assignments = new Assignments(parts.bus, parts.topics, term)
+    this.ended = new Promise(resolve => {
+      this.end = resolve
+    })
+  }
+
+  /** @throws SUPERVISOR_SUPERSEDED, NO_SUPERVISOR, BUS_DISCONNECTED */
+  static async start(parts: SupervisorParts, options: SupervisorOptions): Promise<Supervisor> {
+    const term = await claimLeadership(parts.bus, parts.topics, parts.id, CLAIM)
+    const supervisor = new Supervisor(parts, options, term)
+    await supervisor.watch()
+    return supervisor
+  }
+
+  async stop(): Promise<void> {
+    await this.halt(undefined)
+  }
+
+  /** Specs come last, so that what is known of a pipeline is there before it is asked for. */
+  private async watch(): Promise<void> {
+    const { bus, topics, store, onTrouble } = this.parts
+    bus.state$.subscribe(state => {
+      if (state !== 'connected')
+        void this.halt(new MillraceError('BUS_DISCONNECTED', 'the leader lost the broker'))
+    })
+    const on = (filter: string, handler: (message: BusMessage, worker: string) => void) =>
+      bus.subscribe(filter, message => handler(message, levelsBelow(topics.root, message.topic)?.[1] ?? ''), {
+        qos: 1,
+      })
+    await on(topics.worker.births, (message, worker) => this.onBirth(message, worker))
+    await on(topics.worker.deaths, (message, worker) => this.onDeath(message, worker))
+    await on(topics.worker.beats, message => this.take(Beat, message, beat => this.registry.beaten(beat)))
+    await on(topics.worker.actuals, message =>
+      this.take(Actual, message, actual => this.registry.reported(actual)),
+    )
+    await on(topics.worker.desireds, (message, worker) => this.onDesired(message, worker))
+    await on(topics.pipeline.plans, message => this.take(Plan, message, plan => this.onPlan(plan)))
+    await on(topics.pipeline.statuses, message =>
+      this.take(PipelineStatus, message, status => this.statuses.set(status.pipeline, status)),
+    )
+    await serveParts(bus, topics, (sha256, offset, length) => store.read(sha256, offset, length), onTrouble)
+    await on(topics.pipeline.specs, (message, pipeline) => this.onSpec(message, pipeline))
+    this.watchHealth()
+  }
+
+  private take<T>(
+    schema: Parameters<typeof decodeControl<T>>[0],
+    { payload }: BusMessage,
+    use: (value: T) => void,
+  ) {
+    const value = decodeControl(schema, payload)
+    if (value !== undefined) use(value)
+  }
+
+  private onBirth(message: BusMessage, worker: string): void {
+    if (message.payload.byteLength === 0) this.registry.left(worker)
+    else this.take(Birth, message, birth => this.registry.born(birth))
+  }
+
+  private onDeath(message: BusMessage, worker: string): void {
+    this.take(Death, message, ({ incarnation }) => this.registry.died(worker, incarnation))
+  }
+
+  /** Retained before this term: written by an earlier leader. */
+  private onDesired(message: BusMessage, worker: string): void {
+    this.take(Desired, message, ({ term, activations }) => {
+      if (term < this.term) this.assignments.adopt(worker, activations)
+    })
+  }
+
+  private onPlan(plan: Plan): void {
+    this.plans.set(plan.pipeline, plan)
+    this.lastEpoch = Math.max(this.lastEpoch, plan.epoch)
+  }
+
+  private onSpec(message: BusMessage, pipeline: string): void {
+    if (message.payload.byteLength === 0) return this.track(this.undeploy(pipeline))
+    this.take(Spec, message, spec => {
+      if (this.running.get(pipeline)?.spec.deployment === spec.deployment) return
+      const inForce = this.plans.get(pipeline)?.deployment === spec.deployment
+      if (!inForce && this.statuses.get(pipeline)?.deployment !== spec.deployment) this.begin(spec)
+    })
+  }
+
+  private begin(spec: Spec): void {
+    const previous = this.running.get(spec.pipeline)
+    previous?.abort.abort()
+    const abort = new AbortController()
+    const running: Running = { spec, abort, done: Promise.resolve() }
+    this.running.set(spec.pipeline, running)
+    running.done = (previous?.done ?? Promise.resolve()).then(() => this.carryOut(spec, abort.signal))
+    this.track(running.done)
+  }
+
+  private async carryOut(spec: Spec, signal: AbortSignal): Promise<void> {
+    const { bus, topics, store } = this.parts
+    const { registry, assignments, options, term } = this
+    const nextEpoch = () => ++this.lastEpoch
+    try {
+      const before = this.plans.get(spec.pipeline)
+      const plan = await deploy(
+        spec,
+        { bus, topics, store, registry, assignments, options, term, nextEpoch },
+        signal,
+      )
+      this.onPlan(plan)
+      if (before !== undefined) await assignments.remove(isOf(spec.pipeline, before.epoch))
+    } catch (error) {
+      if (signal.aborted) return
+      const failure = MillraceError.from(error, 'PIPELINE_FAILED')
+      await publishStatus(this.parts, {
+        ...idOf(spec),
+        state: 'failed',
+        epoch: this.lastEpoch,
+        error: failure.toInfo(),
+      })
+    }
+  }
+
+  private async undeploy(pipeline: string): Promise<void> {
+    const running = this.running.get(pipeline)
+    running?.abort.abort()
+    this.running.delete(pipeline)
+    await running?.done
+    this.plans.delete(pipeline)
+    this.statuses.delete(pipeline)
+    await this.assignments.remove(activation => activation.pipeline === pipeline)
+    const { bus, topics } = this.parts
+    for (const topic of [topics.pipeline.plan(pipeline), topics.pipeline.status(pipeline)]) {
+      await bus.publish(topic, new Uint8Array(), { qos: 1, retain: true })
+    }
+  }
+
+  /** Says of every pipeline in force whether all its workers are there. Moving their stages is not done yet. */
+  private watchHealth(): void {
+    const check = merge(this.registry.change$, interval(HEALTH_MS)).subscribe(() => {
+      for (const plan of this.plans.values()) this.assess(plan)
+    })
+    void this.ended.then(() => check.unsubscribe())
+  }
+
+  private assess(plan: Plan): void {
+    const status = this.statuses.get(plan.pipeline)
+    if (status?.deployment !== plan.deployment || (status.state !== 'ready' && status.state !== 'degraded'))
+      return
+    const lost = plan.stages.find(({ worker }) => this.registry.get(worker) === undefined)
+    const state = lost === undefined ? 'ready' : 'degraded'
+    if (state === status.state) return
+    const error =
+      lost === undefined
+        ? {}
+        : {
+            error: new MillraceError(
+              'WORKER_LOST',
+              `worker '${lost.worker}', of stage ${lost.stage}, is gone`,
+            ).toInfo(),
+          }
+    const { pipeline, deployment, epoch } = plan
+    const next: PipelineStatus = { pipeline, deployment, epoch, state, ...error }
+    this.statuses.set(pipeline, next)
+    this.track(publishStatus(this.parts, next))
+  }
+
+  private track(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+  }
+
+  private async halt(reason: MillraceError | undefined): Promise<void> {
+    const running = [...this.running.values()]
+    this.running.clear()
+    for (const { abort } of running) abort.abort()
+    await Promise.allSettled(running.map(({ done }) => done))
+    this.end(reason)
+  }
+}

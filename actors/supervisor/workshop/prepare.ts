@@ -1,0 +1,106 @@
+import { relativeError } from '../../../core/compare.js'
+import { MillraceError } from '../../../core/errors.js'
+import {
+  completeSpecs,
+  cutGraph,
+  type Graph,
+  type Partition,
+  type Position,
+  readGraph,
+} from '../../../core/graph/index.js'
+import { type Block, planEqualWorkers } from '../../../core/planner/index.js'
+import { syntheticFrame } from '../../../core/synthetic/index.js'
+import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
+import { PartStore } from '../../model-store/index.js'
+import { openSession } from '../../session/index.js'
+import { measureChain } from './measure.js'
+import { type Order, type PreparedModel, type PreparedPart } from './messages.js'
+
+/** The largest relative error of a float32 chain (promise 9). */
+const TOLERANCE = 1e-4
+const SAMPLE_SEED = 1
+
+/** Read, measure, plan, cut, check, store: what `prepareModel` promises. `checkpoint` throws to stop between steps. */
+export async function prepare(
+  bytes: Uint8Array,
+  order: Order,
+  checkpoint: () => Promise<void>,
+): Promise<PreparedModel> {
+  const graph = readGraph(bytes, { name: order.name })
+  const feeds = syntheticFrame(graph.inputs, SAMPLE_SEED, 0)
+  const whole = await runOnce(bytes, feeds)
+  await checkpoint()
+  const specs = await completeSpecs(graph, runOnce, feeds)
+  await checkpoint()
+  const cuts = await chooseCuts(graph, specs, feeds, order, checkpoint)
+  const partitions = cutGraph(graph, cuts, specs)
+  const chain = await measureChain(partitions, feeds, order.measureMs, checkpoint)
+  const sampleError = relativeError(chain.outputs, whole)
+  if (!(sampleError <= TOLERANCE)) {
+    throw new MillraceError(
+      'VERIFY_FAILED',
+      `${order.name} in ${partitions.length} parts differs from the whole by ${sampleError} on a sample frame`,
+    )
+  }
+  const store = await PartStore.open(order.directory)
+  const parts: PreparedPart[] = []
+  for (const [stage, partition] of partitions.entries()) {
+    const { computeMs = 0, outBytes = 0 } = chain.stages[stage] ?? {}
+    const { receives, carries, sends, operators, weightBytes } = partition
+    const part = await store.put(partition.model)
+    parts.push({ part, receives, carries, sends, operators, weightBytes, outBytes, computeMs })
+  }
+  return { inputs: graph.inputs, outputs: graph.outputs, parts, sampleError }
+}
+
+/** Measures every block between two good positions, and takes the cuts that make the slowest part fastest. */
+async function chooseCuts(
+  graph: Graph,
+  specs: ReadonlyMap<string, TensorSpec>,
+  feeds: Tensors,
+  order: Order,
+  checkpoint: () => Promise<void>,
+): Promise<number[]> {
+  if (order.partitions === 1) return []
+  const positions = candidates(graph, order)
+  const partitions = cutGraph(graph, positions, specs)
+  const { stages } = await measureChain(partitions, feeds, order.measureMs, checkpoint)
+  const bounds = [0, ...positions, graph.nodes.length]
+  const blocks = partitions.map((partition: Partition, i): Block => ({
+    from: bounds[i] ?? 0,
+    to: bounds[i + 1] ?? 0,
+    computeMs: stages[i]?.computeMs ?? 0,
+    outBytes: stages[i]?.outBytes ?? 0,
+    weightBytes: partition.weightBytes,
+  }))
+  return [...planEqualWorkers(blocks, order.partitions).cuts]
+}
+
+/**
+ * The positions where a cut costs no fusion, or all where it is possible at all when those are too few.
+ * @throws TOO_MANY_PARTITIONS
+ */
+function candidates(graph: Graph, { name, partitions }: Order): number[] {
+  const cuttable = graph.positions.filter(position => position.cuttable)
+  const good = cuttable.filter(position => !position.breaksFusion)
+  if (good.length + 1 >= partitions) return good.map(indexOf)
+  if (cuttable.length + 1 >= partitions) return cuttable.map(indexOf)
+  throw new MillraceError(
+    'TOO_MANY_PARTITIONS',
+    `${name} cannot be cut into ${partitions} partitions: it has ${cuttable.length} cut positions, ` +
+      `so at most ${cuttable.length + 1} partitions`,
+  )
+}
+
+function indexOf(position: Position): number {
+  return position.index
+}
+
+async function runOnce(model: Uint8Array, feeds: Tensors): Promise<Tensors> {
+  const session = await openSession(model)
+  try {
+    return await session.run(feeds)
+  } finally {
+    await session.release()
+  }
+}

@@ -1,0 +1,25 @@
+import { Worker } from 'node:worker_threads'
+import { MillraceError } from '../../../core/errors.js'
+import { type Order, type PreparedModel, type WorkshopReply } from './messages.js'
+
+/**
+ * Reads, measures, plans, cuts and checks a model, in a thread of its own: none of that may delay a beat. The thread
+ * cannot be ended while a session runs, so a stop waits for the end of the step under way.
+ * @throws MODEL_INVALID, MODEL_TRUNCATED, MODEL_UNSUPPORTED, GRAPH_INVALID, TOO_MANY_PARTITIONS, VERIFY_FAILED, STOPPED
+ */
+export function prepareModel(order: Order, signal: AbortSignal): Promise<PreparedModel> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(new URL('./workshop-thread.js', import.meta.url), { workerData: order })
+    const stop = () => thread.postMessage('stop')
+    signal.addEventListener('abort', stop, { once: true })
+    thread.once('message', (reply: WorkshopReply) => {
+      if (reply.type === 'prepared') resolve(reply.model)
+      else reject(MillraceError.fromInfo(reply.error))
+    })
+    thread.once('error', error => reject(MillraceError.from(error)))
+    thread.once('exit', () => {
+      signal.removeEventListener('abort', stop)
+      reject(new MillraceError('STOPPED', 'the preparation of the model was stopped'))
+    })
+  })
+}

@@ -1,0 +1,209 @@
+import { availableParallelism, totalmem } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
+import { distinctUntilChanged, filter, skip, type Subscription as RxSubscription } from 'rxjs'
+import { type Bus } from '../../core/bus.js'
+import {
+  type Activation,
+  type Actual,
+  type ActivationState,
+  type Beat,
+  type Birth,
+  type Death,
+  decodeControl,
+  Desired,
+  encodeControl,
+} from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { type Topics } from '../../core/topics.js'
+import { withLimit } from '../../core/wait.js'
+import { fetchPart, type PartStore } from '../model-store/index.js'
+import { type Runtime } from '../runtime/index.js'
+import { type WorkerOptions } from './options.js'
+import { Reconciler } from './reconcile.js'
+
+export interface AgentParts {
+  readonly id: string
+  readonly incarnation: number
+  /** Its own connection for control (decision D1), opened with `deathWill` of this id and incarnation. */
+  readonly bus: Bus
+  readonly topics: Topics
+  readonly store: PartStore
+  readonly createRuntime: () => Promise<Runtime>
+  readonly onTrouble: (error: MillraceError) => void
+}
+
+const RESTART_WINDOW_MS = 60_000
+
+/** The will of a worker's control connection. */
+export function deathWill(
+  topics: Topics,
+  id: string,
+  incarnation: number,
+): { topic: string; payload: Uint8Array } {
+  const death: Death = { incarnation }
+  return { topic: topics.worker.death(id, incarnation), payload: encodeControl(death) }
+}
+
+/**
+ * A worker's agent: says that the worker is there and lives, carries out its desired state through a runtime, and
+ * reports the actual one (decisions D3, D4, D5).
+ */
+export class WorkerAgent {
+  private readonly reconciler: Reconciler
+  private readonly connection: RxSubscription
+  private beat: NodeJS.Timeout | undefined
+  private term = 0
+  private stopping = false
+  private crashes: number[] = []
+
+  private constructor(
+    private readonly parts: AgentParts,
+    private readonly options: WorkerOptions,
+    private runtime: Runtime,
+  ) {
+    this.reconciler = new Reconciler({
+      fetch: (activation, signal) => this.fetch(activation, signal),
+      activate: (activation, model) => this.activate(activation, model),
+      passivate: key => this.runtime.passivate(key),
+      onChange: actual => this.report(actual),
+    })
+    this.watchRuntime()
+    this.connection = parts.bus.state$
+      .pipe(
+        distinctUntilChanged(),
+        skip(1),
+        filter(state => state === 'connected'),
+      )
+      .subscribe(() => this.announce())
+  }
+
+  static async start(parts: AgentParts, options: WorkerOptions): Promise<WorkerAgent> {
+    await refuseTakenId(parts, options)
+    const agent = new WorkerAgent(parts, options, await parts.createRuntime())
+    await agent.begin()
+    return agent
+  }
+
+  /** Leaves the cluster as intended, and takes back what it retained. */
+  async stop(): Promise<void> {
+    if (this.stopping) return
+    this.stopping = true
+    clearInterval(this.beat)
+    this.connection.unsubscribe()
+    const { bus, topics, id, incarnation } = this.parts
+    const will = deathWill(topics, id, incarnation)
+    await Promise.allSettled([this.reconciler.stop(), this.runtime.stop()])
+    await Promise.allSettled([
+      bus.publish(will.topic, will.payload, { qos: 1, timeoutMs: 1_000 }),
+      ...[topics.worker.birth(id), topics.worker.actual(id)].map(topic =>
+        bus.publish(topic, new Uint8Array(), { qos: 1, retain: true, timeoutMs: 1_000 }),
+      ),
+    ])
+  }
+
+  private async begin(): Promise<void> {
+    const { bus, topics, id, incarnation } = this.parts
+    await bus.subscribe(topics.worker.death(id, incarnation), () => this.announce(), { qos: 1 })
+    await bus.subscribe(topics.worker.desired(id), ({ payload }) => this.desire(payload), { qos: 1 })
+    this.announce()
+    this.beat = setInterval(() => this.sendBeat(), this.options.heartbeatMs)
+  }
+
+  /** The birth, again after each reconnection and whenever this incarnation was declared dead. */
+  private announce(): void {
+    if (this.stopping) return
+    const { topics, id, incarnation } = this.parts
+    const birth: Birth = {
+      worker: id,
+      incarnation,
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      bornAt: incarnation,
+    }
+    this.publish(topics.worker.birth(id), birth, true)
+    this.report(this.reconciler.actual())
+    this.sendBeat()
+  }
+
+  private desire(payload: Uint8Array): void {
+    if (payload.byteLength === 0) return this.reconciler.apply([])
+    const desired = decodeControl(Desired, payload)
+    if (desired === undefined || desired.term < this.term || this.stopping) return
+    this.term = desired.term
+    this.reconciler.apply(desired.activations)
+  }
+
+  private report(activations: readonly ActivationState[]): void {
+    const { topics, id, incarnation } = this.parts
+    const actual: Actual = { worker: id, incarnation, activations: [...activations] }
+    if (!this.stopping) this.publish(topics.worker.actual(id), actual, true)
+  }
+
+  /** Not QoS 1: a beat that waited for a connection would say what is no longer so. */
+  private sendBeat(): void {
+    const { bus, topics, id, incarnation } = this.parts
+    const beat: Beat = {
+      worker: id,
+      incarnation,
+      at: Date.now(),
+      rssBytes: process.memoryUsage.rss(),
+      actors: [...this.runtime.progress()],
+    }
+    bus.publish(topics.worker.beat(id), encodeControl(beat)).catch(() => undefined)
+  }
+
+  private publish(topic: string, message: unknown, retain: boolean): void {
+    this.parts.bus
+      .publish(topic, encodeControl(message), { qos: 1, retain })
+      .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+  }
+
+  private fetch({ part }: Activation, signal: AbortSignal): Promise<string> {
+    const { bus, topics, store, id } = this.parts
+    const { pieceTimeoutMs, activationTimeoutMs } = this.options
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(activationTimeoutMs)])
+    return fetchPart(part, { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, signal: limit })
+  }
+
+  private activate(activation: Activation, model: string): Promise<void> {
+    const { activationTimeoutMs } = this.options
+    return withLimit(this.runtime.activate(activation, model), activationTimeoutMs, () => {
+      return new MillraceError('ACTIVATION_FAILED', `the partition did not load in ${activationTimeoutMs} ms`)
+    })
+  }
+
+  private watchRuntime(): void {
+    this.runtime.trouble$.subscribe(this.parts.onTrouble)
+    void this.runtime.ended.then(error => (error === undefined ? undefined : this.restart(error)))
+  }
+
+  /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop. */
+  private async restart(error: MillraceError): Promise<void> {
+    if (this.stopping) return
+    this.parts.onTrouble(error)
+    this.crashes = [...this.crashes, Date.now()].filter(at => at > Date.now() - RESTART_WINDOW_MS)
+    const again = this.crashes.length <= this.options.runtimeRestarts
+    if (!again) return this.reconciler.crashed(error, false)
+    try {
+      this.runtime = await this.parts.createRuntime()
+      this.watchRuntime()
+      this.reconciler.crashed(error, true)
+    } catch (cause) {
+      await this.restart(MillraceError.from(cause, 'RUNTIME_CRASHED'))
+    }
+  }
+}
+
+/** @throws WORKER_ID_TAKEN: another incarnation under this id still beats */
+async function refuseTakenId({ bus, topics, id }: AgentParts, options: WorkerOptions): Promise<void> {
+  const heard = new AbortController()
+  const subscription = await bus.subscribe(topics.worker.beat(id), () => heard.abort())
+  await setTimeout(options.heartbeatMs * 2, undefined, { signal: heard.signal }).catch(() => undefined)
+  await subscription.close()
+  if (heard.signal.aborted) {
+    throw new MillraceError(
+      'WORKER_ID_TAKEN',
+      `a worker '${id}' is alive on this broker; choose another --id`,
+    )
+  }
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { defineOptions, type Options } from '../../core/options.js'
+
+export const workerOptions = defineOptions({
+  heartbeatMs: {
+    check: z.coerce.number().int().min(20).max(60_000),
+    default: 250,
+    value: 'MS',
+    doc: 'Time between two beats of a worker.',
+  },
+  activationTimeoutMs: {
+    check: z.coerce.number().int().min(1_000),
+    default: 120_000,
+    value: 'MS',
+    doc: 'Limit on the fetching and on the loading of one partition.',
+  },
+  runtimeRestarts: {
+    check: z.coerce.number().int().min(0).max(100),
+    default: 3,
+    value: 'N',
+    doc: 'How often in a minute a crashed runtime process is started again before the worker gives its actors up.',
+  },
+  pieceTimeoutMs: {
+    check: z.coerce.number().int().min(100),
+    default: 5_000,
+    value: 'MS',
+    doc: 'Wait for one piece of a model part before it is asked for again.',
+  },
+})
+
+export type WorkerOptions = Options<typeof workerOptions>

@@ -1,0 +1,105 @@
+import { activationKeyOf, type Activation, type ActivationState } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+
+/** What reconciling needs of the worker around it. */
+export interface ActorHost {
+  /** Makes the partition's file be there; its path. */
+  fetch(activation: Activation, signal: AbortSignal): Promise<string>
+  activate(activation: Activation, model: string): Promise<void>
+  passivate(key: string): Promise<void>
+  /** Told of every change of the actual state. */
+  onChange(actual: readonly ActivationState[]): void
+}
+
+interface Actor {
+  readonly activation: Activation
+  readonly abort: AbortController
+  state: ActivationState
+  /** Settles when what was begun for this actor has ended, however. */
+  work: Promise<void>
+}
+
+/** Brings what a worker runs in line with what it should run, and says how far it is (decision D5). */
+export class Reconciler {
+  private readonly actors = new Map<string, Actor>()
+
+  constructor(private readonly host: ActorHost) {}
+
+  actual(): readonly ActivationState[] {
+    return [...this.actors.values()].map(actor => actor.state)
+  }
+
+  apply(desired: readonly Activation[]): void {
+    const wanted = new Map(desired.map(activation => [activationKeyOf(activation), activation]))
+    for (const key of this.actors.keys()) if (!wanted.has(key)) this.drop(key)
+    for (const [key, activation] of wanted) if (!this.actors.has(key)) this.add(key, activation)
+    this.host.onChange(this.actual())
+  }
+
+  /** All actors are lost with their runtime: says so, and begins each again if `again`. */
+  crashed(error: MillraceError, again: boolean): void {
+    const activations = [...this.actors.values()].map(actor => actor.activation)
+    for (const actor of this.actors.values()) {
+      actor.abort.abort()
+      actor.state = stateOf(actor.activation, 'failed', error)
+    }
+    this.host.onChange(this.actual())
+    if (!again) return
+    this.actors.clear()
+    this.apply(activations)
+  }
+
+  /** Stops what is under way; resolves when it has ended. The actors themselves end with their runtime. */
+  async stop(): Promise<void> {
+    const actors = [...this.actors.values()]
+    this.actors.clear()
+    for (const actor of actors) actor.abort.abort()
+    await Promise.all(actors.map(actor => actor.work))
+  }
+
+  private add(key: string, activation: Activation): void {
+    const abort = new AbortController()
+    const actor: Actor = {
+      activation,
+      abort,
+      state: stateOf(activation, 'fetching'),
+      work: Promise.resolve(),
+    }
+    this.actors.set(key, actor)
+    actor.work = this.bring(actor)
+  }
+
+  private drop(key: string): void {
+    const actor = this.actors.get(key)
+    this.actors.delete(key)
+    actor?.abort.abort()
+    if (actor === undefined || actor.state.state === 'failed') return
+    void actor.work.then(() => this.host.passivate(key)).catch(() => undefined)
+  }
+
+  private async bring(actor: Actor): Promise<void> {
+    const { activation, abort } = actor
+    const move = (state: ActivationState) => {
+      if (abort.signal.aborted) return
+      actor.state = state
+      this.host.onChange(this.actual())
+    }
+    try {
+      const model = await this.host.fetch(activation, abort.signal)
+      if (abort.signal.aborted) return
+      move(stateOf(activation, 'loading'))
+      await this.host.activate(activation, model)
+      move(stateOf(activation, 'ready'))
+    } catch (error) {
+      move(stateOf(activation, 'failed', MillraceError.from(error, 'ACTIVATION_FAILED')))
+    }
+  }
+}
+
+function stateOf(
+  { pipeline, epoch, stage, replica }: Activation,
+  state: ActivationState['state'],
+  error?: MillraceError,
+): ActivationState {
+  return { pipeline, epoch, stage, replica, state, ...(error === undefined ? {} : { error: error.toInfo() }) }
+}

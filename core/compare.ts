@@ -1,0 +1,74 @@
+import { type NumericDType, type Tensor, type Tensors } from './tensor.js'
+
+const FLOATS: ReadonlySet<string> = new Set<NumericDType>(['float32', 'float64', 'float16'])
+/** Below this largest magnitude of the reference, errors are absolute. */
+const SMALLEST_SCALE = 1e-6
+
+/**
+ * How far `actual` is from `expected`, by promise 9: max |a - b| / max |b| over an output tensor, the worst output
+ * counts; absolute where max |b| < 1e-6. Integers, booleans and strings must be equal; NaN and Inf must stand in the
+ * same places.
+ * @returns 0 or more; Infinity where names, types, dims or anything that must be equal differs
+ */
+export function relativeError(actual: Tensors, expected: Tensors): number {
+  const names = Object.keys(expected)
+  if (names.length !== Object.keys(actual).length) return Infinity
+  return names.reduce((worst, name) => {
+    const [a, b] = [actual[name], expected[name]]
+    return a === undefined || b === undefined ? Infinity : Math.max(worst, tensorError(a, b))
+  }, 0)
+}
+
+function tensorError(actual: Tensor, expected: Tensor): number {
+  if (actual.dtype !== expected.dtype || !sameDims(actual.dims, expected.dims)) return Infinity
+  if (!FLOATS.has(expected.dtype)) return equalElements(actual, expected) ? 0 : Infinity
+  return floatError(floatsOf(actual), floatsOf(expected))
+}
+
+function floatError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let scale = 0
+  let distance = 0
+  for (let i = 0; i < expected.length; i++) {
+    const a = actual[i] ?? NaN
+    const b = expected[i] ?? NaN
+    if (Object.is(a, b) || a === b) {
+      if (Number.isFinite(b)) scale = Math.max(scale, Math.abs(b))
+      continue
+    }
+    if (!Number.isFinite(a) || !Number.isFinite(b)) return Infinity
+    scale = Math.max(scale, Math.abs(b))
+    distance = Math.max(distance, Math.abs(a - b))
+  }
+  return scale < SMALLEST_SCALE ? distance : distance / scale
+}
+
+/** Index of the largest element of a tensor of numbers. */
+export function argMax({ data }: Tensor): number {
+  let best = 0
+  for (let i = 1; i < data.length; i++) if (Number(data[i]) > Number(data[best])) best = i
+  return best
+}
+
+function floatsOf({ dtype, data }: Tensor): ArrayLike<number> {
+  if (dtype === 'string') return []
+  return dtype === 'float16' ? Float32Array.from(data as Uint16Array, halfToFloat) : (data as Float32Array)
+}
+
+/** IEEE 754 binary16 to a number. */
+export function halfToFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0) return sign * 2 ** -14 * (fraction / 1024)
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN
+  return sign * 2 ** (exponent - 15) * (1 + fraction / 1024)
+}
+
+function equalElements(actual: Tensor, expected: Tensor): boolean {
+  for (let i = 0; i < expected.data.length; i++) if (actual.data[i] !== expected.data[i]) return false
+  return true
+}
+
+function sameDims(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((dim, i) => dim === b[i])
+}

@@ -1,0 +1,190 @@
+import { z } from 'zod'
+import { type ErrorCode, isErrorCode, MillraceError } from './errors.js'
+import { isName } from './topics.js'
+import { type DType, isDType } from './tensor.js'
+
+/**
+ * Control messages (decisions D4, D5): JSON, so that a person with any MQTT client can read them. A field that this
+ * version does not know is ignored, so that versions can live side by side.
+ */
+const name = z.string().refine(isName, 'must be 1 to 64 characters of a-z, 0-9 and -')
+const count = z.int().min(0)
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const dtype = z.custom<DType>(value => typeof value === 'string' && isDType(value), 'must be a tensor type')
+
+const tensorSpec = z.object({
+  name: z.string(),
+  dtype,
+  dims: z.array(z.union([count, z.string(), z.null()])),
+})
+
+const errorInfo = z.object({
+  code: z.string().transform((code): ErrorCode => (isErrorCode(code) ? code : 'INTERNAL')),
+  message: z.string(),
+})
+
+/** A worker is there. Retained. */
+export const Birth = z.object({
+  worker: name,
+  /** Grows with each start of the worker, so that a late death of an earlier one is recognised. */
+  incarnation: count,
+  cores: z.int().min(1),
+  memoryBytes: count,
+  bornAt: count,
+})
+export type Birth = z.infer<typeof Birth>
+
+/** An incarnation of a worker, or a term of a supervisor, ended; the will of its connection. */
+export const Death = z.object({ incarnation: count })
+export type Death = z.infer<typeof Death>
+
+const activationKey = { pipeline: name, epoch: count, stage: count, replica: count }
+
+/** A worker lives; how far each of its actors is. */
+export const Beat = z.object({
+  worker: name,
+  incarnation: count,
+  at: z.number(),
+  rssBytes: count,
+  actors: z.array(
+    z.object({ ...activationKey, frames: count, failures: count, waiting: count, runMs: z.number() }),
+  ),
+})
+export type Beat = z.infer<typeof Beat>
+export type ActorProgress = Beat['actors'][number]
+
+/** One partition that a worker is to run. */
+export const Activation = z.object({
+  ...activationKey,
+  term: count,
+  part: z.object({ sha256, bytes: count }),
+  /** Tensors that arrive, those handed on unchanged, and those that leave; in the words of the graph. */
+  receives: z.array(z.string()),
+  carries: z.array(z.string()),
+  sends: z.array(z.string()),
+  inbox: z.object({ topic: z.string() }),
+  /** The next stage's inbox; left out for the last stage, which answers the frame's dispatcher. */
+  next: z.object({ topic: z.string() }).optional(),
+  /** Frames that may wait before the stage; more are refused. */
+  inboxFrames: z.int().min(1),
+  /** LZ4 on the tensors that leave, where it makes them smaller. */
+  lz4: z.boolean(),
+})
+export type Activation = z.infer<typeof Activation>
+
+/** All that a worker is to run. Retained, written by the leading supervisor only. */
+export const Desired = z.object({ term: count, activations: z.array(Activation) })
+export type Desired = z.infer<typeof Desired>
+
+/** What a worker runs. Retained. */
+export const Actual = z.object({
+  worker: name,
+  incarnation: count,
+  activations: z.array(
+    z.object({
+      ...activationKey,
+      state: z.enum(['fetching', 'loading', 'ready', 'failed']),
+      error: errorInfo.optional(),
+    }),
+  ),
+})
+export type Actual = z.infer<typeof Actual>
+export type ActivationState = Actual['activations'][number]
+
+/** Who leads. Retained. */
+export const Leader = z.object({ term: count, supervisor: name })
+export type Leader = z.infer<typeof Leader>
+
+/** What a user asks for. Retained; an empty payload takes the pipeline down. */
+export const Spec = z.object({
+  pipeline: name,
+  /** Tells one request from the next under the same name. */
+  deployment: name,
+  model: z.object({ sha256, bytes: count, name: z.string() }),
+  /** Number of partitions; left out: one per worker that is there. */
+  partitions: z.int().min(1).optional(),
+  /** Frames in flight per dispatcher. */
+  window: z.int().min(1),
+  lz4: z.boolean(),
+  deployTimeoutMs: count,
+})
+export type Spec = z.infer<typeof Spec>
+
+export const PlanStage = z.object({
+  stage: count,
+  worker: name,
+  replica: count,
+  operators: count,
+  weightBytes: count,
+  /** Bytes of the tensors that leave, for one frame of the sample. */
+  outBytes: count,
+  /** Measured when the plan was made, on the supervisor's machine. */
+  computeMs: z.number(),
+  inbox: z.object({ topic: z.string() }),
+})
+export type PlanStage = z.infer<typeof PlanStage>
+
+/** The plan in force. Retained. */
+export const Plan = z.object({
+  pipeline: name,
+  deployment: name,
+  term: count,
+  epoch: count,
+  model: z.object({ sha256, bytes: count, name: z.string() }),
+  inputs: z.array(tensorSpec),
+  outputs: z.array(tensorSpec),
+  stages: z.array(PlanStage).min(1),
+  window: z.int().min(1),
+  lz4: z.boolean(),
+  /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
+  sampleError: z.number(),
+})
+export type Plan = z.infer<typeof Plan>
+
+/** What the supervisor makes of a spec. Retained. */
+export const PipelineStatus = z.object({
+  pipeline: name,
+  deployment: name,
+  state: z.enum(['fetching', 'planning', 'loading', 'ready', 'degraded', 'failed']),
+  epoch: count,
+  error: errorInfo.optional(),
+})
+export type PipelineStatus = z.infer<typeof PipelineStatus>
+
+/** Asks whoever holds a part for some of its bytes. */
+export const PartRequest = z.object({ requester: name, offset: count, length: z.int().min(1) })
+export type PartRequest = z.infer<typeof PartRequest>
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+export function encodeControl(message: unknown): Uint8Array {
+  return encoder.encode(JSON.stringify(message))
+}
+
+/** The message in `payload`, or undefined where it is not one: what others publish must not take an actor down. */
+export function decodeControl<T>(schema: z.ZodType<T>, payload: Uint8Array): T | undefined {
+  try {
+    const result = schema.safeParse(JSON.parse(decoder.decode(payload)))
+    return result.success ? result.data : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A text that is equal for equal activations and only for these. */
+export function activationKeyOf(a: {
+  pipeline: string
+  epoch: number
+  stage: number
+  replica: number
+}): string {
+  return `${a.pipeline}/${a.epoch}/${a.stage}/${a.replica}`
+}
+
+/** The error of a status or actual state, to be thrown. */
+export function errorOf(state: { error?: { code: ErrorCode; message: string } | undefined }): MillraceError {
+  return state.error === undefined
+    ? new MillraceError('INTERNAL', 'no reason was given')
+    : new MillraceError(state.error.code, state.error.message)
+}
