@@ -103,8 +103,8 @@ export const Spec = z.object({
   model: z.object({ sha256, bytes: count, name: z.string() }),
   /** Number of partitions; left out: one per worker that is there. */
   partitions: z.int().min(1).optional(),
-  /** Frames in flight per dispatcher. */
-  window: z.int().min(1),
+  /** Frames in flight per dispatcher; left out: two per partition and two more. */
+  window: z.int().min(1).optional(),
   lz4: z.boolean(),
   deployTimeoutMs: count,
 })

@@ -11,14 +11,16 @@ export interface FrameIdentity {
   readonly sequence: number
 }
 
-/** One stage's share of a frame's time, in milliseconds. */
+/** One stage's share of a frame's time and traffic. */
 export interface StageTiming {
   readonly stage: number
   /** From arrival of the whole message to the start of decoding. */
   readonly queueMs: number
-  /** Decoding inputs and encoding outputs. */
+  /** Checking and decoding the inputs, and encoding the outputs of the frame before: this one's are not yet there. */
   readonly codecMs: number
   readonly runMs: number
+  /** Size of the message as it arrived. */
+  readonly bytesIn: number
 }
 
 /** What travels between dispatcher and stages about a frame, beside its tensors. */

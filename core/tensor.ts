@@ -54,6 +54,17 @@ export function byteLength(dtype: NumericDType, dims: readonly number[]): number
   return (elementCount(dims) * DTYPES[dtype].bits) / 8
 }
 
+/** Bytes of the elements of all `tensors`; for strings, of their UTF-16 units, which is near to what they take. */
+export function tensorsBytes(tensors: Tensors): number {
+  return Object.values(tensors).reduce((sum, value) => sum + tensorBytes(value), 0)
+}
+
+function tensorBytes(value: Tensor): number {
+  return value.dtype === 'string'
+    ? value.data.reduce((sum, text) => sum + 2 * text.length, 0)
+    : byteLength(value.dtype, value.dims)
+}
+
 /**
  * A tensor, checked.
  * @throws TENSOR_INVALID: dims are not non-negative integers, or data does not fit dtype and dims

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
 import { MillraceError } from '../../core/errors.js'
-import { type Envelope, type FrameHeader } from '../../core/frame.js'
+import { type Envelope, type FrameHeader, type StageTiming } from '../../core/frame.js'
 import { type Tensor, type Tensors } from '../../core/tensor.js'
 import {
   type Handover,
@@ -18,6 +18,7 @@ import { type OnnxSession, openSession } from './onnx-session.js'
  */
 const setup = workerData as SessionSetup
 const port = parentPort
+let lastEncodeMs = 0
 if (port === null) throw new MillraceError('INTERNAL', 'a session thread must be started as a worker thread')
 
 try {
@@ -80,12 +81,17 @@ async function processEnvelope(
     const outputs = await session.run(pick(session.inputNames, tensors))
     const ranAt = wallClock()
     const runMs = ranAt - decodedAt
-    const timing = { stage: header.stage, queueMs: startedAt - request.arrivedAt, runMs }
-    const carried = pick(handover.carries, tensors)
-    const sent = pick(handover.sends, { ...carried, ...outputs })
-    const encode = (codecMs: number) =>
-      encodeEnvelope(nextEnvelope(header, sent, { ...timing, codecMs }), { lz4: handover.lz4 })
-    return { message: encode(decodedAt - startedAt), failed: false, runMs }
+    const sent = pick(handover.sends, { ...pick(handover.carries, tensors), ...outputs })
+    const timing: StageTiming = {
+      stage: header.stage,
+      queueMs: startedAt - request.arrivedAt,
+      codecMs: decodedAt - startedAt + lastEncodeMs,
+      runMs,
+      bytesIn: request.message.byteLength,
+    }
+    const message = encodeEnvelope(nextEnvelope(header, sent, timing), { lz4: handover.lz4 })
+    lastEncodeMs = wallClock() - ranAt
+    return { message, failed: false, runMs }
   } catch (error) {
     const info = MillraceError.from(error, 'INFERENCE_FAILED').toInfo()
     const failure: Envelope = { header: { ...request.header, error: info }, tensors: {} }
@@ -93,11 +99,7 @@ async function processEnvelope(
   }
 }
 
-function nextEnvelope(
-  header: FrameHeader,
-  tensors: Tensors,
-  timing: FrameHeader['timings'][number],
-): Envelope {
+function nextEnvelope(header: FrameHeader, tensors: Tensors, timing: StageTiming): Envelope {
   return { header: { ...header, stage: header.stage + 1, timings: [...header.timings, timing] }, tensors }
 }
 

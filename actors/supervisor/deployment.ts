@@ -152,12 +152,17 @@ function activationsOf(
       sends: [...made.sends],
       inbox,
       ...(next === undefined ? {} : { next }),
-      inboxFrames: spec.window * DISPATCHERS,
+      inboxFrames: windowOf(spec, prepared.length) * DISPATCHERS,
       lz4: spec.lz4,
     }
     byWorker.set(worker, [...(byWorker.get(worker) ?? []), activation])
   }
   return byWorker
+}
+
+/** One frame that runs and one that waits in each stage, and one on either end. */
+function windowOf({ window }: Spec, stages: number): number {
+  return window ?? 2 * stages + 2
 }
 
 /** Dispatchers whose full windows a stage's inbox has room for. */
@@ -207,7 +212,7 @@ function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: 
     inputs: prepared.inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     outputs: prepared.outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     stages,
-    window: spec.window,
+    window: windowOf(spec, stages.length),
     lz4: spec.lz4,
     sampleError: prepared.sampleError,
   }

@@ -1,6 +1,6 @@
 import { type Partition } from '../../../core/graph/index.js'
 import { MillraceError } from '../../../core/errors.js'
-import { byteLength, type Tensor, type Tensors } from '../../../core/tensor.js'
+import { type Tensors, tensorsBytes } from '../../../core/tensor.js'
 import { type OnnxSession, openSession } from '../../session/index.js'
 
 export interface MeasuredChain {
@@ -27,7 +27,7 @@ export async function measureChain(
     tensors = pick(partition.sends, { ...tensors, ...outputs })
     stages.push({
       computeMs,
-      outBytes: Object.values(tensors).reduce((sum, value) => sum + sizeOf(value), 0),
+      outBytes: tensorsBytes(tensors),
     })
   }
   return { stages, outputs: tensors }
@@ -68,11 +68,4 @@ function pick(names: readonly string[], tensors: Tensors): Tensors {
       return [name, value]
     }),
   )
-}
-
-/** Bytes of a tensor on the wire, before compression; strings as UTF-16 units, which is near enough to plan with. */
-function sizeOf(value: Tensor): number {
-  return value.dtype === 'string'
-    ? value.data.reduce((sum, text) => sum + text.length, 0)
-    : byteLength(value.dtype, value.dims)
 }

@@ -1,0 +1,287 @@
+import {
+  Observable,
+  type OperatorFunction,
+  ReplaySubject,
+  Subject,
+  type Subscription as RxSubscription,
+} from 'rxjs'
+import { type BusMessage, type Subscription } from '../../core/bus.js'
+import { decodeEnvelope, decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
+import { type Plan } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import { type FrameIdentity, identityKey } from '../../core/frame.js'
+import { Ledger, type LedgerCounts, type LedgerEntry } from '../../core/ledger.js'
+import { type Link, type Outlet } from '../../core/link.js'
+import { parseOptions } from '../../core/options.js'
+import { type Topics } from '../../core/topics.js'
+import { type FrameInput } from './check-frame.js'
+import { InFlight, type SentFrame } from './in-flight.js'
+import { inferOptions, type InferOptionsInput } from './options.js'
+import { type AdmittedFrame, type Prediction, predictionOf } from './prediction.js'
+import { pullFrom } from './pull.js'
+import { StreamFlow } from './stream-flow.js'
+
+export interface DispatcherParts {
+  /** Names its inbox and its frames; its own among all dispatchers of the cluster. */
+  readonly id: string
+  readonly pipeline: string
+  readonly topics: Topics
+  readonly link: Link
+  /** Plans in force, the current one first. */
+  readonly plan$: Observable<Plan>
+  /** Each time the link is whole again after a break. */
+  readonly restored$: Observable<void>
+  readonly onTrouble: (error: MillraceError) => void
+}
+
+const DEADLINE_CHECK_MS = 100
+
+/**
+ * Admits frames and delivers predictions of one pipeline: it holds every admitted frame until that has ended, has at
+ * most a window of them under way, and sends again what a change of plan or a broken link left behind.
+ */
+export class Dispatcher {
+  /** Every admitted frame. */
+  readonly frames$ = new Subject<AdmittedFrame>()
+  /** Every delivered prediction, in the order of delivery. */
+  readonly predictions$ = new Subject<Prediction>()
+  /** The plan in force, epoch by epoch. */
+  readonly plan$ = new ReplaySubject<Plan>(1)
+  private readonly ledger = new Ledger()
+  private readonly inFlight = new InFlight()
+  private readonly flows = new Map<string, StreamFlow>()
+  private readonly nextSequence = new Map<string, number>()
+  private readonly watching: RxSubscription[]
+  private readonly deadlines: NodeJS.Timeout
+  private readonly roomWaiters = new Set<() => void>()
+  private inbox: Subscription | undefined
+  private plan: Plan
+  private entry: Outlet
+  private streams = 0
+  private closed = false
+
+  private constructor(
+    private readonly parts: DispatcherParts,
+    plan: Plan,
+  ) {
+    this.plan = plan
+    this.entry = this.open(plan)
+    this.plan$.next(plan)
+    this.watching = [
+      parts.plan$.subscribe(next => this.adopt(next)),
+      parts.restored$.subscribe(() => this.replay()),
+    ]
+    this.deadlines = setInterval(() => this.expire(), DEADLINE_CHECK_MS)
+  }
+
+  static async start(parts: DispatcherParts, plan: Plan): Promise<Dispatcher> {
+    const dispatcher = new Dispatcher(parts, plan)
+    const topic = parts.topics.data.results(parts.pipeline, parts.id)
+    dispatcher.inbox = await parts.link.listen({ topic }, message => dispatcher.receive(message))
+    return dispatcher
+  }
+
+  /** How each frame ended. */
+  get ledger$(): Observable<LedgerEntry> {
+    return this.ledger.entries$
+  }
+
+  counts(): LedgerCounts {
+    return this.ledger.counts()
+  }
+
+  /**
+   * Frames in, predictions out. RxJS cannot hold a source back that pushes: what it pushes waits in a bounded queue, and
+   * `pull` gives a source that is held back. A frame that fails shows in the ledger and has no prediction.
+   * @throws OPTION_UNKNOWN, OPTION_INVALID; and through the observable SOURCE_OVERRUN: the queue of a lossless stream is
+   *   full; STOPPED: the dispatcher was closed
+   */
+  infer(options: InferOptionsInput = {}): OperatorFunction<FrameInput, Prediction> {
+    const parsed = parseOptions(inferOptions, options, 'infer')
+    return source =>
+      new Observable(subscriber => {
+        const flow = this.openFlow(
+          parsed.stream,
+          stream =>
+            new StreamFlow(stream, parsed, this.nextSequence.get(stream) ?? 0, {
+              inputs: () => this.plan.inputs,
+              admit: (sequence, tensors) => this.admit(stream, sequence, tensors),
+              drop: (identity, reason) => this.ledger.dropped(identity, reason, Date.now()),
+              fail: (identity, error) => this.ledger.failed(identity, error.toInfo(), Date.now()),
+              queued: () => this.pump(),
+              deliver: prediction => {
+                this.predictions$.next(prediction)
+                subscriber.next(prediction)
+              },
+              complete: () => subscriber.complete(),
+              error: error => subscriber.error(error),
+            }),
+        )
+        const subscription = source.subscribe({
+          next: frame => flow.offer(frame),
+          error: error => flow.abort(error),
+          complete: () => flow.finish(),
+        })
+        return () => {
+          subscription.unsubscribe()
+          this.closeFlow(flow)
+        }
+      })
+  }
+
+  /**
+   * The items of `source`, each pulled only when the window has room, so that a source of any length is held back.
+   * Asynchronous work on an item belongs into `source` itself (an async generator): operators between here and `infer`
+   * that wait would hide from it how many frames are coming.
+   */
+  pull<T>(source: Iterable<T> | AsyncIterable<T>): Observable<T> {
+    return pullFrom(source, () => this.room())
+  }
+
+  /** Ends every frame that has not ended, as failed with STOPPED, and every stream with that error. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    clearInterval(this.deadlines)
+    for (const subscription of this.watching) subscription.unsubscribe()
+    const error = new MillraceError('STOPPED', 'the dispatcher was closed')
+    for (const flow of [...this.flows.values()]) flow.abort(error)
+    this.wakeRoomWaiters()
+    await this.inbox?.close().catch(() => undefined)
+    for (const subject of [this.frames$, this.predictions$, this.plan$]) subject.complete()
+    this.ledger.close()
+  }
+
+  private openFlow(name: string | undefined, create: (stream: string) => StreamFlow): StreamFlow {
+    if (this.closed) throw new MillraceError('STOPPED', 'the dispatcher was closed')
+    const stream = name ?? `s${++this.streams}`
+    if (this.flows.has(stream)) {
+      throw new MillraceError(
+        'OPTION_INVALID',
+        `stream '${stream}' is in use; end it first or choose another name`,
+      )
+    }
+    const flow = create(stream)
+    this.flows.set(stream, flow)
+    return flow
+  }
+
+  private closeFlow(flow: StreamFlow): void {
+    this.nextSequence.set(flow.stream, flow.nextSequence)
+    this.flows.delete(flow.stream)
+    flow.cancel()
+    for (const frame of this.inFlight.ofStream(flow.stream)) {
+      this.inFlight.end(frame.key)
+      this.ledger.dropped(frame.identity, 'unsubscribed', Date.now())
+    }
+    this.pump()
+  }
+
+  private admit(stream: string, sequence: number, tensors: AdmittedFrame['tensors']): AdmittedFrame {
+    const identity: FrameIdentity = { dispatcher: this.parts.id, stream, sequence }
+    const frame: AdmittedFrame = { ...identity, admittedAt: Date.now(), tensors }
+    this.ledger.admit(identity, frame.admittedAt)
+    this.frames$.next(frame)
+    return frame
+  }
+
+  /** Sends queued frames while the window has room, one stream after the other. */
+  private pump(): void {
+    for (let sent = true; sent && !this.closed;) {
+      sent = false
+      for (const flow of this.flows.values()) {
+        if (this.inFlight.size >= this.plan.window) return
+        const frame = flow.take()
+        if (frame === undefined) continue
+        sent = true
+        this.send(this.inFlight.begin(frame, flow, Date.now()))
+      }
+    }
+    this.wakeRoomWaiters()
+  }
+
+  private send({ frame, identity }: SentFrame): void {
+    const { admittedAt, tensors } = frame
+    const header = { ...identity, epoch: this.plan.epoch, stage: 0, admittedAt, timings: [] }
+    this.entry
+      .send(encodeEnvelope({ header, tensors }, { lz4: this.plan.lz4 }))
+      .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+  }
+
+  private receive({ payload }: BusMessage): void {
+    try {
+      const header = decodeHeader(payload)
+      if (header.epoch !== this.plan.epoch) return
+      const key = identityKey(header)
+      const sent = this.inFlight.get(key)
+      if (sent === undefined) return this.ledger.duplicate(header)
+      if (header.error !== undefined) return this.fail(sent, MillraceError.fromInfo(header.error))
+      this.predict(sent, predictionOf(decodeEnvelope(payload.slice()), payload.byteLength, Date.now()))
+    } catch (error) {
+      this.parts.onTrouble(MillraceError.from(error, 'ENVELOPE_INVALID'))
+    }
+  }
+
+  private predict({ key, flow, identity }: SentFrame, prediction: Prediction): void {
+    this.inFlight.end(key)
+    this.ledger.predicted(identity, Date.now())
+    flow.settle(identity.sequence, prediction)
+    this.pump()
+  }
+
+  private fail({ key, flow, identity }: SentFrame, error: MillraceError): void {
+    this.inFlight.end(key)
+    this.ledger.failed(identity, error.toInfo(), Date.now())
+    flow.settleFailed(identity.sequence, error)
+    this.pump()
+  }
+
+  private expire(): void {
+    for (const sent of this.inFlight.expired(Date.now())) {
+      const { stream, sequence } = sent.identity
+      const { deadlineMs } = sent.flow.options
+      this.fail(
+        sent,
+        new MillraceError('FRAME_DEADLINE', `frame ${stream}/${sequence} had no result in ${deadlineMs} ms`),
+      )
+    }
+  }
+
+  /** Every frame under way starts anew; what the old epoch still gives is not taken (promise 7). */
+  private adopt(plan: Plan): void {
+    if (plan.term < this.plan.term || plan.epoch <= this.plan.epoch) return
+    this.plan = plan
+    this.entry = this.open(plan)
+    this.plan$.next(plan)
+    this.replay()
+    this.pump()
+  }
+
+  private replay(): void {
+    for (const sent of this.inFlight.all()) this.send(sent)
+  }
+
+  private open(plan: Plan): Outlet {
+    const [first] = plan.stages
+    if (first === undefined) throw new MillraceError('PIPELINE_FAILED', 'the plan has no stage')
+    return this.parts.link.open(first.inbox)
+  }
+
+  /** Resolves when a further frame would enter the window at once; the frames just pulled have been counted by then. */
+  private async room(): Promise<void> {
+    await new Promise(resolve => setImmediate(resolve))
+    while (!this.closed && !this.hasRoom()) await new Promise<void>(resolve => this.roomWaiters.add(resolve))
+  }
+
+  private hasRoom(): boolean {
+    const queued = [...this.flows.values()].reduce((sum, flow) => sum + flow.queuedFrames, 0)
+    return this.inFlight.size + queued < this.plan.window
+  }
+
+  private wakeRoomWaiters(): void {
+    if (!this.closed && !this.hasRoom()) return
+    const waiters = [...this.roomWaiters]
+    this.roomWaiters.clear()
+    for (const wake of waiters) wake()
+  }
+}

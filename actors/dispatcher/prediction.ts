@@ -1,0 +1,45 @@
+import { type Envelope, type FrameIdentity, type StageTiming } from '../../core/frame.js'
+import { type Tensor, type Tensors } from '../../core/tensor.js'
+
+/** A frame that was admitted. */
+export interface AdmittedFrame extends FrameIdentity {
+  /** ms since the Unix epoch. */
+  readonly admittedAt: number
+  readonly tensors: Tensors
+}
+
+/** A delivered prediction. */
+export interface Prediction extends FrameIdentity {
+  readonly outputs: Tensors
+  /** Epoch of the plan that made it. */
+  readonly epoch: number
+  readonly admittedAt: number
+  /** From admission to the arrival of the result at the dispatcher, in ms. */
+  readonly ageMs: number
+  readonly timings: readonly StageTiming[]
+  /** What the frame and all that was made of it took on the links, in bytes. */
+  readonly bytes: number
+}
+
+/** @param resultBytes  size of the message that brought the result */
+export function predictionOf({ header, tensors }: Envelope, resultBytes: number, now: number): Prediction {
+  const { dispatcher, stream, sequence, epoch, admittedAt, timings } = header
+  return {
+    dispatcher,
+    stream,
+    sequence,
+    epoch,
+    admittedAt,
+    timings,
+    outputs: tensors,
+    ageMs: now - admittedAt,
+    bytes: timings.reduce((sum, { bytesIn }) => sum + bytesIn, resultBytes),
+  }
+}
+
+/** The `k` largest elements of a tensor of numbers, largest first. */
+export function topK({ data }: Tensor, k: number): { index: number; value: number }[] {
+  return Array.from({ length: data.length }, (_, index) => ({ index, value: Number(data[index]) }))
+    .sort((a, b) => b.value - a.value || a.index - b.index)
+    .slice(0, k)
+}

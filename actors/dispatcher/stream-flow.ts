@@ -1,0 +1,122 @@
+import { AdmissionQueue } from '../../core/admission-queue.js'
+import { MillraceError } from '../../core/errors.js'
+import { type FrameIdentity } from '../../core/frame.js'
+import { Reorder } from '../../core/reorder.js'
+import { tensorsBytes, type Tensors, type TensorSpec } from '../../core/tensor.js'
+import { checkFrame, type FrameInput } from './check-frame.js'
+import { type InferOptions } from './options.js'
+import { type AdmittedFrame, type Prediction } from './prediction.js'
+
+/** What a stream does through its dispatcher. */
+export interface FlowActions {
+  inputs(): readonly TensorSpec[]
+  admit(sequence: number, tensors: Tensors): AdmittedFrame
+  drop(identity: FrameIdentity, reason: string): void
+  fail(identity: FrameIdentity, error: MillraceError): void
+  /** A frame waits to be sent. */
+  queued(): void
+  deliver(prediction: Prediction): void
+  complete(): void
+  error(error: unknown): void
+}
+
+/** One stream of one `infer`: from what its source emits to the queue, and from results to their order. */
+export class StreamFlow {
+  private readonly queue: AdmissionQueue<AdmittedFrame>
+  private readonly reorder: Reorder<Prediction>
+  private unsettled = 0
+  private finished = false
+  private ended = false
+
+  constructor(
+    readonly stream: string,
+    readonly options: InferOptions,
+    public nextSequence: number,
+    private readonly actions: FlowActions,
+  ) {
+    const { delivery, order, maxQueuedFrames, maxQueuedBytes } = options
+    this.queue = new AdmissionQueue({ delivery, maxFrames: maxQueuedFrames, maxBytes: maxQueuedBytes })
+    this.reorder = new Reorder({ order, first: nextSequence })
+  }
+
+  get queuedFrames(): number {
+    return this.queue.size
+  }
+
+  /** A frame that does not fit is admitted all the same, so that the ledger shows how it ended (promise 1). */
+  offer(input: FrameInput): void {
+    if (this.ended) return
+    const sequence = this.nextSequence++
+    this.unsettled++
+    try {
+      this.enqueue(this.actions.admit(sequence, checkFrame(input, this.actions.inputs())))
+    } catch (error) {
+      this.refuse(this.actions.admit(sequence, {}), MillraceError.from(error, 'TENSOR_INVALID'))
+    }
+  }
+
+  /** The next frame to send. */
+  take(): AdmittedFrame | undefined {
+    return this.queue.take()
+  }
+
+  settle(sequence: number, prediction: Prediction | undefined): void {
+    this.unsettled--
+    for (const ready of this.reorder.settle(sequence, prediction)) {
+      if (!this.ended) this.actions.deliver(ready)
+    }
+    this.completeIfDone()
+  }
+
+  settleFailed(sequence: number, error: MillraceError): void {
+    if (this.options.failures === 'throw') return this.abort(error)
+    this.settle(sequence, undefined)
+  }
+
+  /** The source is complete: so is the stream when all its frames have ended. */
+  finish(): void {
+    this.finished = true
+    this.completeIfDone()
+  }
+
+  abort(error: unknown): void {
+    if (this.ended) return
+    this.ended = true
+    this.actions.error(error)
+  }
+
+  /** Nobody listens any more: what waits is dropped. */
+  cancel(): void {
+    this.ended = true
+    for (let frame = this.queue.take(); frame !== undefined; frame = this.queue.take()) {
+      this.actions.drop(frame, 'unsubscribed')
+    }
+  }
+
+  private enqueue(frame: AdmittedFrame): void {
+    const { admitted, displaced } = this.queue.offer(frame, tensorsBytes(frame.tensors))
+    for (const stale of displaced) this.drop(stale, 'stale')
+    if (admitted) return this.actions.queued()
+    const { maxQueuedFrames, maxQueuedBytes } = this.options
+    const full = `stream '${this.stream}' pushed more than ${maxQueuedFrames} frames or ${maxQueuedBytes} bytes`
+    const error = new MillraceError('SOURCE_OVERRUN', `${full} ahead of the window`)
+    this.actions.fail(frame, error)
+    this.abort(error)
+  }
+
+  private refuse(frame: AdmittedFrame, error: MillraceError): void {
+    this.actions.fail(frame, error)
+    this.settleFailed(frame.sequence, error)
+  }
+
+  private drop(frame: AdmittedFrame, reason: string): void {
+    this.actions.drop(frame, reason)
+    this.settle(frame.sequence, undefined)
+  }
+
+  private completeIfDone(): void {
+    if (!this.finished || this.unsettled > 0 || this.ended) return
+    this.ended = true
+    this.actions.complete()
+  }
+}

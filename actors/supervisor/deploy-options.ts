@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { defineOptions, type Options, type OptionsInput } from '../../core/options.js'
+
+export const deployOptions = defineOptions({
+  name: {
+    check: z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 characters of a-z, 0-9 and -'),
+    value: 'NAME',
+    doc: "Name of the pipeline; left out, made of the model file's name.",
+  },
+  partitions: {
+    check: z.coerce.number().int().min(1).max(10_000),
+    value: 'N',
+    doc: 'Number of partitions; left out, one per worker that is there.',
+  },
+  window: {
+    check: z.coerce.number().int().min(1).max(10_000),
+    value: 'N',
+    doc: 'Frames under way at once, per dispatcher; left out, two per partition and two more.',
+  },
+  lz4: {
+    check: z.boolean(),
+    default: false,
+    doc: 'LZ4 on the tensors between stages, where it makes them smaller.',
+  },
+  deployTimeoutMs: {
+    check: z.coerce.number().int().min(1_000),
+    default: 300_000,
+    value: 'MS',
+    doc: 'Limit on the whole deployment.',
+  },
+})
+
+export type DeployOptions = Options<typeof deployOptions>
+export type DeployOptionsInput = OptionsInput<typeof deployOptions>

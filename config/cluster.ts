@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto'
+import { distinctUntilChanged, filter, map, type Observable, ReplaySubject, skip, Subject } from 'rxjs'
+import { Dispatcher } from '../actors/dispatcher/index.js'
+import { serveParts } from '../actors/model-store/index.js'
+import { deployOptions, type DeployOptions, type DeployOptionsInput } from '../actors/supervisor/index.js'
+import { type Bus, type BusMessage } from '../core/bus.js'
+import { Cleanup } from '../core/cleanup.js'
+import {
+  decodeControl,
+  encodeControl,
+  errorOf,
+  Leader,
+  PipelineStatus,
+  Plan,
+  type Spec,
+} from '../core/control.js'
+import { MillraceError } from '../core/errors.js'
+import { brokerLink, type Link } from '../core/link.js'
+import { parseOptions } from '../core/options.js'
+import { type Topics } from '../core/topics.js'
+import { firstWhere } from '../core/wait.js'
+import { type ConnectOptions } from './connect-options.js'
+import { type ModelSource, openModel, pipelineNameOf } from './model-source.js'
+import { Pipeline } from './pipeline.js'
+
+/** A connection to a cluster: two to its broker, one for control and one for frames (decision D1). */
+export interface ClusterParts {
+  readonly control: Bus
+  readonly data: Bus
+  readonly topics: Topics
+  readonly options: ConnectOptions
+  /** What is stopped with the connection; the cluster itself, where it was started for it. */
+  readonly cleanup: Cleanup
+}
+
+/** A running cluster, seen by one of its users. */
+export class Cluster {
+  /** Trouble that nothing waits for, such as a message that is not one. */
+  readonly trouble$ = new Subject<MillraceError>()
+  private readonly statuses = new LatestByName<PipelineStatus>()
+  private readonly plans = new LatestByName<Plan>()
+  private readonly leader$ = new ReplaySubject<Leader>(1)
+  private readonly link: Link
+  private readonly pipelines = new Set<Pipeline>()
+
+  private constructor(private readonly parts: ClusterParts) {
+    this.link = brokerLink(parts.data, parts.options)
+  }
+
+  static async open(parts: ClusterParts): Promise<Cluster> {
+    const cluster = new Cluster(parts)
+    await cluster.watch()
+    return cluster
+  }
+
+  get topics(): Topics {
+    return this.parts.topics
+  }
+
+  /** The connection for control messages. */
+  get control(): Bus {
+    return this.parts.control
+  }
+
+  /**
+   * Has the cluster's supervisor cut a model and load it, and connects to it.
+   * @param model  path of an ONNX file, or its bytes
+   * @throws NO_SUPERVISOR, NO_WORKER, DEPLOY_TIMEOUT, OPTION_UNKNOWN, OPTION_INVALID, and what `openModel` and
+   *   `prepareModel` throw
+   */
+  async deploy(model: string | Uint8Array, options: DeployOptionsInput = {}): Promise<Pipeline> {
+    const parsed = parseOptions(deployOptions, options, 'deploy')
+    const source = await openModel(model)
+    await this.supervisor()
+    const spec = specOf(source, parsed)
+    const { control, topics } = this.parts
+    const serving = await serveParts(control, topics, source.read, error => this.trouble$.next(error))
+    try {
+      await control.publish(topics.pipeline.spec(spec.pipeline), encodeControl(spec), {
+        qos: 1,
+        retain: true,
+      })
+      await this.settled(spec)
+      return await this.connect(spec.pipeline, spec.deployment)
+    } finally {
+      await serving.close()
+    }
+  }
+
+  /**
+   * Connects to a pipeline that is deployed.
+   * @throws PIPELINE_UNKNOWN: none of this name became known in `connectTimeoutMs`
+   */
+  pipeline(name: string): Promise<Pipeline> {
+    return this.connect(name)
+  }
+
+  /** Takes a pipeline down, for all. */
+  async undeploy(name: string): Promise<void> {
+    const { control, topics } = this.parts
+    await control.publish(topics.pipeline.spec(name), new Uint8Array(), { qos: 1, retain: true })
+  }
+
+  /** Closes all its pipelines and the connection; a cluster that was started for it stops. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([...this.pipelines].map(pipeline => pipeline.close()))
+    this.trouble$.complete()
+    const [failure] = await this.parts.cleanup.run()
+    if (failure !== undefined) throw failure
+  }
+
+  private async watch(): Promise<void> {
+    const { control, topics } = this.parts
+    const on = <T>(filter: string, schema: Parameters<typeof decodeControl<T>>[0], use: (value: T) => void) =>
+      control.subscribe(filter, ({ payload }: BusMessage) => {
+        const value = decodeControl(schema, payload)
+        if (value !== undefined) use(value)
+      })
+    await on(topics.supervisor.leader, Leader, leader => this.leader$.next(leader))
+    await on(topics.pipeline.plans, Plan, plan => this.plans.next(plan.pipeline, plan))
+    await on(topics.pipeline.statuses, PipelineStatus, status => this.statuses.next(status.pipeline, status))
+  }
+
+  private async supervisor(): Promise<void> {
+    const { connectTimeoutMs } = this.parts.options
+    const none = () =>
+      new MillraceError('NO_SUPERVISOR', `no supervisor is known after ${connectTimeoutMs} ms`)
+    await firstWhere(this.leader$, () => true, connectTimeoutMs, none)
+  }
+
+  /** Waits for the end of a deployment. */
+  private async settled({ pipeline, deployment, deployTimeoutMs }: Spec): Promise<void> {
+    const own = this.statuses.of(pipeline).pipe(filter(status => status.deployment === deployment))
+    const late = () =>
+      new MillraceError('DEPLOY_TIMEOUT', `'${pipeline}' was not ready in ${deployTimeoutMs} ms`)
+    const ended = (status: PipelineStatus) => status.state === 'ready' || status.state === 'failed'
+    const status = await firstWhere(own, ended, deployTimeoutMs, late)
+    if (status.state === 'failed') throw errorOf(status)
+  }
+
+  private async connect(name: string, deployment?: string): Promise<Pipeline> {
+    const { data, topics, options } = this.parts
+    const plan$ = this.plans.of(name)
+    const unknown = () => new MillraceError('PIPELINE_UNKNOWN', `no pipeline '${name}' is in force`)
+    const right = (plan: Plan) => deployment === undefined || plan.deployment === deployment
+    const plan = await firstWhere(plan$, right, options.connectTimeoutMs, unknown)
+    const id = `d-${randomBytes(6).toString('hex')}`
+    const restored$ = restorations(data)
+    const onTrouble = (error: MillraceError) => this.trouble$.next(error)
+    const parts = { id, pipeline: name, topics, link: this.link, plan$, restored$, onTrouble }
+    const pipeline = new Pipeline(name, this.statuses.of(name), await Dispatcher.start(parts, plan))
+    this.pipelines.add(pipeline)
+    return pipeline
+  }
+}
+
+function specOf(source: ModelSource, options: DeployOptions): Spec {
+  const { name, partitions, window, lz4, deployTimeoutMs } = options
+  return {
+    pipeline: name ?? pipelineNameOf(source.name),
+    deployment: randomBytes(8).toString('hex'),
+    model: { ...source.part, name: source.name },
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(window === undefined ? {} : { window }),
+    lz4,
+    deployTimeoutMs,
+  }
+}
+
+/** Emits each time the bus is connected again. */
+function restorations(bus: Bus): Observable<void> {
+  return bus.state$.pipe(
+    distinctUntilChanged(),
+    filter(state => state === 'connected'),
+    skip(1),
+    map(() => undefined),
+  )
+}
+
+/** The newest value under each name, for whoever asks later. */
+class LatestByName<T> {
+  private readonly latest = new Map<string, ReplaySubject<T>>()
+
+  next(name: string, value: T): void {
+    this.subject(name).next(value)
+  }
+
+  of(name: string): Observable<T> {
+    return this.subject(name)
+  }
+
+  private subject(name: string): ReplaySubject<T> {
+    const known = this.latest.get(name) ?? new ReplaySubject<T>(1)
+    this.latest.set(name, known)
+    return known
+  }
+}

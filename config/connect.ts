@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto'
+import { type Bus, type Will } from '../core/bus.js'
+import { Cleanup } from '../core/cleanup.js'
+import { parseOptions } from '../core/options.js'
+import { topicsOf } from '../core/topics.js'
+import { connectBus } from '../broker/index.js'
+import { Cluster } from './cluster.js'
+import { connectOptions, type ConnectOptions, type ConnectOptionsInput } from './connect-options.js'
+
+/** What a part of Millrace asks of a connection to the cluster's broker. */
+export interface ConnectionWish {
+  readonly clientId: string
+  readonly will?: Will
+  /** False: a lost connection stays lost (decision D5). Default true. */
+  readonly reconnect?: boolean
+}
+
+/** Opens connections to one broker: through a socket, or in the broker's own process. */
+export type OpenBus = (wish: ConnectionWish) => Promise<Bus>
+
+/**
+ * @param url  such as `mqtt://127.0.0.1:1883`
+ * @returns connections with the credentials and limits of `options`
+ */
+export function busOpener(url: string, options: ConnectOptions): OpenBus {
+  const { username, password, connectTimeoutMs } = options
+  return wish => connectBus(url, { ...wish, ...defined({ username, password }), connectTimeoutMs })
+}
+
+/**
+ * Connects to a running cluster.
+ * @param url  of its broker, such as `mqtt://127.0.0.1:1883`
+ * @throws BROKER_UNREACHABLE, BROKER_REFUSED, OPTION_UNKNOWN, OPTION_INVALID, TOPIC_INVALID
+ */
+export async function connect(url: string, options: ConnectOptionsInput = {}): Promise<Cluster> {
+  const parsed = parseOptions(connectOptions, options, 'connect')
+  return openCluster(busOpener(url, parsed), parsed, new Cleanup())
+}
+
+/** @param cleanup  what is stopped after the connections; run here if they cannot be opened */
+export async function openCluster(
+  open: OpenBus,
+  options: ConnectOptions,
+  cleanup: Cleanup,
+): Promise<Cluster> {
+  const topics = topicsOf(options.root)
+  const id = randomBytes(6).toString('hex')
+  try {
+    const control = await open({ clientId: `millrace-${id}-control` })
+    cleanup.defer('closing the control connection', () => control.close())
+    const data = await open({ clientId: `millrace-${id}-data` })
+    cleanup.defer('closing the data connection', () => data.close())
+    return await Cluster.open({ control, data, topics, options, cleanup })
+  } catch (error) {
+    await cleanup.run()
+    throw error
+  }
+}
+
+/** `values` without those that are undefined. */
+export function defined<T extends Record<string, unknown>>(
+  values: T,
+): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>
+  }
+}

@@ -1,0 +1,79 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PartStore } from '../actors/model-store/index.js'
+import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
+import { leaderClientId, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
+import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
+import { Cleanup } from '../core/cleanup.js'
+import { type MillraceError } from '../core/errors.js'
+import { brokerLink } from '../core/link.js'
+import { type Topics } from '../core/topics.js'
+import { type OpenBus } from './connect.js'
+
+/** What a worker or a supervisor needs of the place where it runs. */
+export interface Host {
+  readonly id: string
+  readonly open: OpenBus
+  readonly topics: Topics
+  /** Where model parts are kept; left out: a folder of its own that goes when it stops. */
+  readonly cacheDir?: string | undefined
+  readonly sendTimeoutMs: number
+  readonly onTrouble: (error: MillraceError) => void
+}
+
+/** @param createRuntime  left out: the actors run in this process */
+export async function startWorker(
+  host: Host,
+  options: WorkerOptions,
+  cleanup: Cleanup,
+  createRuntime: () => Promise<Runtime> = () => localRuntime(host, cleanup),
+): Promise<WorkerAgent> {
+  const { id, topics, onTrouble } = host
+  const store = await openStore(host, cleanup)
+  const incarnation = Date.now()
+  const will = deathWill(topics, id, incarnation)
+  const bus = await host.open({ clientId: `millrace-worker-${id}-${incarnation}`, will })
+  cleanup.defer("closing the worker's connection", () => bus.close())
+  const agent = await WorkerAgent.start(
+    { id, incarnation, bus, topics, store, createRuntime, onTrouble },
+    options,
+  )
+  cleanup.defer('stopping the worker', () => agent.stop())
+  return agent
+}
+
+/** A runtime in this process, with a connection of its own for frames (decision D1). */
+export async function localRuntime(
+  { id, open, topics, sendTimeoutMs }: Host,
+  cleanup: Cleanup,
+): Promise<LocalRuntime> {
+  const bus = await open({ clientId: `millrace-runtime-${id}-${process.pid}-${Date.now()}` })
+  cleanup.defer("closing the runtime's connection", () => bus.close())
+  return new LocalRuntime(brokerLink(bus, { sendTimeoutMs }), topics)
+}
+
+export async function startSupervisor(
+  host: Host,
+  options: SupervisorOptions,
+  cleanup: Cleanup,
+): Promise<Supervisor> {
+  const { id, topics, onTrouble } = host
+  const store = await openStore(host, cleanup)
+  const bus = await host.open({ clientId: leaderClientId(topics), reconnect: false })
+  cleanup.defer("closing the supervisor's connection", () => bus.close())
+  const supervisor = await Supervisor.start({ id, bus, topics, store, onTrouble }, options)
+  cleanup.defer('stopping the supervisor', () => supervisor.stop())
+  return supervisor
+}
+
+async function openStore({ id, cacheDir }: Host, cleanup: Cleanup): Promise<PartStore> {
+  return PartStore.open(cacheDir ?? (await temporaryFolder(`parts-${id}`, cleanup)))
+}
+
+/** A folder that goes with `cleanup`. */
+export async function temporaryFolder(purpose: string, cleanup: Cleanup): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), `millrace-${purpose}-`))
+  cleanup.defer('removing temporary files', () => rm(folder, { recursive: true, force: true }))
+  return folder
+}

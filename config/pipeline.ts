@@ -1,0 +1,60 @@
+import { type Observable, type OperatorFunction } from 'rxjs'
+import {
+  type AdmittedFrame,
+  Dispatcher,
+  type FrameInput,
+  type InferOptionsInput,
+  type Prediction,
+} from '../actors/dispatcher/index.js'
+import { type PipelineStatus, type Plan } from '../core/control.js'
+import { type LedgerCounts, type LedgerEntry } from '../core/ledger.js'
+
+/** A deployed model, with a dispatcher of this connection's own. */
+export class Pipeline {
+  constructor(
+    readonly name: string,
+    /** What the supervisor says of the pipeline; the current state first. */
+    readonly status$: Observable<PipelineStatus>,
+    private readonly dispatcher: Dispatcher,
+  ) {}
+
+  /** Every admitted frame. */
+  get frames$(): Observable<AdmittedFrame> {
+    return this.dispatcher.frames$
+  }
+
+  /** Every delivered prediction, in the order of delivery. */
+  get predictions$(): Observable<Prediction> {
+    return this.dispatcher.predictions$
+  }
+
+  /** How each frame ended. */
+  get ledger$(): Observable<LedgerEntry> {
+    return this.dispatcher.ledger$
+  }
+
+  /** The plan in force, the current one first. */
+  get plan$(): Observable<Plan> {
+    return this.dispatcher.plan$
+  }
+
+  /** How many frames ended how, so far. */
+  counts(): LedgerCounts {
+    return this.dispatcher.counts()
+  }
+
+  /** Frames in, predictions out; see `Dispatcher.infer`. */
+  infer(options?: InferOptionsInput): OperatorFunction<FrameInput, Prediction> {
+    return this.dispatcher.infer(options)
+  }
+
+  /** The items of a source, each pulled only when the window has room; see `Dispatcher.pull`. */
+  pull<T>(source: Iterable<T> | AsyncIterable<T>): Observable<T> {
+    return this.dispatcher.pull(source)
+  }
+
+  /** Ends this connection's part in the pipeline; the pipeline stays deployed. */
+  close(): Promise<void> {
+    return this.dispatcher.close()
+  }
+}
