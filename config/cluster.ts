@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { distinctUntilChanged, filter, map, type Observable, ReplaySubject, skip, Subject } from 'rxjs'
 import { Dispatcher } from '../actors/dispatcher/index.js'
 import { serveParts } from '../actors/model-store/index.js'
@@ -32,6 +33,9 @@ export interface ClusterParts {
   /** What is stopped with the connection; the cluster itself, where it was started for it. */
   readonly cleanup: Cleanup
 }
+
+/** MQTT does not say which retained value is the last: they come at once after a subscription. */
+const SETTLE_MS = 300
 
 /** A running cluster, seen by one of its users. */
 export class Cluster {
@@ -99,6 +103,18 @@ export class Cluster {
   async undeploy(name: string): Promise<void> {
     const { control, topics } = this.parts
     await control.publish(topics.pipeline.spec(name), new Uint8Array(), { qos: 1, retain: true })
+  }
+
+  /** Takes back everything that is retained under the cluster's root: for a cluster that is no more. */
+  async clear(): Promise<void> {
+    const { control, topics } = this.parts
+    const retained = new Set<string>()
+    const subscription = await control.subscribe(topics.all, message => {
+      if (message.retained) retained.add(message.topic)
+    })
+    await setTimeout(SETTLE_MS)
+    await subscription.close()
+    for (const topic of retained) await control.publish(topic, new Uint8Array(), { qos: 1, retain: true })
   }
 
   /** Closes all its pipelines and the connection; a cluster that was started for it stops. Idempotent. */

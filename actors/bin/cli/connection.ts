@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { connectOptions, type ConnectOptions } from '../../../config/connect-options.js'
+import { busOpener, type OpenBus } from '../../../config/connect.js'
+import { type Host } from '../../../config/hosts.js'
+import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
+import { topicsOf } from '../../../core/topics.js'
+import { type Session } from './session.js'
+
+export const DEFAULT_BROKER = 'mqtt://127.0.0.1:1883'
+
+/** The options of every command that talks to a broker. */
+export const brokerConnection = defineOptions({
+  broker: {
+    check: z.string().min(1),
+    default: DEFAULT_BROKER,
+    value: 'URL',
+    doc: "URL of the cluster's broker.",
+  },
+  ...connectOptions,
+})
+
+export const hostOptions = defineOptions({
+  id: {
+    check: z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 characters of a-z, 0-9 and -'),
+    value: 'NAME',
+    doc: 'Its name in the cluster; left out, made of the host name.',
+  },
+  cacheDir: {
+    check: z.string().min(1),
+    value: 'FOLDER',
+    doc: 'Where model parts are kept; left out, a temporary folder.',
+  },
+})
+
+/** The password may be given in the environment, where other users of the machine do not see it. */
+export function connectionOf(options: Options<typeof brokerConnection>): ConnectOptions {
+  const {
+    root,
+    username,
+    password = process.env['MILLRACE_PASSWORD'],
+    connectTimeoutMs,
+    sendTimeoutMs,
+  } = options
+  return parseOptions(
+    connectOptions,
+    { root, username, password, connectTimeoutMs, sendTimeoutMs },
+    'millrace',
+  )
+}
+
+export function openerOf(options: Options<typeof brokerConnection>): OpenBus {
+  return busOpener(options.broker, connectionOf(options))
+}
+
+export function hostOf(
+  id: string,
+  options: Options<typeof brokerConnection & typeof hostOptions>,
+  session: Session,
+): Host {
+  return {
+    id,
+    open: openerOf(options),
+    topics: topicsOf(options.root),
+    cacheDir: options.cacheDir,
+    sendTimeoutMs: options.sendTimeoutMs,
+    onTrouble: session.warn,
+  }
+}

@@ -1,0 +1,7 @@
+import { firstValueFrom } from 'rxjs'
+import { type Pipeline } from '../../../config/pipeline.js'
+import { type Plan } from '../../../core/control.js'
+
+export function currentPlan(pipeline: Pipeline): Promise<Plan> {
+  return firstValueFrom(pipeline.plan$)
+}

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  checkFiles,
+  type DatasetFiles,
+  filesOf,
+  frameOf,
+  labelOf,
+  parseDataset,
+} from '../../../core/dataset.js'
+import { MillraceError } from '../../../core/errors.js'
+import { syntheticFrame } from '../../../core/synthetic/index.js'
+import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
+
+/** Where the frames of a run come from. */
+export interface FrameSource {
+  readonly count: number
+  frame(index: number): Tensors
+  /** The class that is right, where it is known. */
+  label(index: number): number | undefined
+  /** The output whose largest element is the class. */
+  readonly labelOutput?: string
+}
+
+/** @param inputs  the model's; each frame is made of them and of `seed`, and differs from the others */
+export function syntheticSource(inputs: readonly TensorSpec[], seed: number, count: number): FrameSource {
+  return { count, frame: index => syntheticFrame(inputs, seed, index), label: () => undefined }
+}
+
+/**
+ * @param path  of a dataset description; its files lie beside it
+ * @param count  frames wanted; left out: all. Beyond the end it begins anew.
+ * @throws DATASET_INVALID
+ */
+export async function datasetSource(path: string, count?: number): Promise<FrameSource> {
+  const dataset = parseDataset(await readJson(path))
+  const files: Record<string, Uint8Array> = {}
+  for (const file of filesOf(dataset)) files[file] = await read(join(dirname(path), file))
+  const contents: DatasetFiles = files
+  checkFiles(dataset, contents)
+  return {
+    count: count ?? dataset.count,
+    frame: index => frameOf(dataset, contents, index % dataset.count),
+    label: index => labelOf(dataset, contents, index % dataset.count),
+    ...(dataset.labels === undefined ? {} : { labelOutput: dataset.labels.output }),
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = new TextDecoder().decode(await read(path))
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    throw MillraceError.from(error, 'DATASET_INVALID', `${path} is not JSON: `)
+  }
+}
+
+async function read(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((error: unknown) => {
+    throw MillraceError.from(error, 'DATASET_INVALID', `${path}: `)
+  })
+}

@@ -1,0 +1,39 @@
+import { startBroker } from '../../../broker/index.js'
+import { MillraceError } from '../../../core/errors.js'
+import { ProcessGroup } from './processes.js'
+import { type Session } from './session.js'
+
+/** Starts a broker in this process. @returns its URL */
+export async function startOwnBroker(
+  session: Session,
+  options: Parameters<typeof startBroker>[0],
+): Promise<string> {
+  const broker = await startBroker(options)
+  session.cleanup.defer('closing the broker', () => broker.close())
+  return broker.url
+}
+
+export interface MembersWish {
+  readonly broker: string
+  readonly workers: number
+  /** Further options of the connections to the broker, as on the command line. */
+  readonly connection: readonly string[]
+  readonly password?: string | undefined
+}
+
+/** A supervisor and workers as processes of their own, which stop with the session. */
+export async function startMembers(session: Session, wish: MembersWish): Promise<void> {
+  const group = new ProcessGroup({
+    debug: session.debug,
+    env: wish.password === undefined ? {} : { MILLRACE_PASSWORD: wish.password },
+    onLost: (command, how) =>
+      session.warn(new MillraceError('WORKER_LOST', `'${command}' ended with ${how}`)),
+  })
+  session.cleanup.defer('stopping the supervisor and the workers', () => group.stop())
+  const common = ['--broker', wish.broker, ...wish.connection, ...(session.debug ? ['--debug'] : [])]
+  const members = [
+    ['supervisor', '--id', 'supervisor'],
+    ...Array.from({ length: wish.workers }, (_, i) => ['worker', '--id', `w${i + 1}`]),
+  ]
+  await session.untilStopped(Promise.all(members.map(args => group.start([...args, ...common]))))
+}

@@ -1,0 +1,39 @@
+import { type Plan } from '../../../core/control.js'
+
+/** Columns padded to their widest cell; numbers to the right. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const cells = [head, ...rows.map(row => row.map(String))]
+  const widths = head.map((_, column) => Math.max(...cells.map(row => row[column]?.length ?? 0)))
+  const numeric = head.map((_, column) => rows.every(row => typeof row[column] === 'number'))
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) =>
+        numeric[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd()
+  return [
+    line(cells[0] ?? []),
+    line(widths.map(width => '-'.repeat(width))),
+    ...cells.slice(1).map(line),
+  ].join('\n')
+}
+
+/** The partitions of a plan; `ms` is measured time per frame. */
+export function planTable({ stages }: Plan): string {
+  return table(
+    ['stage', 'worker', 'operators', 'weights', 'bytes out', 'ms'],
+    stages.map(({ stage, worker, operators, weightBytes, outBytes, computeMs }) => [
+      stage,
+      worker,
+      operators,
+      weightBytes,
+      outBytes,
+      round(computeMs, 2),
+    ]),
+  )
+}
+
+export function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}

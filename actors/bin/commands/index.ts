@@ -1,0 +1,19 @@
+import { type CommandDefinition } from '../cli/command.js'
+import { brokerCommand } from './broker.js'
+import { deployCommand } from './deploy.js'
+import { runCommand } from './run.js'
+import { statusCommand } from './status.js'
+import { supervisorCommand } from './supervisor.js'
+import { upCommand } from './up.js'
+import { workerCommand } from './worker.js'
+
+/** Every command, in the order of the help. */
+export const commands = [
+  upCommand,
+  brokerCommand,
+  supervisorCommand,
+  workerCommand,
+  deployCommand,
+  runCommand,
+  statusCommand,
+] as readonly CommandDefinition[]

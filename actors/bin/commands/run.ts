@@ -1,0 +1,189 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { MultiBar, Presets } from 'cli-progress'
+import { z } from 'zod'
+import { type Cluster } from '../../../config/cluster.js'
+import { connectOptions } from '../../../config/connect-options.js'
+import { openCluster } from '../../../config/connect.js'
+import { temporaryFolder } from '../../../config/hosts.js'
+import { openModel } from '../../../config/model-source.js'
+import { type Pipeline } from '../../../config/pipeline.js'
+import { type ErrorInfo, MillraceError } from '../../../core/errors.js'
+import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
+import { randomWeights } from '../../../core/synthetic/index.js'
+import { inferOptions } from '../../dispatcher/index.js'
+import { ThreadedSession } from '../../session/index.js'
+import { deployOptions } from '../../supervisor/index.js'
+import { defineCommand, onlyArgument } from '../cli/command.js'
+import { connectionOf, openerOf } from '../cli/connection.js'
+import { currentPlan } from '../cli/current-plan.js'
+import { datasetSource, type FrameSource, syntheticSource } from '../cli/input.js'
+import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
+import { freshId } from '../cli/names.js'
+import { type Session } from '../cli/session.js'
+import { streamThrough, type StreamResult } from '../run/stream.js'
+import { summarise, summaryText } from '../run/summary.js'
+import { TOLERANCE, verify, type Verification } from '../run/verify.js'
+
+const options = defineOptions({
+  workers: {
+    check: z.coerce.number().int().min(1).max(1_000),
+    default: 4,
+    value: 'N',
+    doc: 'Workers to start.',
+  },
+  partitions: { ...deployOptions.partitions, doc: 'Number of partitions; left out, one per worker.' },
+  frames: {
+    check: z.coerce.number().int().min(1),
+    value: 'N',
+    doc: 'Frames to stream; left out, all of the dataset, or 40.',
+  },
+  dataset: {
+    check: z.string().min(1),
+    value: 'FILE',
+    doc: 'Dataset description with the frames and labels; left out, frames are made at random.',
+  },
+  seed: {
+    check: z.coerce.number().int().min(0),
+    default: 1,
+    value: 'N',
+    doc: 'Seed of the frames made at random.',
+  },
+  randomWeights: {
+    check: z.coerce.number().int().min(0),
+    value: 'SEED',
+    doc: 'Replace constant weights by He-initialised random ones.',
+  },
+  verify: {
+    check: z.coerce.number().int().min(0),
+    default: 20,
+    value: 'N',
+    doc: 'Frames whose predictions are compared with the uncut model; 0 for none.',
+  },
+  broker: {
+    check: z.string().min(1),
+    value: 'URL',
+    doc: 'Use this broker, under a root topic of its own; left out, one is started.',
+  },
+  ...connectOptions,
+  root: {
+    check: z.string(),
+    value: 'TOPIC',
+    doc: 'Topic under which all messages are; left out, one of its own.',
+  },
+  window: deployOptions.window,
+  lz4: deployOptions.lz4,
+  deadlineMs: inferOptions.deadlineMs,
+  deployTimeoutMs: deployOptions.deployTimeoutMs,
+})
+
+type RunOptions = Options<typeof options>
+
+export const runCommand = defineCommand({
+  name: 'run',
+  arguments: '<model>',
+  summary: 'Start a cluster on this machine, stream frames through a model, check the answers, and stop.',
+  options,
+  async run(session, given, args) {
+    const title = onlyArgument(args, 'the model')
+    const model = await prepareModelFile(session, title, given)
+    const dataset = given.dataset === undefined ? undefined : await datasetSource(given.dataset, given.frames)
+    const cluster = await startCluster(session, given)
+    session.say(`deploying ${basename(title)} on ${given.workers} workers ...`)
+    const { partitions = given.workers, window, lz4, deployTimeoutMs } = given
+    const pipeline = await session.untilStopped(
+      cluster.deploy(model, parseOptions(deployOptions, { partitions, window, lz4, deployTimeoutMs }, 'run')),
+    )
+    const plan = await currentPlan(pipeline)
+    const source = dataset ?? syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES)
+    const stream = await streamWithProgress(session, pipeline, source, given)
+    const counts = pipeline.counts()
+    const verification = await session.untilStopped(check(model, stream))
+    const summary = summarise(plan, counts, stream, verification, source.labelOutput !== undefined)
+    session.print(summaryText(plan, summary), summary)
+    judge(stream, verification, counts.admitted)
+  },
+})
+
+const DEFAULT_FRAMES = 40
+
+/** The model's path; with random weights, that of a changed copy. */
+async function prepareModelFile(
+  session: Session,
+  path: string,
+  { randomWeights: seed }: RunOptions,
+): Promise<string> {
+  if (seed === undefined) {
+    await openModel(path)
+    return path
+  }
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw MillraceError.from(error, 'MODEL_NOT_FOUND', `${path}: `)
+  })
+  const changed = join(await temporaryFolder('model', session.cleanup), basename(path))
+  await writeFile(changed, randomWeights(bytes, seed))
+  return changed
+}
+
+/** A cluster under a root of its own, so that it meets no other on a broker that others use. */
+async function startCluster(session: Session, given: RunOptions): Promise<Cluster> {
+  const root = given.root ?? `millrace/${freshId('run')}`
+  const user = given.username === undefined ? [] : ['--username', given.username]
+  const broker = given.broker ?? (await startOwnBroker(session, { host: '127.0.0.1', port: 0 }))
+  const connection = { ...given, broker, root }
+  const cluster = await openCluster(openerOf(connection), connectionOf(connection), session.cleanup)
+  if (given.broker !== undefined) session.cleanup.defer('clearing the broker', () => cluster.clear())
+  const { workers, password } = given
+  await startMembers(session, { broker, workers, password, connection: ['--root', root, ...user] })
+  cluster.trouble$.subscribe(session.warn)
+  return cluster
+}
+
+async function streamWithProgress(
+  session: Session,
+  pipeline: Pipeline,
+  source: FrameSource,
+  given: RunOptions,
+): Promise<StreamResult> {
+  const shown = !session.json && process.stderr.isTTY
+  const bars = new MultiBar(
+    { format: '{bar} {value}/{total} frames, {fps} fps', noTTYOutput: false },
+    Presets.rect,
+  )
+  const bar = shown ? bars.create(source.count, 0, { fps: 0 }) : undefined
+  try {
+    return await streamThrough(pipeline, {
+      source,
+      keep: given.verify,
+      deadlineMs: given.deadlineMs,
+      onPrediction: (count, fps) => bar?.update(count, { fps: fps.toFixed(1) }),
+      signal: session.signal,
+    })
+  } finally {
+    bars.stop()
+  }
+}
+
+async function check(model: string, { kept }: StreamResult): Promise<Verification> {
+  if (kept.length < 2) return { checked: 0, refused: 'fewer than two frames were to be compared' }
+  const reference = await ThreadedSession.open({ model })
+  try {
+    return await verify(reference, kept)
+  } finally {
+    await reference.close()
+  }
+}
+
+/** @throws when a frame was lost or an answer is wrong: a run that ends so has failed */
+function judge(stream: StreamResult, verification: Verification, admitted: number): void {
+  const { firstFailure } = stream
+  if (firstFailure?.end === 'failed') throw MillraceError.fromInfo(firstFailure.error as ErrorInfo)
+  if (stream.predicted < admitted) throw new MillraceError('INTERNAL', 'frames ended without a prediction')
+  if ('maxRelativeError' in verification && !(verification.maxRelativeError <= TOLERANCE)) {
+    const { maxRelativeError } = verification
+    throw new MillraceError(
+      'VERIFY_FAILED',
+      `the largest relative error is ${maxRelativeError}, above ${TOLERANCE}`,
+    )
+  }
+}

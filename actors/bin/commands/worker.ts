@@ -1,0 +1,62 @@
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { localRuntime, startWorker } from '../../../config/hosts.js'
+import { z } from 'zod'
+import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
+import { ChildRuntime } from '../../runtime/index.js'
+import { workerOptions } from '../../worker/index.js'
+import { defineCommand } from '../cli/command.js'
+import { brokerConnection, connectionOf, hostOf, hostOptions } from '../cli/connection.js'
+import { freshId } from '../cli/names.js'
+import { RUNTIME_SETTINGS, type RuntimeSettings } from '../runtime-settings.js'
+
+const RUNTIME_ENTRY = fileURLToPath(new URL('../runtime.js', import.meta.url))
+const LIMITS = { startTimeoutMs: 30_000, stopTimeoutMs: 3_000 }
+
+const options = defineOptions({
+  ...brokerConnection,
+  ...hostOptions,
+  ...workerOptions,
+  isolation: {
+    check: z.enum(['process', 'none']),
+    default: 'process',
+    value: 'process|none',
+    doc: '`process` runs the partitions in a process of their own, which a crash takes down alone.',
+  },
+})
+
+export const workerCommand = defineCommand({
+  name: 'worker',
+  summary: "Give this machine's share to a cluster.",
+  options,
+  async run(session, given) {
+    const id = given.id ?? freshId('worker')
+    const host = hostOf(id, given, session)
+    const { heartbeatMs, activationTimeoutMs, runtimeRestarts, pieceTimeoutMs } = given
+    const limits = { heartbeatMs, activationTimeoutMs, runtimeRestarts, pieceTimeoutMs }
+    const settings = parseOptions(workerOptions, limits, 'worker')
+    const createRuntime =
+      given.isolation === 'none'
+        ? () => localRuntime(host, session.cleanup)
+        : () => ChildRuntime.start(() => forkRuntime(id, given, session.debug), LIMITS)
+    await session.untilStopped(startWorker(host, settings, session.cleanup, createRuntime))
+    session.print(`worker '${id}' is at ${given.broker}`, { id, broker: given.broker })
+    session.announce({ id })
+    await session.stopped()
+  },
+})
+
+function forkRuntime(id: string, given: Options<typeof options>, debug: boolean) {
+  const settings: RuntimeSettings = {
+    id,
+    broker: given.broker,
+    progressMs: given.heartbeatMs,
+    connect: { ...connectionOf(given) },
+  }
+  return fork(RUNTIME_ENTRY, [], {
+    stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc'],
+    env: { ...process.env, [RUNTIME_SETTINGS]: JSON.stringify(settings) },
+    serialization: 'json',
+    detached: true,
+  })
+}

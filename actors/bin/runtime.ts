@@ -1,0 +1,39 @@
+import { connectOptions } from '../../config/connect-options.js'
+import { busOpener } from '../../config/connect.js'
+import { localRuntime } from '../../config/hosts.js'
+import { Cleanup } from '../../core/cleanup.js'
+import { MillraceError } from '../../core/errors.js'
+import { parseOptions } from '../../core/options.js'
+import { topicsOf } from '../../core/topics.js'
+import { RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
+import { type AgentChannel, type RuntimeReply, type RuntimeRequest, serveRuntime } from '../runtime/index.js'
+
+/** The runtime process of a worker: hosts actors for the agent that started it. */
+const channel: AgentChannel = {
+  send: reply => void process.send?.(reply satisfies RuntimeReply, undefined, undefined, () => undefined),
+  onRequest: handler => void process.on('message', (request: RuntimeRequest) => handler(request)),
+}
+const cleanup = new Cleanup()
+// The agent alone ends a runtime: with a message, by going away, or with a kill.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+// An orderly exit would end the threads, and a thread that ends during an inference aborts the process with a core dump.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+
+try {
+  const { id, broker, progressMs, connect } = JSON.parse(
+    process.env[RUNTIME_SETTINGS] ?? '{}',
+  ) as RuntimeSettings
+  const options = parseOptions(connectOptions, connect, 'runtime')
+  const onTrouble = (error: MillraceError) => channel.send({ type: 'trouble', error: error.toInfo() })
+  const { root, sendTimeoutMs } = options
+  const host = { id, open: busOpener(broker, options), topics: topicsOf(root), sendTimeoutMs, onTrouble }
+  await serveRuntime(await localRuntime(host, cleanup), channel, progressMs)
+  await cleanup.run()
+} catch (error) {
+  const reply: RuntimeReply = {
+    type: 'offline',
+    error: MillraceError.from(error, 'RUNTIME_CRASHED').toInfo(),
+  }
+  await new Promise(resolve => process.send?.(reply, undefined, undefined, resolve))
+}
+process.exit(0)
