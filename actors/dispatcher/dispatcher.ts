@@ -214,7 +214,7 @@ export class Dispatcher {
       if (header.epoch !== this.plan.epoch) return
       const key = identityKey(header)
       const sent = this.inFlight.get(key)
-      if (sent === undefined) return this.ledger.duplicate(header)
+      if (sent === undefined) return this.ledger.duplicate()
       if (header.error !== undefined) return this.fail(sent, MillraceError.fromInfo(header.error))
       this.predict(sent, predictionOf(decodeEnvelope(payload.slice()), payload.byteLength, Date.now()))
     } catch (error) {

@@ -36,7 +36,7 @@ export class StreamFlow {
   ) {
     const { delivery, order, maxQueuedFrames, maxQueuedBytes } = options
     this.queue = new AdmissionQueue({ delivery, maxFrames: maxQueuedFrames, maxBytes: maxQueuedBytes })
-    this.reorder = new Reorder({ order, first: nextSequence })
+    this.reorder = new Reorder(order, nextSequence)
   }
 
   get queuedFrames(): number {

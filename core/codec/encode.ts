@@ -1,0 +1,68 @@
+import { compressSync } from 'lz4-napi'
+import { MillraceError } from '../errors.js'
+import { type Envelope } from '../frame.js'
+import { isDType, type Tensor } from '../tensor.js'
+import { type Encoding, packHeader, type TensorEntry } from './header.js'
+import { aligned, PRELUDE_BYTES, seal } from './layout.js'
+
+export interface EncodeOptions {
+  /** LZ4 on each tensor that it makes smaller. Default false. */
+  readonly lz4?: boolean
+}
+
+interface Packed {
+  readonly entry: TensorEntry
+  readonly bytes: Uint8Array
+}
+
+/**
+ * One message of a frame, in an ArrayBuffer of its own that may be transferred to another thread.
+ * @throws TENSOR_INVALID: a tensor's name is empty, or its type none that can be carried
+ */
+export function encodeEnvelope(envelope: Envelope, options: EncodeOptions = {}): Uint8Array<ArrayBuffer> {
+  let offset = 0
+  const packed: Packed[] = []
+  for (const [name, value] of Object.entries(envelope.tensors)) {
+    const { bytes, encoding } = pack(name, value, options.lz4 ?? false)
+    const { dtype, dims } = value
+    packed.push({ entry: { name, dtype, dims, encoding, offset, length: bytes.byteLength }, bytes })
+    offset = aligned(offset + bytes.byteLength)
+  }
+  const header = packHeader({ header: envelope.header, tensors: packed.map(({ entry }) => entry) })
+  const payloadStart = aligned(PRELUDE_BYTES + header.byteLength)
+  const message = new Uint8Array(payloadStart + offset)
+  message.set(header, PRELUDE_BYTES)
+  for (const { entry, bytes } of packed) message.set(bytes, payloadStart + entry.offset)
+  seal(message, header.byteLength)
+  return message
+}
+
+function pack(name: string, value: Tensor, lz4: boolean): { bytes: Uint8Array; encoding: Encoding } {
+  if (name === '' || !isDType(value.dtype)) {
+    throw new MillraceError('TENSOR_INVALID', `tensor '${name}' of type ${value.dtype} cannot be carried`)
+  }
+  const bytes = value.dtype === 'string' ? packStrings(value.data) : bytesOf(value.data)
+  if (!lz4 || bytes.byteLength === 0) return { bytes, encoding: 'raw' }
+  const compressed = compressSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return compressed.byteLength < bytes.byteLength
+    ? { bytes: compressed, encoding: 'lz4' }
+    : { bytes, encoding: 'raw' }
+}
+
+function bytesOf(data: ArrayBufferView): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+/** Each string as its length in UTF-8 bytes, a little-endian u32, and these bytes. */
+function packStrings(strings: readonly string[]): Uint8Array {
+  const texts = strings.map(text => Buffer.from(text, 'utf8'))
+  const bytes = new Uint8Array(texts.reduce((sum, text) => sum + 4 + text.byteLength, 0))
+  const view = new DataView(bytes.buffer)
+  let offset = 0
+  for (const text of texts) {
+    view.setUint32(offset, text.byteLength, true)
+    bytes.set(text, offset + 4)
+    offset += 4 + text.byteLength
+  }
+  return bytes
+}

@@ -1,0 +1,2 @@
+export { decodeEnvelope, decodeHeader } from './decode.js'
+export { encodeEnvelope, type EncodeOptions } from './encode.js'

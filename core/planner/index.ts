@@ -1,0 +1,7 @@
+export {
+  type Block,
+  type PartitionPlan,
+  planEqualWorkers,
+  type PlanCosts,
+  type StagePlan,
+} from './planner.js'
