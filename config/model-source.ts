@@ -3,7 +3,7 @@ import { basename, dirname, resolve, sep } from 'node:path'
 import { readFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { MillraceError } from '../core/errors.js'
-import { inlineExternalData, readGraph } from '../core/graph/index.js'
+import { graphFile, readGraph } from '../core/graph/index.js'
 import { type PartId, type ReadPart } from '../actors/model-store/index.js'
 
 /** A model as it is offered to a supervisor. */
@@ -24,7 +24,7 @@ export async function openModel(model: string | Uint8Array, name?: string): Prom
   const title = name ?? (typeof model === 'string' ? basename(model) : 'model.onnx')
   const externalData = typeof model === 'string' ? readBeside(model) : undefined
   const graph = readGraph(bytes, { name: title, ...(externalData === undefined ? {} : { externalData }) })
-  const whole = inlineExternalData(graph)
+  const whole = graph.hadExternalData ? graphFile(graph) : bytes
   const sha256 = createHash('sha256').update(whole).digest('hex')
   return {
     name: title,

@@ -27,10 +27,11 @@ export async function prepare(
   checkpoint: () => Promise<void>,
 ): Promise<PreparedModel> {
   const graph = readGraph(bytes, { name: order.name })
-  const feeds = syntheticFrame(graph.inputs, SAMPLE_SEED, 0)
+  const feedsOf = (size: number) => syntheticFrame(graph.inputs, SAMPLE_SEED, 0, size)
+  const feeds = feedsOf(1)
   const whole = await runOnce(bytes, feeds)
   await checkpoint()
-  const specs = await completeSpecs(graph, runOnce, feeds)
+  const specs = await completeSpecs(graph, runOnce, feedsOf)
   await checkpoint()
   const cuts = await chooseCuts(graph, specs, feeds, order, checkpoint)
   const partitions = cutGraph(graph, cuts, specs)

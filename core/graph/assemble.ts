@@ -1,0 +1,78 @@
+import { toBinary } from '@bufbuild/protobuf'
+import { MillraceError } from '../errors.js'
+import { changed } from './message.js'
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type TensorProto,
+  TensorProtoSchema,
+} from './proto/onnx_pb.js'
+
+/** The largest file that a protobuf reader takes. */
+const MOST_BYTES = 2 ** 31 - 1
+
+const MODEL_GRAPH = 7
+const GRAPH_INITIALIZER = 5
+const TENSOR_RAW_DATA = 9
+
+/**
+ * The file of `model` with `graph` in it. Weights are copied once, into the result: protobuf's own writer copies them
+ * once for every level of nesting.
+ * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
+ */
+export function assemble(model: ModelProto, graph: GraphProto): Uint8Array<ArrayBuffer> {
+  const pieces = [
+    toBinary(ModelProtoSchema, without(model, 'graph')),
+    ...field(MODEL_GRAPH, [
+      toBinary(GraphProtoSchema, changed(graph, { initializer: [] })),
+      ...graph.initializer.flatMap(tensor => field(GRAPH_INITIALIZER, tensorPieces(tensor))),
+    ]),
+  ]
+  const size = sizeOf(pieces)
+  if (size > MOST_BYTES) {
+    throw new MillraceError(
+      'MODEL_UNSUPPORTED',
+      `'${graph.name}' would be a file of ${size} bytes; ONNX ends at 2 GiB`,
+    )
+  }
+  const file = new Uint8Array(size)
+  let offset = 0
+  for (const piece of pieces) {
+    file.set(piece, offset)
+    offset += piece.byteLength
+  }
+  return file
+}
+
+function tensorPieces(tensor: TensorProto): Uint8Array[] {
+  if (tensor.rawData.byteLength === 0) return [toBinary(TensorProtoSchema, tensor)]
+  return [
+    toBinary(TensorProtoSchema, without(tensor, 'rawData')),
+    ...field(TENSOR_RAW_DATA, [tensor.rawData]),
+  ]
+}
+
+function without<T extends ModelProto | TensorProto>(message: T, name: keyof T): T {
+  const copy = changed(message, {})
+  delete copy[name]
+  return copy
+}
+
+/** A length-delimited field: its tag, its length, and its content. */
+function field(number: number, content: readonly Uint8Array[]): Uint8Array[] {
+  return [varint(number * 8 + 2), varint(sizeOf(content)), ...content]
+}
+
+function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = []
+  let rest = value
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)
+  bytes.push(rest)
+  return Uint8Array.from(bytes)
+}

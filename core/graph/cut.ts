@@ -1,0 +1,189 @@
+import { MillraceError } from '../errors.js'
+import { type TensorSpec } from '../tensor.js'
+import { assemble } from './assemble.js'
+import { type Graph, type GraphNode } from './graph.js'
+import { changed } from './message.js'
+import { type GraphProto, type ValueInfoProto } from './proto/onnx_pb.js'
+import { infoOf, specOf } from './types.js'
+import { constantBytes, storedBytes } from './weights.js'
+
+/** A part of a graph: a stand-alone ONNX model, and what travels through its stage. */
+export interface Partition {
+  readonly model: Uint8Array<ArrayBuffer>
+  /** What the model takes and gives. */
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  /** Tensors that arrive, and that leave: what crosses the positions at its ends. */
+  readonly receives: readonly string[]
+  readonly sends: readonly string[]
+  /** Tensors that leave as they arrived, because something later needs them. */
+  readonly carries: readonly string[]
+  /** Nodes, constants not counted. */
+  readonly operators: number
+  /** Bytes of its constants at their true width. */
+  readonly weightBytes: number
+}
+
+/** Nodes [from, to) of a graph, and what enters and leaves them. */
+interface Section {
+  readonly nodes: readonly GraphNode[]
+  readonly receives: readonly string[]
+  readonly sends: readonly string[]
+}
+
+/**
+ * Splits `graph` at `cuts` into stand-alone ONNX models.
+ * @param cuts  positions, strictly increasing
+ * @param specs  types of values that the file is silent about; see `completeSpecs`
+ * @returns one more partition than cuts; run one after the other, each on what the one before sends, they give what the
+ *   graph gives
+ * @throws GRAPH_CUT_INVALID (not retryable): a cut is not a position, not in order, not cuttable, or crossed by a value of
+ *   unknown type; MODEL_UNSUPPORTED: a part would be larger than 2 GiB
+ * Source: DEFER §III (layer partitions), generalised to several crossing tensors
+ */
+export function cutGraph(
+  graph: Graph,
+  cuts: readonly number[],
+  specs: ReadonlyMap<string, TensorSpec> = new Map(),
+): Partition[] {
+  checkCuts(graph, cuts)
+  const outputs = graph.outputs.map(({ name }) => name)
+  const used = new Set([...graph.nodes.flatMap(({ reads }) => reads), ...outputs])
+  const ends = [0, ...cuts, graph.nodes.length]
+  const crossings = [
+    graph.inputs.map(({ name }) => name).filter(name => used.has(name)),
+    ...cuts.map(cut => graph.positions[cut - 1]?.crossing ?? []),
+    outputs,
+  ]
+  return crossings.slice(1).map((sends, i) => {
+    const nodes = graph.nodes.slice(ends[i], ends[i + 1])
+    return partitionOf(graph, { nodes, receives: crossings[i] ?? [], sends }, specs, i)
+  })
+}
+
+function checkCuts(graph: Graph, cuts: readonly number[]): void {
+  for (const [i, cut] of cuts.entries()) {
+    const position = graph.positions[cut - 1]
+    const problem =
+      position === undefined
+        ? `is not between 1 and ${graph.positions.length}`
+        : cut <= (cuts[i - 1] ?? 0)
+          ? 'does not come after the one before it'
+          : position.reason
+    if (problem !== undefined)
+      throw new MillraceError('GRAPH_CUT_INVALID', `${graph.title}: position ${cut} ${problem}`)
+  }
+}
+
+function partitionOf(
+  graph: Graph,
+  section: Section,
+  specs: ReadonlyMap<string, TensorSpec>,
+  index: number,
+): Partition {
+  const { nodes, receives, sends } = section
+  const arriving = new Set(receives)
+  const read = new Set(nodes.flatMap(node => node.reads))
+  const taken = receives.filter(value => read.has(value))
+  const given = sends.filter(value => !arriving.has(value))
+  const typed = (value: string) => infoFor(graph, specs, value)
+  const part = graphProto(graph, nodes, taken.map(typed), given.map(typed), index)
+  const constants = part.node.slice(0, part.node.length - nodes.length).map(({ output }) => output[0] ?? '')
+  return {
+    model: assemble(graph.model, part),
+    inputs: taken.map(value => specFor(typed(value))),
+    outputs: given.map(value => specFor(typed(value))),
+    receives,
+    sends,
+    carries: sends.filter(value => arriving.has(value)),
+    operators: nodes.length,
+    weightBytes: weightBytes(graph, part, constants),
+  }
+}
+
+function graphProto(
+  graph: Graph,
+  nodes: readonly GraphNode[],
+  inputs: readonly ValueInfoProto[],
+  outputs: readonly ValueInfoProto[],
+  index: number,
+): GraphProto {
+  const whole = wholeGraph(graph)
+  const needed = [...nodes.flatMap(({ reads }) => reads), ...outputs.map(({ name }) => name)]
+  const { constantNodes, initializers } = constantsFor(graph, needed)
+  const inside = new Set([...constantNodes, ...nodes].flatMap(({ gives }) => gives))
+  const boundary = new Set([...inputs, ...outputs].map(({ name }) => name))
+  const isHere = (name: string) => inside.has(name) || boundary.has(name) || initializers.has(name)
+  return changed(whole, {
+    name: `${whole.name}/${index}`,
+    node: [...constantNodes, ...nodes].map(({ proto }) => proto),
+    // A file of IR 3 lists its initializers among the inputs too.
+    input: [...inputs, ...whole.input.filter(({ name }) => initializers.has(name))],
+    output: [...outputs],
+    valueInfo: whole.valueInfo.filter(({ name }) => inside.has(name) && !boundary.has(name)),
+    initializer: whole.initializer.filter(({ name }) => initializers.has(name)),
+    sparseInitializer: whole.sparseInitializer.filter(({ values }) => initializers.has(values?.name ?? '')),
+    quantizationAnnotation: whole.quantizationAnnotation.filter(({ tensorName }) => isHere(tensorName)),
+  })
+}
+
+/** The constant nodes and the names of the initializers that `values` come from, in the order of the file. */
+function constantsFor(
+  graph: Graph,
+  values: readonly string[],
+): { constantNodes: readonly GraphNode[]; initializers: ReadonlySet<string> } {
+  const wanted = new Set<GraphNode>()
+  const initializers = new Set<string>()
+  const stack = [...values]
+  for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
+    if (graph.initializers.has(value) || graph.sparseInitializers.has(value)) initializers.add(value)
+    const node = graph.constantNodes.get(value)
+    if (node === undefined || wanted.has(node)) continue
+    wanted.add(node)
+    stack.push(...node.reads)
+  }
+  const inOrder = new Set(graph.constantNodes.values())
+  return { constantNodes: [...inOrder].filter(node => wanted.has(node)), initializers }
+}
+
+function weightBytes(graph: Graph, part: GraphProto, constants: readonly string[]): number {
+  const stored = part.initializer.reduce((sum, tensor) => sum + storedBytes(tensor), 0)
+  return constants.reduce((sum, value) => {
+    const node = graph.constantNodes.get(value)
+    return sum + (node === undefined ? 0 : constantBytes(node, graph.initializers, graph.constantNodes))
+  }, stored)
+}
+
+function infoFor(graph: Graph, specs: ReadonlyMap<string, TensorSpec>, value: string): ValueInfoProto {
+  const info = graph.valueInfos.get(value)
+  if (info !== undefined && specOf(info) !== undefined) return info
+  const spec = specs.get(value)
+  if (spec !== undefined) return infoOf(spec)
+  throw new MillraceError(
+    'GRAPH_CUT_INVALID',
+    `${graph.title}: the type of '${value}', which crosses a cut, is unknown`,
+  )
+}
+
+function specFor(info: ValueInfoProto): TensorSpec {
+  const spec = specOf(info)
+  if (spec === undefined)
+    throw new MillraceError('GRAPH_CUT_INVALID', `the type of '${info.name}' is unknown`)
+  return spec
+}
+
+function wholeGraph({ model, title }: Graph): GraphProto {
+  if (model.graph === undefined) throw new MillraceError('MODEL_INVALID', `${title} has no graph`)
+  return model.graph
+}
+
+/** The file of the whole graph, with whatever external data it had in it. */
+export function graphFile(graph: Graph): Uint8Array<ArrayBuffer> {
+  return assemble(graph.model, wholeGraph(graph))
+}
+
+/** The file of the whole graph, with `values` among its outputs. */
+export function withOutputs(graph: Graph, values: readonly ValueInfoProto[]): Uint8Array<ArrayBuffer> {
+  const whole = wholeGraph(graph)
+  return assemble(graph.model, changed(whole, { output: [...whole.output, ...values] }))
+}

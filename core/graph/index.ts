@@ -1,0 +1,5 @@
+export { cutGraph, graphFile, type Partition } from './cut.js'
+export { type ReadExternal } from './external.js'
+export { type Graph, type GraphNode, type Position } from './graph.js'
+export { readGraph, type ReadOptions } from './read.js'
+export { completeSpecs, type RunModel } from './specs.js'

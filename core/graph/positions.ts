@@ -1,0 +1,47 @@
+import { carryObstacles } from './carry.js'
+import { fusedPositions } from './fusion.js'
+import { type GraphNode, type Position } from './graph.js'
+import { type ValueInfoProto } from './proto/onnx_pb.js'
+
+export interface GraphValues {
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly valueInfos: ReadonlyMap<string, ValueInfoProto>
+}
+
+/** Every position between two nodes, with what crosses it; in time linear in nodes and crossings. */
+export function findPositions(nodes: readonly GraphNode[], values: GraphValues): Position[] {
+  const lastUse = lastUses(nodes, values)
+  const obstacles = carryObstacles(nodes, values.valueInfos)
+  const fused = fusedPositions(nodes, new Set(values.outputs))
+  const live = new Set(values.inputs.filter(value => lastUse.has(value)))
+  const positions: Position[] = []
+  for (const [place, node] of nodes.entries()) {
+    for (const value of node.gives) if ((lastUse.get(value) ?? -1) > place) live.add(value)
+    for (const value of [...node.reads, ...node.gives])
+      if ((lastUse.get(value) ?? -1) <= place) live.delete(value)
+    if (place + 1 === nodes.length) break
+    positions.push(positionOf(place + 1, [...live], obstacles, fused.has(place + 1)))
+  }
+  return positions
+}
+
+/** The last node that reads each value; for an output of the graph, one past the last node. */
+function lastUses(nodes: readonly GraphNode[], { outputs }: GraphValues): Map<string, number> {
+  const lastUse = new Map<string, number>()
+  for (const [place, node] of nodes.entries()) for (const value of node.reads) lastUse.set(value, place)
+  for (const value of outputs) lastUse.set(value, nodes.length)
+  return lastUse
+}
+
+function positionOf(
+  index: number,
+  crossing: readonly string[],
+  obstacles: ReadonlyMap<string, string>,
+  breaksFusion: boolean,
+): Position {
+  const blocked = crossing.find(value => obstacles.has(value))
+  if (blocked === undefined) return { index, crossing, cuttable: true, breaksFusion }
+  const reason = `'${blocked}' crosses it, a ${obstacles.get(blocked)}, which cannot be carried`
+  return { index, crossing, cuttable: false, reason, breaksFusion }
+}

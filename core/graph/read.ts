@@ -1,0 +1,142 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import { MillraceError, messageOf } from '../errors.js'
+import { type TensorSpec } from '../tensor.js'
+import { findConstants } from './constants.js'
+import { inlineExternal, type ReadExternal } from './external.js'
+import { type Graph, type GraphNode } from './graph.js'
+import { orderNodes } from './order.js'
+import { findPositions } from './positions.js'
+import {
+  type GraphProto,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  type ValueInfoProto,
+} from './proto/onnx_pb.js'
+import { outerReads } from './subgraphs.js'
+import { specOf } from './types.js'
+
+export interface ReadOptions {
+  /** Names the model in messages. Default 'the model'. */
+  readonly name?: string
+  /** Reads a file that the model refers to for its weights, by its location relative to the model. */
+  readonly externalData?: ReadExternal
+}
+
+/**
+ * Reads an ONNX file. Weights stay views into `bytes`; external data is read and becomes part of the graph.
+ * @throws MODEL_INVALID: not an ONNX model; MODEL_TRUNCATED: it ends too early; MODEL_DATA_MISSING: external data cannot
+ *   be read; MODEL_UNSUPPORTED: an input or output is not a tensor that can be carried; GRAPH_INVALID: a cycle, a value
+ *   without a producer, or with two
+ */
+export function readGraph(bytes: Uint8Array, options: ReadOptions = {}): Graph {
+  const title = options.name ?? 'the model'
+  const parsed = parse(bytes, title)
+  const model = inlineExternal(parsed, title, options.externalData)
+  return graphOf(model, title, model !== parsed)
+}
+
+function parse(bytes: Uint8Array, title: string): ModelProto {
+  let model: ModelProto
+  try {
+    model = fromBinary(ModelProtoSchema, bytes)
+  } catch (error) {
+    throw unreadable(bytes, title, error)
+  }
+  if (model.graph === undefined || model.opsetImport.length === 0) {
+    const lacks = model.graph === undefined ? 'no graph' : 'no operator set'
+    throw beginsLikeOnnx(bytes)
+      ? new MillraceError('MODEL_TRUNCATED', `${title} has ${lacks}: the file ends too early`)
+      : new MillraceError('MODEL_INVALID', `${title} is not an ONNX model: it has ${lacks}`)
+  }
+  return model
+}
+
+function unreadable(bytes: Uint8Array, title: string, error: unknown): MillraceError {
+  const cause = messageOf(error)
+  return /premature EOF/i.test(cause) && beginsLikeOnnx(bytes)
+    ? new MillraceError(
+        'MODEL_TRUNCATED',
+        `${title} ends in the middle of a field, after ${bytes.byteLength} bytes`,
+      )
+    : new MillraceError('MODEL_INVALID', `${title} is not an ONNX model: ${cause}`, { cause: error })
+}
+
+/** Every writer begins with the IR version: field 1, a varint, and a small one. */
+function beginsLikeOnnx(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x08 && (bytes[1] ?? 255) < 64
+}
+
+function graphOf(model: ModelProto, title: string, hadExternalData: boolean): Graph {
+  const graph = model.graph
+  if (graph === undefined) throw new MillraceError('MODEL_INVALID', `${title} has no graph`)
+  const initializers = new Map(graph.initializer.map(tensor => [tensor.name, tensor]))
+  const sparseInitializers = new Map(
+    graph.sparseInitializer.map(sparse => [sparse.values?.name ?? '', sparse]),
+  )
+  const isInitializer = (name: string) => initializers.has(name) || sparseInitializers.has(name)
+  const inputs = graph.input.filter(({ name }) => !isInitializer(name))
+  const available = [...inputs.map(({ name }) => name), ...initializers.keys(), ...sparseInitializers.keys()]
+  const all = orderNodes(graph.node.map(nodeOf), available, title)
+  const constantNodes = findConstants(all, isInitializer)
+  const nodes = all.filter(node => !node.gives.some(value => constantNodes.has(value)))
+  const valueInfos = collectValueInfos(graph)
+  checkOutputs(graph, all, new Set(available), title)
+  const values = {
+    inputs: inputs.map(({ name }) => name),
+    outputs: graph.output.map(({ name }) => name),
+    valueInfos,
+  }
+  return {
+    title,
+    inputs: inputs.map(info => boundarySpec(info, 'input', title)),
+    outputs: graph.output.map(info => boundarySpec(info, 'output', title)),
+    nodes,
+    positions: findPositions(nodes, values),
+    constantNodes,
+    initializers,
+    sparseInitializers,
+    valueInfos,
+    model,
+    hadExternalData,
+  }
+}
+
+function nodeOf(proto: NodeProto, place: number): GraphNode {
+  return {
+    opType: proto.opType,
+    domain: proto.domain === 'ai.onnx' ? '' : proto.domain,
+    name: proto.name === '' ? `${proto.opType}#${place}` : proto.name,
+    reads: [...new Set([...proto.input, ...outerReads(proto)])].filter(name => name !== ''),
+    gives: proto.output.filter(name => name !== ''),
+    proto,
+  }
+}
+
+function collectValueInfos(graph: GraphProto): Map<string, ValueInfoProto> {
+  return new Map([...graph.valueInfo, ...graph.input, ...graph.output].map(info => [info.name, info]))
+}
+
+function boundarySpec(info: ValueInfoProto, what: string, title: string): TensorSpec {
+  const spec = specOf(info)
+  if (spec === undefined) {
+    throw new MillraceError(
+      'MODEL_UNSUPPORTED',
+      `${what} '${info.name}' of ${title} is not a tensor that can be carried`,
+    )
+  }
+  return spec
+}
+
+function checkOutputs(
+  graph: GraphProto,
+  nodes: readonly GraphNode[],
+  known: Set<string>,
+  title: string,
+): void {
+  for (const node of nodes) for (const value of node.gives) known.add(value)
+  const missing = graph.output.find(({ name }) => !known.has(name))
+  if (missing !== undefined)
+    throw new MillraceError('GRAPH_INVALID', `${title}: nothing gives output '${missing.name}'`)
+  if (graph.output.length === 0) throw new MillraceError('GRAPH_INVALID', `${title} has no outputs`)
+}
