@@ -1,0 +1,1 @@
+export { randomWeights } from './random-weights.js'
