@@ -5,7 +5,7 @@ import { Dispatcher } from '../actors/dispatcher/index.js'
 import { serveParts } from '../actors/model-store/index.js'
 import { deployOptions, type DeployOptions, type DeployOptionsInput } from '../actors/supervisor/index.js'
 import { type Bus, type BusMessage } from '../core/bus.js'
-import { Cleanup } from '../core/cleanup.js'
+import { type Cleanup } from '../core/cleanup.js'
 import {
   decodeControl,
   encodeControl,

@@ -1,7 +1,7 @@
 import { type Observable, type OperatorFunction } from 'rxjs'
 import {
   type AdmittedFrame,
-  Dispatcher,
+  type Dispatcher,
   type FrameInput,
   type InferOptionsInput,
   type Prediction,

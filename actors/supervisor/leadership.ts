@@ -32,7 +32,7 @@ export async function claimLeadership(
   )
   try {
     await readRetained(seen, options.settleMs)
-    const term = ((newest as Leader | undefined)?.term ?? 0) + 1
+    const term = (newest?.term ?? 0) + 1
     const lost = () => new MillraceError('NO_SUPERVISOR', `the claim of term ${term} was not read back`)
     const readBack = firstWhere(seen, leader => leader.term >= term, options.limitMs, lost)
     const claim: Leader = { term, supervisor }

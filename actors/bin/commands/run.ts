@@ -177,7 +177,7 @@ async function check(model: string, { kept }: StreamResult): Promise<Verificatio
 /** @throws when a frame was lost or an answer is wrong: a run that ends so has failed */
 function judge(stream: StreamResult, verification: Verification, admitted: number): void {
   const { firstFailure } = stream
-  if (firstFailure?.end === 'failed') throw MillraceError.fromInfo(firstFailure.error as ErrorInfo)
+  if (firstFailure?.end === 'failed') throw MillraceError.fromInfo(firstFailure.error)
   if (stream.predicted < admitted) throw new MillraceError('INTERNAL', 'frames ended without a prediction')
   if ('maxRelativeError' in verification && !(verification.maxRelativeError <= TOLERANCE)) {
     const { maxRelativeError } = verification

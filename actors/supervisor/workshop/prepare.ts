@@ -27,7 +27,7 @@ export async function prepare(
   checkpoint: () => Promise<void>,
 ): Promise<PreparedModel> {
   const graph = readGraph(bytes, { name: order.name })
-  const feedsOf = (size: number) => syntheticFrame(graph.inputs, SAMPLE_SEED, 0, size)
+  const feedsOf = (size: number) => syntheticFrame(sized(graph.inputs, size), SAMPLE_SEED, 0)
   const feeds = feedsOf(1)
   const whole = await runOnce(bytes, feeds)
   await checkpoint()
@@ -91,6 +91,11 @@ function candidates(graph: Graph, { name, partitions }: Order): number[] {
     `${name} cannot be cut into ${partitions} partitions: it has ${cuttable.length} cut positions, ` +
       `so at most ${cuttable.length + 1} partitions`,
   )
+}
+
+/** Specs with every free dim of one size. */
+function sized(specs: readonly TensorSpec[], size: number): TensorSpec[] {
+  return specs.map(spec => ({ ...spec, dims: spec.dims.map(dim => (typeof dim === 'number' ? dim : size)) }))
 }
 
 function indexOf(position: Position): number {
