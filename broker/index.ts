@@ -1,0 +1,9 @@
+export { type User } from './access.js'
+export { type BusOptions, connectBus } from './connect-bus.js'
+export {
+  type BrokerMetrics,
+  type BrokerOptions,
+  type EmbeddedBroker,
+  startBroker,
+} from './embedded-broker.js'
+export { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'
