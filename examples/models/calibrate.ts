@@ -1,6 +1,5 @@
 import { openSession } from '../../actors/session/index.js'
 import { syntheticFrame } from '../../core/synthetic/index.js'
-import { type Tensors, type TensorSpec } from '../../core/tensor.js'
 import { type Calibration, type ChannelStatistics, meanOf, Net, varianceOf } from './net.js'
 
 export interface Architecture {
@@ -12,6 +11,8 @@ export interface Architecture {
   /** Adds the layers after `input` ([N, ...image]) and returns the tensor that becomes `logits`. */
   readonly build: (net: Net, input: string) => string
 }
+
+type Outputs = Readonly<Record<string, { readonly data: unknown }>>
 
 /** Of the synthetic frames that networks are calibrated on: no small seed, so that users' frames are others. */
 const CALIBRATION_SEED = 0x5eed_ca1b
@@ -37,7 +38,7 @@ function construct({ image, build }: Architecture, net: Net): string {
 }
 
 async function measure({ image, calibrationFrames }: Architecture, net: Net): Promise<Calibration> {
-  const spec: TensorSpec = { name: 'input', dtype: 'float32', dims: [calibrationFrames, ...image] }
+  const spec = { name: 'input', dtype: 'float32', dims: [calibrationFrames, ...image] } as const
   const session = await openSession(net.builder.build())
   try {
     const outputs = await session.run(syntheticFrame([spec], CALIBRATION_SEED, 0))
@@ -47,7 +48,7 @@ async function measure({ image, calibrationFrames }: Architecture, net: Net): Pr
   }
 }
 
-function statisticsOf(outputs: Tensors, layer: string): ChannelStatistics {
+function statisticsOf(outputs: Outputs, layer: string): ChannelStatistics {
   const [mean, variance] = [outputs[meanOf(layer)]?.data, outputs[varianceOf(layer)]?.data]
   if (!(mean instanceof Float32Array) || !(variance instanceof Float32Array)) {
     throw new Error(`the layer '${layer}' was not measured`)
