@@ -55,12 +55,12 @@ export class ModelBuilder {
 
   /** An int64 initializer of one dim, as shapes and axes are. */
   integers(name: string, values: readonly number[]): string {
-    const unique = this.#unique(name)
-    const dims = [BigInt(values.length)]
-    this.#graph.initializer.push(
-      create(TensorProtoSchema, { name: unique, dims, dataType: INT64, int64Data: values.map(BigInt) }),
-    )
-    return unique
+    return this.#int64(name, [values.length], values)
+  }
+
+  /** An int64 initializer without dims, as an index is that takes an axis away. */
+  integer(name: string, value: number): string {
+    return this.#int64(name, [], [value])
   }
 
   /** Adds a node with one output, named after the operator unless `name` is given. */
@@ -82,6 +82,15 @@ export class ModelBuilder {
       opsetImport: [{ domain: '', version: BigInt(this.opset) }],
     })
     return writeModel(model, [...this.#weights.values()])
+  }
+
+  #int64(name: string, dims: readonly number[], values: readonly number[]): string {
+    const unique = this.#unique(name)
+    const int64Data = values.map(BigInt)
+    this.#graph.initializer.push(
+      create(TensorProtoSchema, { name: unique, dims: dims.map(BigInt), dataType: INT64, int64Data }),
+    )
+    return unique
   }
 
   #unique(name: string): string {

@@ -9,7 +9,7 @@ import {
 } from '../../graph/proto/onnx_pb.js'
 import { randomOf } from '../random.js'
 import { isConstantOfShape, isReshape, type Parameter, parametersOf } from './constants.js'
-import { fillParameter, fillWeights } from './fill.js'
+import { BIAS_MEAN, fillParameter, fillWeights } from './fill.js'
 import { type Moments, momentsAfter, STANDARD } from './moments.js'
 import { fanInOf, isLinear, type Slot, slotsOf } from './roles.js'
 import { type Filled, writeModel } from '../write-model.js'
@@ -72,8 +72,11 @@ function fillGraph(graph: GraphProto, seed: number): Filled[] {
       const tensor = fill(node, slot, parameter, inputs[0] ?? STANDARD, seed)
       if (tensor) filled.set(tensor.name, tensor)
     }
-    const after = isLinear(node) || isNormalisation(node) ? STANDARD : momentsAfter(node, inputs)
-    for (const output of node.output) moments.set(output, after)
+    const layer = isLinear(node) || isNormalisation(node)
+    const { mean, variance } = layer ? STANDARD : momentsAfter(node, inputs)
+    const biased = renews && slots.some(({ role }) => role === 'bias')
+    for (const output of node.output)
+      moments.set(output, { mean: biased ? mean + BIAS_MEAN : mean, variance })
   }
   return [...filled.values()]
 }

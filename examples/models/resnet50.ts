@@ -1,0 +1,67 @@
+import { type Architecture } from './calibrate.js'
+import { type Net } from './net.js'
+
+/** Bottleneck blocks per stage, and the width inside them; a block makes four times as many channels. */
+const STAGES = [
+  { blocks: 3, width: 64 },
+  { blocks: 4, width: 128 },
+  { blocks: 6, width: 256 },
+  { blocks: 3, width: 512 },
+]
+const EXPANSION = 4
+const CLASSES = 1000
+/**
+ * A mean of one deviation before a ReLU keeps it nearly linear, so that noise does not grow from layer to layer; half a
+ * deviation for what is added to the shortcut does the same.
+ */
+const BEFORE_RELU = { deviation: 1, mean: 1 }
+const BEFORE_SUM = { deviation: 0.5, mean: 0 }
+
+/**
+ * ResNet-50 v1.5 (stride in the 3 x 3 convolutions): `input` float32 [N, 3, 224, 224] to `logits` float32 [N, 1000];
+ * 25,557,032 trainable parameters, 4.1 GMAC; batch normalisation kept as nodes of its own.
+ * Source: He et al., arXiv 1512.03385, table 1; the stride as in torchvision
+ */
+export const resnet50: Architecture = {
+  name: 'resnet50',
+  image: [3, 224, 224],
+  calibrationFrames: 32,
+  build: (net, input) => {
+    const stem = net.convNorm('stem', input, { inputs: 3, outputs: 64, size: 7, stride: 2 }, BEFORE_RELU)
+    let x = net.node('MaxPool', [net.relu(stem)], {
+      kernel_shape: [3, 3],
+      strides: [2, 2],
+      pads: [1, 1, 1, 1],
+    })
+    let inputs = 64
+    for (const [stage, { blocks, width }] of STAGES.entries()) {
+      for (let block = 0; block < blocks; block++) {
+        const stride = stage > 0 && block === 0 ? 2 : 1
+        x = bottleneck(net, `stage${stage + 1}.block${block + 1}`, x, { inputs, width, stride })
+        inputs = EXPANSION * width
+      }
+    }
+    const features = net.node('Flatten', [net.node('GlobalAveragePool', [x])], { axis: 1 })
+    return net.linear('classifier', features, inputs, CLASSES, { deviation: 2, mean: 0 })
+  },
+}
+
+interface Shape {
+  readonly inputs: number
+  readonly width: number
+  readonly stride: number
+}
+
+/** 1 x 1, 3 x 3 and 1 x 1 convolutions with a shortcut around them, which is a convolution where the shape changes. */
+function bottleneck(net: Net, name: string, x: string, { inputs, width, stride }: Shape): string {
+  const outputs = EXPANSION * width
+  const reduce = { inputs, outputs: width, size: 1 }
+  const filter = { inputs: width, outputs: width, size: 3, stride }
+  const expand = { inputs: width, outputs, size: 1 }
+  const reduced = net.relu(net.convNorm(`${name}.reduce`, x, reduce, BEFORE_RELU))
+  const filtered = net.relu(net.convNorm(`${name}.filter`, reduced, filter, BEFORE_RELU))
+  const expanded = net.convNorm(`${name}.expand`, filtered, expand, BEFORE_SUM)
+  const project = { inputs, outputs, size: 1, stride }
+  const shortcut = inputs === outputs ? x : net.convNorm(`${name}.shortcut`, x, project, BEFORE_RELU)
+  return net.relu(net.node('Add', [expanded, shortcut]))
+}
