@@ -161,7 +161,7 @@ export class EmbeddedBroker {
     // Aedes reports it as clientError or connectionError; a stream without a listener would end the process.
     stream.on('error', () => undefined)
     // Its types ask for all properties of a Duplex to be exactly as declared, which no subclass can give.
-    this.aedes.handle(stream as Duplex)
+    this.aedes.handle(stream)
   }
 
   /** Leaves a message of QoS 0 out for a client that is too far behind. */

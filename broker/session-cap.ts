@@ -1,5 +1,5 @@
 import { type Client } from 'aedes'
-import memory from 'aedes-persistence'
+import aedesPersistence from 'aedes-persistence'
 
 interface Queued {
   messages: number
@@ -27,6 +27,9 @@ interface Store {
   outgoingStream(client: { id: string }): AsyncIterable<StoredPacket>
 }
 
+/** The package gives a factory, and its types are those of the callbacks that it had before. */
+const createStore = aedesPersistence as unknown as () => Store & object
+
 /** Aedes' store in memory, with bounds on what it keeps for clients that are not there. */
 export interface SessionCap {
   readonly persistence: object
@@ -42,7 +45,7 @@ export function boundedPersistence(limits: {
   readonly maxSessions: number
   readonly maxSessionBytes: number
 }): SessionCap {
-  const persistence = memory() as unknown as Store & object
+  const persistence = createStore()
   const absent = new Map<string, Queued>()
   const counts = { dropped: 0, evicted: 0 }
   const store = persistence.outgoingEnqueueCombi.bind(persistence)

@@ -216,7 +216,10 @@ export class Dispatcher {
       const sent = this.inFlight.get(key)
       if (sent === undefined) return this.ledger.duplicate()
       if (header.error !== undefined) return this.fail(sent, MillraceError.fromInfo(header.error))
-      this.predict(sent, predictionOf(decodeEnvelope(payload.slice()), payload.byteLength, Date.now()))
+      this.predict(
+        sent,
+        predictionOf(decodeEnvelope(new Uint8Array(payload)), payload.byteLength, Date.now()),
+      )
     } catch (error) {
       this.parts.onTrouble(MillraceError.from(error, 'ENVELOPE_INVALID'))
     }

@@ -163,5 +163,5 @@ function pieceOf(payload: Uint8Array, offset: number, length: number): Uint8Arra
   const size = payload.byteLength - PIECE_HEADER
   if (size < 1 || size > length) return undefined
   const view = new DataView(payload.buffer, payload.byteOffset, PIECE_HEADER)
-  return view.getFloat64(0, true) === offset ? payload.slice(PIECE_HEADER) : undefined
+  return view.getFloat64(0, true) === offset ? new Uint8Array(payload.subarray(PIECE_HEADER)) : undefined
 }

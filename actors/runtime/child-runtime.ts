@@ -109,19 +109,18 @@ function online(child: ChildProcess, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: MillraceError) => {
       clearTimeout(timer)
-      child.removeAllListeners()
+      child.off('error', onError).off('exit', onExit).off('message', onMessage)
       if (error === undefined) return resolve()
-      child.kill('SIGKILL')
+      child.on('error', () => undefined).kill('SIGKILL')
       reject(error)
     }
     const crash = (message: string) => settle(new MillraceError('RUNTIME_CRASHED', message))
+    const onError = (error: Error) => crash(`the runtime process could not be started: ${error.message}`)
+    const onExit = (code: number | null, signal: string | null) =>
+      crash(`the runtime process ended with ${signal ?? `exit code ${code}`}`)
+    const onMessage = (reply: RuntimeReply) =>
+      settle(reply.type === 'offline' ? MillraceError.fromInfo(reply.error) : undefined)
     const timer = setTimeout(() => crash(`the runtime process did not start in ${timeoutMs} ms`), timeoutMs)
-    child.once('error', error => crash(`the runtime process could not be started: ${error.message}`))
-    child.once('exit', (code, signal) =>
-      crash(`the runtime process ended with ${signal ?? `exit code ${code}`}`),
-    )
-    child.once('message', (reply: RuntimeReply) =>
-      settle(reply.type === 'offline' ? MillraceError.fromInfo(reply.error) : undefined),
-    )
+    child.on('error', onError).on('exit', onExit).on('message', onMessage)
   })
 }

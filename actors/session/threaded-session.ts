@@ -105,14 +105,15 @@ export class ThreadedSession {
 
 function firstReply(thread: Worker): Promise<SessionReply> {
   return new Promise((resolve, reject) => {
+    // Not removeAllListeners: that would take Node's own, which keep the thread's messages flowing.
     const settle = (act: () => void) => {
-      thread.removeAllListeners()
+      thread.off('message', onMessage).off('error', onError).off('exit', onExit)
       act()
     }
-    thread.once('message', (reply: SessionReply) => settle(() => resolve(reply)))
-    thread.once('error', error => settle(() => reject(MillraceError.from(error, 'ACTIVATION_FAILED'))))
-    thread.once('exit', code =>
-      settle(() => reject(new MillraceError('ACTIVATION_FAILED', `the session thread exited with ${code}`))),
-    )
+    const onMessage = (reply: SessionReply) => settle(() => resolve(reply))
+    const onError = (error: unknown) => settle(() => reject(MillraceError.from(error, 'ACTIVATION_FAILED')))
+    const onExit = (code: number) =>
+      settle(() => reject(new MillraceError('ACTIVATION_FAILED', `the session thread exited with ${code}`)))
+    thread.on('message', onMessage).on('error', onError).on('exit', onExit)
   })
 }

@@ -111,7 +111,9 @@ export class Stage {
     }
     this.waiting++
     const message =
-      owned && payload.buffer instanceof ArrayBuffer ? new Uint8Array(payload.buffer) : payload.slice()
+      owned && payload.buffer instanceof ArrayBuffer
+        ? new Uint8Array(payload.buffer)
+        : new Uint8Array(payload)
     this.arrivals.next({ header, message, arrivedAt: wallClock() })
   }
 

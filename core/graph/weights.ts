@@ -32,6 +32,6 @@ export function constantBytes(
 /** The elements of an int64 tensor, wherever the file keeps them. */
 export function int64s({ int64Data, rawData }: TensorProto): bigint[] {
   if (int64Data.length > 0) return int64Data
-  const copy = rawData.slice()
+  const copy = new Uint8Array(rawData)
   return [...new BigInt64Array(copy.buffer, 0, Math.floor(copy.byteLength / 8))]
 }
