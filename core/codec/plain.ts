@@ -1,6 +1,6 @@
 import { MillraceError } from '../errors.js'
 
-/** The header is arrays in arrays in one array, and the dims of a tensor one further in. */
+/** The header is an array, with the array of tensors, each an array, with the array of its dims. */
 const MOST_NESTING = 4
 
 /** Bytes after the first one that each fixed-size scalar takes. */
@@ -47,6 +47,7 @@ export function checkPlain(bytes: Uint8Array): void {
   while (open.length > 0) {
     const left = open.pop() ?? 0
     if (left === 0) continue
+    if (at === bytes.byteLength) throw invalid('ends too early')
     const { end, elements } = tokenAt(view, at)
     // Each element takes a byte at least.
     if (end + elements > bytes.byteLength) throw invalid('ends in the middle of a value')
