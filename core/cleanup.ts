@@ -32,10 +32,15 @@ export class Cleanup {
     for (let step = this.steps.pop(); step !== undefined; step = this.steps.pop()) {
       const { what, undo } = step
       const late = () => new MillraceError('STOPPED', `${what} took more than ${this.limitMs} ms`)
-      await withLimit(undo(), this.limitMs, late).catch((error: unknown) => {
+      await withLimit(started(undo), this.limitMs, late).catch((error: unknown) => {
         failures.push(MillraceError.from(error, 'INTERNAL', `${what}: `))
       })
     }
     return failures
   }
+}
+
+/** An `undo` that throws before it has a promise fails like any other. */
+async function started(undo: () => Promise<unknown>): Promise<unknown> {
+  return undo()
 }

@@ -44,8 +44,11 @@ export class Ledger {
     return { admitted: this.admitted, ...this.ended, duplicates: this.duplicates, open: this.open.size }
   }
 
+  /** A frame that is open already stays as it is. */
   admit(frame: FrameIdentity, now: number): void {
-    this.open.set(identityKey(frame), now)
+    const key = identityKey(frame)
+    if (this.open.has(key)) return
+    this.open.set(key, now)
     this.admitted++
   }
 

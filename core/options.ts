@@ -51,7 +51,7 @@ export function parseOptions<T extends OptionTable>(
     )
   }
   const entries = Object.entries(table).flatMap(([key, row]) => {
-    const value = input[key] ?? row.default
+    const value = input[key] === undefined ? row.default : input[key]
     if (value === undefined && row.required !== true) return []
     return [[key, checked(row, key, value, where)] as const]
   })

@@ -1,9 +1,6 @@
 import { MillraceError } from './errors.js'
 
-/**
- * The tensor types that onnxruntime-node carries. `float16` is a Uint16Array of IEEE 754 binary16 bits;
- * `uint4` and `int4` hold two elements a byte in a Uint8Array or Int8Array, low nibble first.
- */
+/** The tensor types that onnxruntime-node carries. `float16` is a Uint16Array of IEEE 754 binary16 bits. */
 export const DTYPES = {
   float32: { array: Float32Array, bits: 32 },
   float64: { array: Float64Array, bits: 64 },
@@ -45,8 +42,10 @@ export function isDType(dtype: string): dtype is DType {
   return dtype === 'string' || isNumericDType(dtype)
 }
 
+/** The product of `dims`: exact up to 2^53, Infinity where a double cannot hold it. */
 export function elementCount(dims: readonly number[]): number {
-  return dims.reduce((product, dim) => product * dim, 1)
+  // Infinity times 0 is NaN.
+  return dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1)
 }
 
 /** Bytes that `dims` elements of a numeric type take. */

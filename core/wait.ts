@@ -1,11 +1,14 @@
-import { filter, firstValueFrom, type Observable, timeout } from 'rxjs'
+import { filter, firstValueFrom, type Observable, throwIfEmpty, timeout } from 'rxjs'
 import { type MillraceError } from './errors.js'
+
+/** Timers take 31 bits: more would fire at once. 24 days. */
+const LONGEST_MS = 2 ** 31 - 1
 
 /** `promise`, or the error when it has not settled in `ms`. What it does goes on unobserved then. */
 export async function withLimit<T>(promise: Promise<T>, ms: number, error: () => MillraceError): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(error()), ms)
+    timer = setTimeout(() => reject(error()), Math.min(ms, LONGEST_MS))
   })
   try {
     return await Promise.race([promise, limit])
@@ -14,7 +17,7 @@ export async function withLimit<T>(promise: Promise<T>, ms: number, error: () =>
   }
 }
 
-/** The first value for which `test` holds, or the error when none has come in `ms`. */
+/** The first value for which `test` holds, or the error when none has come in `ms` or when the source has ended. */
 export function firstWhere<T, S extends T>(
   source: Observable<T>,
   test: (value: T) => value is S,
@@ -34,10 +37,10 @@ export function firstWhere<T>(
   error: () => MillraceError,
 ): Promise<T> {
   const limited = timeout<T, Observable<never>>({
-    first: ms,
+    first: Math.min(ms, LONGEST_MS),
     with: () => {
       throw error()
     },
   })
-  return firstValueFrom(source.pipe(filter(test), limited))
+  return firstValueFrom(source.pipe(filter(test), limited, throwIfEmpty(error)))
 }

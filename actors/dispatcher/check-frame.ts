@@ -9,6 +9,8 @@ export type FrameInput = Tensor | Tensors
  * @throws FRAME_INPUT_UNKNOWN, FRAME_DTYPE, FRAME_SHAPE, TENSOR_INVALID
  */
 export function checkFrame(input: FrameInput, specs: readonly TensorSpec[]): Tensors {
+  if (!isObject(input))
+    throw new MillraceError('TENSOR_INVALID', `a frame is tensors by name, not ${kindOf(input)}`)
   const tensors = isTensor(input) ? named(input, specs) : input
   const names = specs.map(spec => spec.name)
   const unknown = Object.keys(tensors).find(name => !names.includes(name))
@@ -18,7 +20,7 @@ export function checkFrame(input: FrameInput, specs: readonly TensorSpec[]): Ten
       `the model has no input '${unknown}'; it has ${names.join(', ')}`,
     )
   }
-  return Object.fromEntries(specs.map(spec => [spec.name, checkTensor(tensors[spec.name], spec)]))
+  return Object.fromEntries(specs.map(spec => [spec.name, checkTensor(ownOf(tensors, spec.name), spec)]))
 }
 
 function named(input: Tensor, specs: readonly TensorSpec[]): Tensors {
@@ -36,6 +38,12 @@ function named(input: Tensor, specs: readonly TensorSpec[]): Tensors {
 function checkTensor(value: Tensor | undefined, spec: TensorSpec): Tensor {
   if (value === undefined)
     throw new MillraceError('FRAME_INPUT_UNKNOWN', `the frame lacks the input '${spec.name}'`)
+  if (!isObject(value) || !Array.isArray(value.dims)) {
+    throw new MillraceError(
+      'TENSOR_INVALID',
+      `input '${spec.name}' is no tensor: it needs dtype, dims and data`,
+    )
+  }
   if (value.dtype !== spec.dtype) {
     throw new MillraceError(
       'FRAME_DTYPE',
@@ -52,7 +60,7 @@ function checkTensor(value: Tensor | undefined, spec: TensorSpec): Tensor {
 
 function checkData(value: Tensor, name: string): void {
   const right =
-    value.dtype === 'string' ? Array.isArray(value.data) : value.data instanceof DTYPES[value.dtype].array
+    value.dtype === 'string' ? isTexts(value.data) : value.data instanceof DTYPES[value.dtype].array
   if (!right || value.data.length !== elementCount(value.dims)) {
     throw new MillraceError('TENSOR_INVALID', `the data of '${name}' does not fit its dtype and dims`)
   }
@@ -70,4 +78,21 @@ function fits(dims: readonly number[], wanted: TensorSpec['dims']): boolean {
 
 function isTensor(input: FrameInput): input is Tensor {
   return 'dtype' in input && typeof input.dtype === 'string'
+}
+
+/** An input may have the name of something that every object inherits. */
+function ownOf(tensors: Tensors, name: string): Tensor | undefined {
+  return Object.hasOwn(tensors, name) ? tensors[name] : undefined
+}
+
+function isTexts(data: unknown): boolean {
+  return Array.isArray(data) && data.every(text => typeof text === 'string')
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : `a ${typeof value}`
 }

@@ -58,6 +58,8 @@ export class WorkerRegistry {
   }
 
   reported(actual: Actual): void {
+    const known = this.actuals.get(actual.worker)
+    if (known !== undefined && known.incarnation > actual.incarnation) return
     this.actuals.set(actual.worker, actual)
     this.changes.next()
   }

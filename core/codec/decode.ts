@@ -10,10 +10,14 @@ import {
   type Tensor,
 } from '../tensor.js'
 import { type TensorEntry, unpackHeader, type WireHeader } from './header.js'
-import { checkPayload, openPrelude, type Prelude, PRELUDE_BYTES } from './layout.js'
+import { aligned, checkPayload, openPrelude, type Prelude, PRELUDE_BYTES } from './layout.js'
 
 /** The largest tensor that a message may unfold to, in bytes: ONNX itself ends at 2 GiB. */
 const MOST_TENSOR_BYTES = 2 ** 31
+/** A byte of an LZ4 block unfolds to no more than this many. */
+const MOST_LZ4_RATIO = 255
+/** The length that stands before an LZ4 block. */
+const LZ4_PREFIX_BYTES = 4
 
 /**
  * What a message says of its frame, without a look at the tensors.
@@ -33,12 +37,29 @@ export function decodeEnvelope(message: Uint8Array): Envelope {
   checkPayload(message, prelude)
   const { header, tensors } = unpackWire(message, prelude)
   const payload = message.subarray(prelude.payloadStart)
-  const decoded = new Map<string, Tensor>()
-  for (const entry of tensors) {
-    if (decoded.has(entry.name)) throw invalid(entry, 'is there twice')
-    decoded.set(entry.name, unpackTensor(entry, payload))
+  checkPlaces(tensors, payload.byteLength)
+  return {
+    header,
+    tensors: Object.fromEntries(tensors.map(entry => [entry.name, unpackTensor(entry, payload)])),
   }
-  return { header, tensors: Object.fromEntries(decoded) }
+}
+
+/** Tensors stand one after the other, each once: many that share their bytes could unfold to more than memory holds. */
+function checkPlaces(tensors: readonly TensorEntry[], payloadBytes: number): void {
+  const names = new Set<string>()
+  let next = 0
+  for (const entry of tensors) {
+    if (names.has(entry.name)) throw invalid(entry, 'is there twice')
+    if (entry.offset !== next) throw invalid(entry, `is at ${entry.offset}, not at ${next}`)
+    names.add(entry.name)
+    next = aligned(entry.offset + entry.length)
+  }
+  if (next !== payloadBytes) {
+    throw new MillraceError(
+      'ENVELOPE_INVALID',
+      `the tensors take ${next} bytes, but the message has ${payloadBytes}`,
+    )
+  }
 }
 
 function unpackWire(message: Uint8Array, { headerBytes }: Prelude): WireHeader {
@@ -47,7 +68,6 @@ function unpackWire(message: Uint8Array, { headerBytes }: Prelude): WireHeader {
 
 function unpackTensor(entry: TensorEntry, payload: Uint8Array): Tensor {
   const { dtype, dims, offset, length } = entry
-  if (offset + length > payload.byteLength) throw invalid(entry, 'ends beyond the message')
   const bytes = payload.subarray(offset, offset + length)
   if (dtype === 'string') return { dtype, dims, data: unpackStrings(entry, unfold(entry, bytes, undefined)) }
   const expected = byteLength(dtype, dims)
@@ -62,10 +82,8 @@ function unfold(entry: TensorEntry, bytes: Uint8Array, expected: number | undefi
       throw invalid(entry, `has ${bytes.byteLength} bytes`)
     return bytes
   }
-  // The block begins with the length that it unfolds to: it must be right before memory is given to it.
-  const claimed = bytes.byteLength < 4 ? NaN : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
-  if (!(claimed <= MOST_TENSOR_BYTES) || claimed !== (expected ?? claimed))
-    throw invalid(entry, 'unfolds to another size')
+  const claimed = claimedBytes(entry, bytes)
+  if (claimed !== (expected ?? claimed)) throw invalid(entry, `unfolds to ${claimed} bytes`)
   try {
     const unfolded = uncompressSync(bytes)
     if (unfolded.byteLength === claimed) return unfolded
@@ -75,16 +93,26 @@ function unfold(entry: TensorEntry, bytes: Uint8Array, expected: number | undefi
   throw invalid(entry, 'does not unfold')
 }
 
+/** What an LZ4 block says that it unfolds to. It must be believable before that much memory is given to it. */
+function claimedBytes(entry: TensorEntry, bytes: Uint8Array): number {
+  if (bytes.byteLength < LZ4_PREFIX_BYTES) throw invalid(entry, 'has no LZ4 block')
+  const claimed = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
+  const most = Math.min(MOST_TENSOR_BYTES, (bytes.byteLength - LZ4_PREFIX_BYTES) * MOST_LZ4_RATIO)
+  if (claimed > most) throw invalid(entry, `cannot unfold to ${claimed} bytes`)
+  return claimed
+}
+
 function viewAs(dtype: NumericDType, bytes: Uint8Array, elements: number): NumericData {
   const { array } = DTYPES[dtype]
   const usable = bytes.buffer instanceof ArrayBuffer && bytes.byteOffset % array.BYTES_PER_ELEMENT === 0
-  const placed = usable ? bytes : Uint8Array.from(bytes)
+  const placed = usable ? bytes : new Uint8Array(bytes)
   return new array(placed.buffer as ArrayBuffer, placed.byteOffset, elements)
 }
 
 function unpackStrings(entry: TensorEntry, bytes: Uint8Array): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const decoder = new TextDecoder()
+  // Without `ignoreBOM` a text would lose a byte order mark at its start.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   const strings: string[] = []
   let offset = 0
   while (offset + 4 <= bytes.byteLength) {

@@ -1,8 +1,8 @@
 import { compressSync } from 'lz4-napi'
 import { MillraceError } from '../errors.js'
 import { type Envelope } from '../frame.js'
-import { isDType, type Tensor } from '../tensor.js'
-import { type Encoding, packHeader, type TensorEntry } from './header.js'
+import { byteLength, elementCount, isDType, type Tensor } from '../tensor.js'
+import { type Encoding, MOST_DIMS, packHeader, type TensorEntry } from './header.js'
 import { aligned, PRELUDE_BYTES, seal } from './layout.js'
 
 export interface EncodeOptions {
@@ -17,7 +17,9 @@ interface Packed {
 
 /**
  * One message of a frame, in an ArrayBuffer of its own that may be transferred to another thread.
- * @throws TENSOR_INVALID: a tensor's name is empty, or its type none that can be carried
+ * Texts travel as UTF-8: half of a surrogate pair that stands alone arrives as U+FFFD.
+ * @throws TENSOR_INVALID: a tensor's name is empty, its type none that can be carried, it has more than 64 dims, or its
+ *   data is not as long as its type and dims say
  */
 export function encodeEnvelope(envelope: Envelope, options: EncodeOptions = {}): Uint8Array<ArrayBuffer> {
   let offset = 0
@@ -38,15 +40,26 @@ export function encodeEnvelope(envelope: Envelope, options: EncodeOptions = {}):
 }
 
 function pack(name: string, value: Tensor, lz4: boolean): { bytes: Uint8Array; encoding: Encoding } {
-  if (name === '' || !isDType(value.dtype)) {
-    throw new MillraceError('TENSOR_INVALID', `tensor '${name}' of type ${value.dtype} cannot be carried`)
-  }
+  checkTensor(name, value)
   const bytes = value.dtype === 'string' ? packStrings(value.data) : bytesOf(value.data)
   if (!lz4 || bytes.byteLength === 0) return { bytes, encoding: 'raw' }
   const compressed = compressSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   return compressed.byteLength < bytes.byteLength
     ? { bytes: compressed, encoding: 'lz4' }
     : { bytes, encoding: 'raw' }
+}
+
+function checkTensor(name: string, value: Tensor): void {
+  const { dtype, dims } = value
+  const what = `tensor '${name}' (${dtype} [${dims.join(', ')}])`
+  if (name === '' || !isDType(dtype) || dims.length > MOST_DIMS) {
+    throw new MillraceError('TENSOR_INVALID', `${what} cannot be carried`)
+  }
+  const fits =
+    value.dtype === 'string'
+      ? value.data.length === elementCount(dims)
+      : value.data.byteLength === byteLength(value.dtype, dims)
+  if (!fits) throw new MillraceError('TENSOR_INVALID', `the data of ${what} has another length`)
 }
 
 function bytesOf(data: ArrayBufferView): Uint8Array {

@@ -4,6 +4,7 @@ import { isErrorCode, MillraceError } from '../errors.js'
 import { type FrameHeader } from '../frame.js'
 import { isName } from '../topics.js'
 import { type DType, isDType } from '../tensor.js'
+import { checkPlain } from './plain.js'
 
 /** How the bytes of a tensor stand in the message: as they are, or as an LZ4 block after their length as a u32. */
 export type Encoding = 'raw' | 'lz4'
@@ -23,6 +24,9 @@ export interface WireHeader {
   readonly tensors: readonly TensorEntry[]
 }
 
+/** More than any operator takes; ONNX Runtime itself has no limit. */
+export const MOST_DIMS = 64
+
 const count = z.int().min(0)
 const name = z.string().refine(isName)
 
@@ -40,7 +44,7 @@ const wireHeader = z.tuple([
     z.tuple([
       z.string().min(1),
       z.custom<DType>(value => typeof value === 'string' && isDType(value)),
-      z.array(count).max(64),
+      z.array(count).max(MOST_DIMS),
       z.enum(['raw', 'lz4']),
       count,
       count,
@@ -114,6 +118,7 @@ export function unpackHeader(bytes: Uint8Array): WireHeader {
 }
 
 function unpack(bytes: Uint8Array): unknown {
+  checkPlain(bytes)
   try {
     return packr.unpack(bytes) as unknown
   } catch (error) {

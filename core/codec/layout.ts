@@ -68,8 +68,8 @@ export function openPrelude(message: Uint8Array): Prelude {
     view.getFloat64(16, true) === message.byteLength &&
     headerBytes <= MOST_HEADER_BYTES &&
     payloadStart === aligned(PRELUDE_BYTES + headerBytes) &&
-    payloadStart <= aligned(message.byteLength)
-  if (!whole || PRELUDE_BYTES + headerBytes > message.byteLength) {
+    payloadStart <= message.byteLength
+  if (!whole) {
     throw new MillraceError('ENVELOPE_CORRUPT', 'the envelope does not have the length that it says')
   }
   if (view.getUint32(28, true) !== headerChecksum(message, headerBytes)) {

@@ -33,18 +33,11 @@ export interface PlanCosts {
   readonly msPerByte: number
 }
 
-interface Choice {
-  readonly bottleneckMs: number
-  readonly bytes: number
-  /** Where the last part begins. */
-  readonly start: number
-}
-
 /**
  * Cuts a chain of blocks into exactly `workers` parts for equal workers, so that the slowest part is as fast as it can
  * be: exact, by dynamic programming over (parts, blocks), O(workers * blocks^2). Of equally fast plans it takes the one
  * that sends fewest bytes, and of those the one with the earliest cuts.
- * @throws TOO_MANY_PARTITIONS: there are fewer blocks than workers
+ * @throws TOO_MANY_PARTITIONS: there are fewer blocks than workers, or fewer than 1 worker
  * Source: DEFER §III divides by hand; this is the linear partition problem with a cost of transfer
  */
 export function planEqualWorkers(
@@ -59,21 +52,15 @@ export function planEqualWorkers(
     )
   }
   const stageMs = stageCost(blocks, costs)
-  const layers: (Choice | undefined)[][] = [
-    blocks.map((_, last) => ({ bottleneckMs: stageMs(0, last), bytes: 0, start: 0 })),
-  ]
-  for (let parts = 1; parts < workers; parts++) {
-    const before = layers[parts - 1] ?? []
-    layers.push(
-      blocks.map((_, last) => (last < parts ? undefined : bestChoice(blocks, before, stageMs, parts, last))),
-    )
-  }
-  return planOf(blocks, layers, stageMs)
+  const bottleneckMs = leastBottleneck(blocks.length, workers, stageMs)
+  // Bytes are looked at only when the bottleneck is known: the parts of the fastest plan need not be fastest themselves.
+  const starts = leanestStarts(blocks, workers, (first, last) => stageMs(first, last) <= bottleneckMs)
+  return planOf(blocks, starts, stageMs)
 }
 
+/** Cost of blocks [first, last] as one stage. */
 type StageMs = (first: number, last: number) => number
 
-/** Cost of blocks [first, last] as one stage. */
 function stageCost(blocks: readonly Block[], { msPerByte }: PlanCosts): StageMs {
   const sums = [0]
   for (const { computeMs } of blocks) sums.push((sums.at(-1) ?? 0) + computeMs)
@@ -83,43 +70,82 @@ function stageCost(blocks: readonly Block[], { msPerByte }: PlanCosts): StageMs 
   }
 }
 
-function bestChoice(
+/** Time of the slowest of `workers` parts of `count` blocks, when it is as fast as it can be. */
+function leastBottleneck(count: number, workers: number, stageMs: StageMs): number {
+  // For the blocks from `first` on, in as many parts as there were rounds.
+  let rest = Array.from({ length: count }, (_, first) => stageMs(first, count - 1))
+  for (let parts = 2; parts <= workers; parts++) {
+    const before = rest
+    rest = before.map((_, first) => {
+      let best = Infinity
+      for (let last = first; last <= count - parts; last++) {
+        best = Math.min(best, Math.max(stageMs(first, last), before[last + 1] ?? Infinity))
+      }
+      return best
+    })
+  }
+  return rest[0] ?? Infinity
+}
+
+interface Choice {
+  /** Sent between the parts. */
+  readonly bytes: number
+  /** Where the part after this one begins; the number of blocks after the last one. */
+  readonly next: number
+}
+
+/** Where each part begins, so that all parts fit and fewest bytes cross. */
+function leanestStarts(
   blocks: readonly Block[],
-  before: readonly (Choice | undefined)[],
-  stageMs: StageMs,
-  parts: number,
-  last: number,
-): Choice | undefined {
-  let best: Choice | undefined
-  for (let start = parts; start <= last; start++) {
-    const head = before[start - 1]
-    if (head === undefined) continue
-    const bottleneckMs = Math.max(head.bottleneckMs, stageMs(start, last))
-    const bytes = head.bytes + (blocks[start - 1]?.outBytes ?? 0)
-    const better =
-      best === undefined ||
-      bottleneckMs < best.bottleneckMs ||
-      (bottleneckMs === best.bottleneckMs && bytes < best.bytes)
-    if (better) best = { bottleneckMs, bytes, start }
+  workers: number,
+  fits: (first: number, last: number) => boolean,
+): number[] {
+  const end = blocks.length
+  const layers: Choice[][] = [
+    blocks.map((_, first) => ({ bytes: fits(first, end - 1) ? 0 : Infinity, next: end })),
+  ]
+  for (let parts = 2; parts <= workers; parts++) {
+    const rest = layers[0] ?? []
+    layers.unshift(blocks.map((_, first) => leanest(blocks, first, end - parts, rest, fits)))
+  }
+  const starts: number[] = []
+  let start = 0
+  for (const layer of layers) {
+    starts.push(start)
+    start = layer[start]?.next ?? end
+  }
+  return starts
+}
+
+/** The first part, from `first` to `most` at the latest, before the `rest`; the shortest of those that send as little. */
+function leanest(
+  blocks: readonly Block[],
+  first: number,
+  most: number,
+  rest: readonly Choice[],
+  fits: (first: number, last: number) => boolean,
+): Choice {
+  let best: Choice = { bytes: Infinity, next: blocks.length }
+  for (let last = first; last <= most; last++) {
+    const bytes = (blocks[last]?.outBytes ?? 0) + (rest[last + 1]?.bytes ?? Infinity)
+    if (bytes < best.bytes && fits(first, last)) best = { bytes, next: last + 1 }
   }
   return best
 }
 
-function planOf(
-  blocks: readonly Block[],
-  layers: readonly (readonly (Choice | undefined)[])[],
-  stageMs: StageMs,
-): PartitionPlan {
-  const stages: StagePlan[] = []
-  let bottleneckMs = 0
-  let last = blocks.length - 1
-  for (const layer of [...layers].reverse()) {
-    const start = layer[last]?.start ?? 0
-    const computeMs = stageMs(start, last)
-    bottleneckMs = Math.max(bottleneckMs, computeMs)
-    const [from, to] = [blocks[start]?.from ?? 0, blocks[last]?.to ?? 0]
-    stages.unshift({ from, to, computeMs, outBytes: blocks[last]?.outBytes ?? 0 })
-    last = start - 1
+function planOf(blocks: readonly Block[], starts: readonly number[], stageMs: StageMs): PartitionPlan {
+  const stages = starts.map((first, i): StagePlan => {
+    const last = (starts[i + 1] ?? blocks.length) - 1
+    return {
+      from: blocks[first]?.from ?? 0,
+      to: blocks[last]?.to ?? 0,
+      computeMs: stageMs(first, last),
+      outBytes: blocks[last]?.outBytes ?? 0,
+    }
+  })
+  return {
+    cuts: stages.slice(1).map(({ from }) => from),
+    stages,
+    bottleneckMs: Math.max(...stages.map(({ computeMs }) => computeMs)),
   }
-  return { cuts: stages.slice(1).map(({ from }) => from), stages, bottleneckMs }
 }

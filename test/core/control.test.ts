@@ -1,0 +1,235 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { type z } from 'zod'
+import * as control from '../../core/control.js'
+import { codeOf } from '../support/errors.js'
+
+const SHA = '0f'.repeat(32)
+const key = { pipeline: 'p', epoch: 2, stage: 0, replica: 0 }
+const model = { sha256: SHA, bytes: 10, name: 'digits.onnx' }
+
+const activation = {
+  ...key,
+  term: 1,
+  part: { sha256: SHA, bytes: 10 },
+  receives: ['x'],
+  carries: [],
+  sends: ['y'],
+  inbox: { topic: 'a/b' },
+  next: { topic: 'a/c' },
+  inboxFrames: 4,
+  lz4: false,
+}
+
+const stage = {
+  stage: 0,
+  worker: 'w-1',
+  replica: 0,
+  operators: 3,
+  weightBytes: 5,
+  outBytes: 6,
+  computeMs: 0.5,
+  inbox: { topic: 'a/b' },
+}
+
+interface Row {
+  readonly schema: z.ZodType
+  readonly good: object
+  /** Fields that are wrong, each alone. */
+  readonly bad: Readonly<Record<string, unknown>>
+}
+
+const ROWS: Readonly<Record<string, Row>> = {
+  Birth: {
+    schema: control.Birth,
+    good: { worker: 'w-1', incarnation: 1, cores: 4, memoryBytes: 1e9, bornAt: 1.7e12 },
+    bad: { worker: 'W/1', incarnation: -1, cores: 0, memoryBytes: 0.5, bornAt: null },
+  },
+  Death: { schema: control.Death, good: { incarnation: 3 }, bad: { incarnation: '3' } },
+  Beat: {
+    schema: control.Beat,
+    good: {
+      worker: 'w-1',
+      incarnation: 1,
+      at: 1.5,
+      rssBytes: 9,
+      actors: [{ ...key, frames: 1, failures: 0, waiting: 2, runMs: 1.5 }],
+    },
+    bad: { worker: '', incarnation: 1.5, at: 'now', rssBytes: -1, actors: [{ ...key, frames: 1 }] },
+  },
+  Desired: {
+    schema: control.Desired,
+    good: { term: 1, activations: [activation] },
+    bad: {
+      term: -1,
+      activations: [{ ...activation, part: { sha256: SHA.toUpperCase(), bytes: 1 } }],
+    },
+  },
+  Activation: {
+    schema: control.Activation,
+    good: activation,
+    bad: {
+      pipeline: '+',
+      epoch: -1,
+      inboxFrames: 0,
+      next: { topic: 1 },
+      inbox: null,
+      lz4: 'yes',
+      receives: 'x',
+    },
+  },
+  Actual: {
+    schema: control.Actual,
+    good: {
+      worker: 'w-1',
+      incarnation: 1,
+      activations: [{ ...key, state: 'failed', error: { code: 'ACTIVATION_FAILED', message: 'no' } }],
+    },
+    bad: { worker: 'a b', activations: [{ ...key, state: 'lost' }] },
+  },
+  Leader: { schema: control.Leader, good: { term: 1, supervisor: 's' }, bad: { term: null, supervisor: '' } },
+  Spec: {
+    schema: control.Spec,
+    good: {
+      pipeline: 'p',
+      deployment: 'd',
+      model,
+      partitions: 3,
+      window: 8,
+      lz4: true,
+      deployTimeoutMs: 1000,
+    },
+    bad: { pipeline: '..', deployment: '', partitions: 0, window: 0, model: { ...model, bytes: -1 } },
+  },
+  Plan: {
+    schema: control.Plan,
+    good: {
+      pipeline: 'p',
+      deployment: 'd',
+      term: 1,
+      epoch: 2,
+      model,
+      inputs: [{ name: 'x', dtype: 'float32', dims: ['batch', null, 3] }],
+      outputs: [{ name: 'y', dtype: 'string', dims: [] }],
+      stages: [stage],
+      window: 4,
+      lz4: false,
+      sampleError: 1e-7,
+    },
+    bad: {
+      stages: [],
+      inputs: [{ name: 'x', dtype: 'constructor', dims: [] }],
+      outputs: [{ name: 'y', dtype: 'float32', dims: [-1] }],
+      window: 0,
+      sampleError: null,
+    },
+  },
+  PipelineStatus: {
+    schema: control.PipelineStatus,
+    good: {
+      pipeline: 'p',
+      deployment: 'd',
+      state: 'degraded',
+      epoch: 2,
+      error: { code: 'WORKER_LOST', message: 'w' },
+    },
+    bad: { state: 'fine', error: { code: 1, message: 'w' } },
+  },
+  PartRequest: {
+    schema: control.PartRequest,
+    good: { requester: 'w-1', offset: 0, length: 1 },
+    bad: { requester: 'w 1', offset: -1, length: 0 },
+  },
+}
+
+for (const [name, { schema, good, bad }] of Object.entries(ROWS)) {
+  test(`control messages - ${name} comes out as it went in`, t => {
+    t.deepEqual(control.decodeControl(schema, control.encodeControl(good)), good)
+  })
+
+  test(`control messages - ${name} of a later version is read without what is new`, t => {
+    t.deepEqual(control.decodeControl(schema, control.encodeControl({ ...good, later: 1 })), good)
+  })
+
+  test(`control messages - ${name} with a field that is wrong is none`, t => {
+    for (const [field, value] of Object.entries(bad)) {
+      t.is(
+        control.decodeControl(schema, control.encodeControl({ ...good, [field]: value })),
+        undefined,
+        field,
+      )
+    }
+  })
+
+  test(`control messages - junk is no ${name}`, t => {
+    const junk = fc.oneof(
+      fc.uint8Array(),
+      fc.json().map(text => Buffer.from(text)),
+    )
+    fc.assert(
+      fc.property(junk, bytes => {
+        t.is(control.decodeControl(schema, bytes), undefined)
+      }),
+    )
+  })
+}
+
+test('control messages - deep, cut and wrongly coded JSON is none', t => {
+  const good = control.encodeControl({ incarnation: 1 })
+  const texts = [
+    '['.repeat(200_000),
+    '{"incarnation":'.repeat(50_000),
+    '',
+    'null',
+    '[]',
+    '{"incarnation":1e999}',
+  ]
+  for (const text of texts) t.is(control.decodeControl(control.Death, Buffer.from(text)), undefined)
+  for (let length = 0; length < good.byteLength; length++) {
+    t.is(control.decodeControl(control.Death, good.subarray(0, length)), undefined)
+  }
+  t.is(
+    control.decodeControl(control.Leader, Buffer.from('{"term":1,"supervisor":"\xff"}', 'latin1')),
+    undefined,
+  )
+})
+
+test('control messages - a JSON key named __proto__ gives nothing a field', t => {
+  const text = '{"__proto__":{"incarnation":1}}'
+  t.is(control.decodeControl(control.Death, Buffer.from(text)), undefined)
+})
+
+test('control messages - an error of a code that is unknown here is INTERNAL', t => {
+  const status = {
+    pipeline: 'p',
+    deployment: 'd',
+    state: 'failed',
+    epoch: 0,
+    error: { code: 'FUTURE', message: 'm' },
+  }
+  const decoded = control.decodeControl(control.PipelineStatus, control.encodeControl(status))
+  t.deepEqual(decoded?.error, { code: 'INTERNAL', message: 'm' })
+})
+
+test('the error of a state - is the one that was told, or says that none was', t => {
+  t.is(
+    codeOf(() => {
+      throw control.errorOf({ error: { code: 'NO_WORKER', message: 'm' } })
+    }),
+    'NO_WORKER',
+  )
+  t.is(control.errorOf({ error: { code: 'NO_WORKER', message: 'm' } }).message, 'm')
+  t.is(control.errorOf({}).code, 'INTERNAL')
+})
+
+test('an activation key - differs when any of its parts does', t => {
+  const others = [
+    { ...key, pipeline: 'q' },
+    { ...key, epoch: 3 },
+    { ...key, stage: 1 },
+    { ...key, replica: 1 },
+    { ...key, epoch: 20, stage: 0 },
+  ]
+  t.is(new Set([key, ...others].map(control.activationKeyOf)).size, 6)
+  t.is(control.activationKeyOf({ ...key }), control.activationKeyOf(key))
+})
