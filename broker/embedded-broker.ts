@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { type Duplex, duplexPair } from 'node:stream'
+import { duplexPair } from 'node:stream'
 import { Aedes, type AedesOptions, type Client } from 'aedes'
 import { type Bus } from '../core/bus.js'
 import { MillraceError, messageOf } from '../core/errors.js'
@@ -160,7 +160,6 @@ export class EmbeddedBroker {
     stream.on('close', () => this.streams.delete(stream))
     // Aedes reports it as clientError or connectionError; a stream without a listener would end the process.
     stream.on('error', () => undefined)
-    // Its types ask for all properties of a Duplex to be exactly as declared, which no subclass can give.
     this.aedes.handle(stream)
   }
 

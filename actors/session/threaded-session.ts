@@ -13,8 +13,8 @@ export interface ProcessedEnvelope {
 }
 
 interface Waiting {
-  resolve(reply: SessionReply): void
-  reject(error: MillraceError): void
+  readonly resolve: (reply: SessionReply) => void
+  readonly reject: (error: MillraceError) => void
 }
 
 /** A model that runs in a thread of its own, so that inference never blocks the caller's event loop (decision D3). */

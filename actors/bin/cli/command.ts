@@ -53,7 +53,7 @@ function flagOf(key: string, row: OptionRow): Option {
   )
   return row.default === undefined || row.default === false
     ? option
-    : option.default(undefined, String(row.default))
+    : option.default(undefined, JSON.stringify(row.default))
 }
 
 function plain(doc: string): string {
