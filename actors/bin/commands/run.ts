@@ -120,8 +120,13 @@ async function prepareModelFile(
   const bytes = await readFile(path).catch((error: unknown) => {
     throw MillraceError.from(error, 'MODEL_NOT_FOUND', `${path}: `)
   })
+  const renewed = randomWeights(bytes, seed)
+  if (renewed === bytes) {
+    session.say(`${basename(path)} has weights of its own that differ: they are kept`)
+    return path
+  }
   const changed = join(await temporaryFolder('model', session.cleanup), basename(path))
-  await writeFile(changed, randomWeights(bytes, seed))
+  await writeFile(changed, renewed)
   return changed
 }
 
