@@ -1,3 +1,4 @@
+import './telemetry-off.js'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { MillraceError, messageOf } from '../../core/errors.js'
 import {
