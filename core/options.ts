@@ -58,6 +58,13 @@ export function parseOptions<T extends OptionTable>(
   return Object.fromEntries(entries) as Options<T>
 }
 
+/** Of options that several tables were joined for, those of one table. */
+export function pickOptions<T extends OptionTable>(table: T, options: Options<T>): Options<T> {
+  return Object.fromEntries(
+    Object.entries(options).filter(([key]) => Object.hasOwn(table, key)),
+  ) as Options<T>
+}
+
 function checked(row: OptionRow, key: string, value: unknown, where: string): unknown {
   const result = row.check.safeParse(value)
   if (result.success) return result.data

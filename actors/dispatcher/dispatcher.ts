@@ -208,7 +208,7 @@ export class Dispatcher {
       .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
 
-  private receive({ payload }: BusMessage): void {
+  private receive({ payload, owned }: BusMessage): void {
     try {
       const header = decodeHeader(payload)
       if (header.epoch !== this.plan.epoch) return
@@ -216,10 +216,8 @@ export class Dispatcher {
       const sent = this.inFlight.get(key)
       if (sent === undefined) return this.ledger.duplicate()
       if (header.error !== undefined) return this.fail(sent, MillraceError.fromInfo(header.error))
-      this.predict(
-        sent,
-        predictionOf(decodeEnvelope(new Uint8Array(payload)), payload.byteLength, Date.now()),
-      )
+      const envelope = decodeEnvelope(owned ? payload : new Uint8Array(payload))
+      this.predict(sent, predictionOf(envelope, payload.byteLength, Date.now()))
     } catch (error) {
       this.parts.onTrouble(MillraceError.from(error, 'ENVELOPE_INVALID'))
     }

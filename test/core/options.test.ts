@@ -1,6 +1,6 @@
 import test from 'ava'
 import { z } from 'zod'
-import { defineOptions, parseOptions } from '../../core/options.js'
+import { defineOptions, parseOptions, pickOptions } from '../../core/options.js'
 import { MillraceError } from '../../core/errors.js'
 import { codeOf } from '../support/errors.js'
 
@@ -63,7 +63,7 @@ test('options - a value that an option cannot take is an error that names the op
       'OPTION_INVALID',
     )
   }
-  t.regex(messageOf({ name: 'x', window: 0 }), /^deploy: option 'window' /)
+  t.regex(messageOf({ name: 'x', window: 0 }), /^deploy: option 'window': /)
   t.notRegex(messageOf({ name: 'x', window: 0 }), /\n/)
 })
 
@@ -79,4 +79,10 @@ test('options - the input stays as it is', t => {
   const input = Object.freeze({ name: 'x' })
   parseOptions(table, input, 'deploy')
   t.deepEqual(input, { name: 'x' })
+})
+
+test('options - of a joined table, those of one table are told from the others', t => {
+  const name = defineOptions({ name: { check: z.string(), value: 'NAME', doc: 'A name.' } })
+  const both = defineOptions({ ...name, size: { check: z.number(), default: 3, doc: 'A size.' } })
+  t.deepEqual(pickOptions(name, parseOptions(both, { name: 'a' }, 'test')), { name: 'a' })
 })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { connectOptions, type ConnectOptions } from '../../../config/connect-options.js'
 import { busOpener, type OpenBus } from '../../../config/connect.js'
 import { type Host } from '../../../config/hosts.js'
-import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
+import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
 import { topicsOf } from '../../../core/topics.js'
 import { type Session } from './session.js'
 
@@ -34,18 +34,8 @@ export const hostOptions = defineOptions({
 
 /** The password may be given in the environment, where other users of the machine do not see it. */
 export function connectionOf(options: Options<typeof brokerConnection>): ConnectOptions {
-  const {
-    root,
-    username,
-    password = process.env['MILLRACE_PASSWORD'],
-    connectTimeoutMs,
-    sendTimeoutMs,
-  } = options
-  return parseOptions(
-    connectOptions,
-    { root, username, password, connectTimeoutMs, sendTimeoutMs },
-    'millrace',
-  )
+  const password = options.password ?? process.env['MILLRACE_PASSWORD']
+  return pickOptions(connectOptions, { ...options, password })
 }
 
 export function openerOf(options: Options<typeof brokerConnection>): OpenBus {

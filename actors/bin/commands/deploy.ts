@@ -1,5 +1,5 @@
 import { openCluster } from '../../../config/connect.js'
-import { defineOptions, parseOptions } from '../../../core/options.js'
+import { defineOptions, pickOptions } from '../../../core/options.js'
 import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { brokerConnection, connectionOf, openerOf } from '../cli/connection.js'
@@ -14,10 +14,8 @@ export const deployCommand = defineCommand({
   async run(session, options, args) {
     const model = onlyArgument(args, 'the model')
     const cluster = await openCluster(openerOf(options), connectionOf(options), session.cleanup)
-    const { name, partitions, window, lz4, deployTimeoutMs } = options
-    const wish = parseOptions(deployOptions, { name, partitions, window, lz4, deployTimeoutMs }, 'deploy')
     session.say(`deploying ${model} ...`)
-    const pipeline = await session.untilStopped(cluster.deploy(model, wish))
+    const pipeline = await session.untilStopped(cluster.deploy(model, pickOptions(deployOptions, options)))
     const plan = await currentPlan(pipeline)
     session.print(`pipeline '${plan.pipeline}' is ready, epoch ${plan.epoch}\n${planTable(plan)}`, plan)
     await pipeline.close()

@@ -12,7 +12,7 @@ import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
 import { cutCandidates } from '../../../core/planner/index.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
-import { inferOptions } from '../../dispatcher/index.js'
+import { checkFrame, inferOptions } from '../../dispatcher/index.js'
 import { ThreadedSession } from '../../session/index.js'
 import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
@@ -86,9 +86,13 @@ export const runCommand = defineCommand({
   summary: 'Start a cluster on this machine, stream frames through a model, check the answers, and stop.',
   options,
   async run(session, given, args) {
+    // What is wrong with the model or the frames is said before anything is started for them.
     const title = onlyArgument(args, 'the model')
-    const model = await prepareModelFile(session, title, given)
+    const { graph } = await openModel(title)
+    cutCandidates(graph, given.partitions ?? given.workers)
     const dataset = given.dataset === undefined ? undefined : await datasetSource(given.dataset, given.frames)
+    if (dataset !== undefined) checkFrame(dataset.frame(0), graph.inputs)
+    const model = await prepareModelFile(session, title, given)
     const cluster = await startCluster(session, given)
     session.say(`deploying ${basename(title)} on ${given.workers} workers ...`)
     const { partitions = given.workers, window, lz4, deployTimeoutMs } = given
@@ -108,16 +112,12 @@ export const runCommand = defineCommand({
 
 const DEFAULT_FRAMES = 40
 
-/**
- * The model's path; with random weights, that of a changed copy. What is wrong with it is said before anything is started.
- */
+/** The model's path; with random weights, that of a changed copy. */
 async function prepareModelFile(
   session: Session,
   path: string,
-  { randomWeights: seed, workers, partitions = workers }: RunOptions,
+  { randomWeights: seed }: RunOptions,
 ): Promise<string> {
-  const { graph } = await openModel(path)
-  cutCandidates(graph, partitions)
   if (seed === undefined) return path
   const bytes = await readFile(path)
   const renewed = randomWeights(bytes, seed)

@@ -1,7 +1,7 @@
 import { startSupervisor } from '../../../config/hosts.js'
 import { Cleanup } from '../../../core/cleanup.js'
 import { MillraceError } from '../../../core/errors.js'
-import { parseOptions } from '../../../core/options.js'
+import { pickOptions } from '../../../core/options.js'
 import { supervisorOptions } from '../../supervisor/index.js'
 import { defineCommand } from '../cli/command.js'
 import { brokerConnection, hostOf, hostOptions } from '../cli/connection.js'
@@ -18,8 +18,7 @@ export const supervisorCommand = defineCommand({
   options,
   async run(session, given) {
     const host = hostOf(given.id ?? freshId('supervisor'), given, session)
-    const { deadAfterMs, workerWaitMs, measureMs } = given
-    const settings = parseOptions(supervisorOptions, { deadAfterMs, workerWaitMs, measureMs }, 'supervisor')
+    const settings = pickOptions(supervisorOptions, given)
     for (let first = true; !session.signal.aborted; first = false) {
       const term = new Cleanup()
       session.cleanup.defer('ending the term', () => term.run())

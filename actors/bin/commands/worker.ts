@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
-import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
+import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
 import { ChildRuntime } from '../../runtime/index.js'
 import { workerOptions } from '../../worker/index.js'
 import { defineCommand } from '../cli/command.js'
@@ -32,9 +32,7 @@ export const workerCommand = defineCommand({
   async run(session, given) {
     const id = given.id ?? freshId('worker')
     const host = hostOf(id, given, session)
-    const { heartbeatMs, activationTimeoutMs, runtimeRestarts, pieceTimeoutMs } = given
-    const limits = { heartbeatMs, activationTimeoutMs, runtimeRestarts, pieceTimeoutMs }
-    const settings = parseOptions(workerOptions, limits, 'worker')
+    const settings = pickOptions(workerOptions, given)
     const createRuntime =
       given.isolation === 'none'
         ? () => localRuntime(host, session.cleanup)
