@@ -64,12 +64,16 @@ const packets: fc.Arbitrary<Packet> = fc.oneof(
 )
 
 test('the guard - lets valid packets pass, wherever the stream is cut', t => {
-  const cuts = fc.array(fc.nat({ max: MAXIMUM }), { maxLength: 30 })
-  const property = fc.property(fc.array(packets, { minLength: 1, maxLength: 8 }), cuts, (list, cuts) => {
-    const bytes = Buffer.concat(list.map(each => generate(each)))
-    const within = cuts.map(cut => cut % bytes.byteLength)
-    t.is(verdict(admitted(), bytes, within), undefined)
-  })
+  const cuts = fc.array(fc.nat({ max: MAXIMUM }), { maxLength: 30, size: 'max' })
+  const property = fc.property(
+    fc.array(packets, { minLength: 1, maxLength: 8, size: 'max' }),
+    cuts,
+    (list, cuts) => {
+      const bytes = Buffer.concat(list.map(each => generate(each)))
+      const within = cuts.map(cut => cut % bytes.byteLength)
+      t.is(verdict(admitted(), bytes, within), undefined)
+    },
+  )
   fc.assert(property, { numRuns: 200 })
 })
 
@@ -78,8 +82,10 @@ test('the guard - objects to the same byte, whether packets come whole or byte b
   const claims = fc
     .tuple(fc.integer({ min: 0, max: 255 }), lengths)
     .map(([first, length]) => (length <= 300 ? packet(first, length) : header(first, length)))
-  const noise = fc.uint8Array({ maxLength: 12 })
-  const streams = fc.array(fc.oneof(claims, noise), { maxLength: 6 }).map(parts => Buffer.concat(parts))
+  const noise = fc.uint8Array({ maxLength: 12, size: 'max' })
+  const streams = fc
+    .array(fc.oneof(claims, noise), { maxLength: 6, size: 'max' })
+    .map(parts => Buffer.concat(parts))
   const property = fc.property(streams, bytes => {
     const whole = verdict(admitted(300), bytes)
     const single = verdict(admitted(300), bytes, [...bytes.keys()])
@@ -128,7 +134,7 @@ test('the guard - refuses a stream that begins with anything but a CONNECT', t =
 })
 
 test('the guard - never throws, and sees no header where a body is', t => {
-  const property = fc.property(fc.uint8Array({ maxLength: 400 }), bytes => {
+  const property = fc.property(fc.uint8Array({ maxLength: 400, size: 'max' }), bytes => {
     t.notThrows(() => new HeaderGuard(MAXIMUM).inspect(bytes))
     t.notThrows(() => admitted().inspect(bytes))
     t.is(verdict(admitted(400), Buffer.concat([header(0x30, bytes.byteLength), bytes])), undefined)
