@@ -124,14 +124,14 @@ test('chunking - keeps the payloads of several senders and topics apart, however
     const open = streams.map(([topic, payload]) => ({
       topic,
       payload,
-      chunks: new Splitter().split(payload, SMALL),
+      chunks: [...new Splitter().split(payload, SMALL)],
     }))
     const joiner = new Joiner()
     let arrived = 0
     while (open.length > 0) {
       const at = choices.next().value % open.length
       const stream = open[at]
-      const chunk = stream?.chunks.next().value
+      const chunk = stream?.chunks.shift()
       if (stream === undefined || chunk === undefined) open.splice(at, 1)
       else {
         const [whole] = joined(joiner, [chunk], stream.topic)
