@@ -29,12 +29,21 @@ interface Store {
   incomingStorePacket(client: ClientId, packet: StoredPacket): Promise<void>
   cleanSubscriptions(client: ClientId): Promise<unknown>
   cleanIncoming(client: ClientId): Promise<unknown>
-  storeRetained(packet: RetainedPacket): Promise<void>
+  storeRetained(packet: RetainedPacket): Settled
+}
+
+interface Settled {
+  then(done: () => void): void
 }
 
 /** The package gives a factory, and its types are those of the callbacks that it had before. */
 const createStore = aedesPersistence as unknown as () => Store & object
 const NOTHING = Buffer.alloc(0)
+/**
+ * Goes on within the call. Where a retained message waits even for a microtask, Aedes lets the sender's next one overtake
+ * it, and then takes the one that was overtaken for a duplicate.
+ */
+const AT_ONCE: Settled = { then: done => done() }
 
 export interface StoreLimits {
   readonly maxRetainedMessages: number
@@ -98,11 +107,13 @@ export function boundedStore(limits: StoreLimits): BoundedStore {
       queues.delete(client.id)
       return cleanSubscriptions(client)
     },
-    storeRetained: async packet => {
+    storeRetained: packet => {
       const gone = retained.note(packet.topic, packet.payload.byteLength)
       counts.retainedEvicted += gone.length
-      // All at once: what is set on one of these topics meanwhile must stay.
-      await Promise.all([keep(owned(packet)), ...gone.map(topic => keep({ topic, payload: NOTHING }))])
+      // The store in memory is done when the call returns.
+      void keep(owned(packet))
+      for (const topic of gone) void keep({ topic, payload: NOTHING })
+      return AT_ONCE
     },
   }
   Object.assign(store, bounded)

@@ -30,8 +30,9 @@ export class SessionQueue {
     return this.held
   }
 
-  /** @returns how many of the oldest messages went */
+  /** @returns how many messages went: the oldest, or this one where it is larger than the bound */
   add(packet: StoredPacket): number {
+    if (sizeOf(packet) > this.maxBytes) return 1
     const place = packet.brokerCounter ?? --this.next
     this.remove(place)
     this.packets.set(place, packet)

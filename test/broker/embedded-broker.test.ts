@@ -3,12 +3,12 @@ import { networkInterfaces } from 'node:os'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { generate } from 'mqtt-packet'
-import { lastValueFrom } from 'rxjs'
+import { filter, firstValueFrom, lastValueFrom, take, toArray } from 'rxjs'
 import { type BrokerOptions, startBroker } from '../../broker/embedded-broker.js'
 import { type ErrorCode, MillraceError } from '../../core/errors.js'
 import { brokerFor, clientsOf } from '../support/brokers.js'
 import { bytesHeld } from '../support/memory.js'
-import { RawClient } from '../support/raw-client.js'
+import { isPublish, RawClient } from '../support/raw-client.js'
 
 const USERS = [{ name: 'ada', password: 'correct horse' }]
 const MIB = 2 ** 20
@@ -232,6 +232,29 @@ test('the broker - gives a stranger so much time to introduce himself, even one 
   dribbling.write(Uint8Array.of(0x10, 0x20, 0x00))
   await Promise.all([silent.closed, dribbling.closed])
   t.is(broker.metrics().connectionsRefused, 2)
+})
+
+test('the broker - delivers every message of a burst, whatever their kinds, and those of one kind in order', async t => {
+  const broker = await brokerFor(t)
+  const join = clientsOf(t, broker)
+  const [sender, receiver] = [await join('sender'), await join('receiver')]
+  await receiver.subscribe('+', 1)
+  const kinds = fc.record({ qos: fc.constantFrom<0 | 1>(0, 1), retain: fc.boolean() })
+  const bursts = fc.array(kinds, { minLength: 1, maxLength: 30, size: 'max' })
+  for (const burst of fc.sample(bursts, { numRuns: 30, seed: 5 })) {
+    const arrived = firstValueFrom(receiver.packets$.pipe(filter(isPublish), take(burst.length), toArray()))
+    sender.socket.cork()
+    for (const [i, how] of burst.entries()) sender.publish(`qos-${how.qos}`, String(i), how)
+    sender.socket.uncork()
+    for (const qos of [0, 1]) {
+      const order = (await arrived).filter(({ topic }) => topic === `qos-${qos}`)
+      const sent = [...burst.keys()].filter(i => burst[i]?.qos === qos)
+      t.deepEqual(
+        order.map(({ payload }) => Number(payload)),
+        sent,
+      )
+    }
+  }
 })
 
 test('the broker - serves its clients whatever others send', async t => {

@@ -98,3 +98,7 @@ export class RawClient {
     return this.lastId
   }
 }
+
+export function isPublish(packet: Packet): packet is IPublishPacket {
+  return packet.cmd === 'publish'
+}
