@@ -51,6 +51,7 @@ const AEDES: AedesOptions = {
 /** An MQTT 3.1.1 broker in this process. */
 export class EmbeddedBroker {
   private readonly streams = new Set<ClientStream>()
+  private readonly lost = new WeakSet<Client>()
   private readonly counts = { dropped: 0, clientsGivenUp: 0, connectionsRefused: 0 }
   private closing: Promise<void> | undefined
 
@@ -170,15 +171,24 @@ export class EmbeddedBroker {
   }
 
   /** Leaves a message that may be lost out for a client that is behind. */
-  private forward<P extends { readonly qos: number }>(client: Client, packet: P): P | null {
+  private forward<P extends { readonly qos: number; readonly payload: { readonly length: number } }>(
+    client: Client,
+    packet: P,
+  ): P | null {
     const stream = streamOf(client)
     const mayBeLost = packet.qos === 0 || stream?.wantsAll === false
-    if (!mayBeLost || stream?.behind !== true) return packet
-    this.counts.dropped++
-    return null
+    if (mayBeLost && stream?.behind === true) {
+      this.counts.dropped++
+      return null
+    }
+    stream?.announce(packet.payload.length)
+    return packet
   }
 
+  /** Aedes reports a client once for each message that was under way to it. */
   private noteLost(client: Client): void {
+    if (this.lost.has(client)) return
+    this.lost.add(client)
     if (streamOf(client)?.admitted === true) this.counts.clientsGivenUp++
     else this.counts.connectionsRefused++
   }

@@ -87,6 +87,18 @@ export class RawClient {
     return this.socket.write(bytes)
   }
 
+  /** From now on takes no more than so many bytes per second; 0 takes nothing until it is called again. */
+  throttle(bytesPerSecond: number): void {
+    this.socket.removeAllListeners('data').pause()
+    if (bytesPerSecond === 0) return
+    this.socket.on('data', (bytes: Buffer) => {
+      this.socket.pause()
+      setTimeout(() => this.socket.resume(), (1_000 * bytes.length) / bytesPerSecond)
+      this.parser.parse(bytes)
+    })
+    this.socket.resume()
+  }
+
   /** Says nothing more, and waits for the end. */
   async leave(): Promise<void> {
     this.socket.destroy()
