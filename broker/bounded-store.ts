@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import aedesPersistence from 'aedes-persistence'
 import { RetainedCap } from './retained-cap.js'
-import { SessionQueue, type StoredPacket } from './session-queue.js'
+import { type StoredPacket } from './session-queue.js'
+import { type SessionLimits, Sessions } from './sessions.js'
 
 interface ClientId {
   readonly id: string
@@ -45,11 +46,9 @@ const NOTHING = Buffer.alloc(0)
  */
 const AT_ONCE: Settled = { then: done => done() }
 
-export interface StoreLimits {
+export interface StoreLimits extends SessionLimits {
   readonly maxRetainedMessages: number
   readonly maxRetainedBytes: number
-  readonly maxSessions: number
-  readonly maxSessionBytes: number
 }
 
 /** Aedes' store in memory, with bounds on retained messages and on what it keeps for the clients' sessions. */
@@ -57,79 +56,50 @@ export interface BoundedStore {
   /** For Aedes. */
   readonly persistence: object
   readonly retained: RetainedCap
-  /** Retained messages, messages of sessions, and whole sessions, that went because of the bounds. */
-  readonly counts: {
-    readonly retainedEvicted: number
-    readonly sessionMessagesDropped: number
-    readonly sessionsEvicted: number
-  }
-  /** A client is there, or has gone: sessions of absent clients are counted, and the oldest go. */
-  arrived(client: { readonly id: string }): void
-  left(client: { readonly id: string; readonly clean: boolean }): void
+  readonly sessions: Sessions
 }
 
 export function boundedStore(limits: StoreLimits): BoundedStore {
   const store = createStore()
   const retained = new RetainedCap(limits)
-  const queues = new Map<string, SessionQueue>()
-  const absent = new Set<string>()
-  const counts = { retainedEvicted: 0, sessionMessagesDropped: 0, sessionsEvicted: 0 }
-  const keep = store.storeRetained.bind(store)
+  const sessions = new Sessions(limits, id => {
+    void store.cleanSubscriptions({ id })
+    void store.cleanIncoming({ id })
+  })
+  Object.assign(store, sessionMethods(store, sessions), { storeRetained: keeper(store, retained) })
+  return { persistence: store, retained, sessions }
+}
+
+function sessionMethods(store: Store, sessions: Sessions): Omit<Store, 'cleanIncoming' | 'storeRetained'> {
   const cleanSubscriptions = store.cleanSubscriptions.bind(store)
   const storeIncoming = store.incomingStorePacket.bind(store)
-
-  const enqueue = (id: string, packet: StoredPacket) => {
-    const queue = queues.get(id) ?? new SessionQueue(limits.maxSessionBytes)
-    queues.set(id, queue)
-    counts.sessionMessagesDropped += queue.add({ ...packet, messageId: undefined })
-  }
-
-  const evict = async (id: string) => {
-    absent.delete(id)
-    counts.sessionsEvicted++
-    counts.sessionMessagesDropped += queues.get(id)?.messages ?? 0
-    await store.cleanSubscriptions({ id })
-    await store.cleanIncoming({ id })
-  }
-
-  const bounded: Omit<Store, 'cleanIncoming'> = {
-    outgoingEnqueue: async ({ clientId }, packet) => enqueue(clientId, owned(packet)),
+  return {
+    outgoingEnqueue: async ({ clientId }, packet) => sessions.enqueue(clientId, owned(packet)),
     outgoingEnqueueCombi: async (subs, packet) => {
-      const own = subs.length === 0 ? packet : owned(packet)
-      for (const { clientId } of subs) enqueue(clientId, own)
+      if (subs.length === 0) return
+      const own = owned(packet)
+      for (const { clientId } of subs) sessions.enqueue(clientId, own)
     },
-    outgoingUpdate: async ({ id }, packet) => queues.get(id)?.update(packet),
-    outgoingClearMessageId: async ({ id }, { messageId }) => queues.get(id)?.acknowledge(messageId),
-    outgoingStream: ({ id }) => Readable.from(queues.get(id)?.waiting() ?? []),
+    outgoingUpdate: async ({ id }, packet) => sessions.get(id)?.update(packet),
+    outgoingClearMessageId: async ({ id }, { messageId }) => sessions.get(id)?.acknowledge(messageId),
+    outgoingStream: ({ id }) => Readable.from(sessions.get(id)?.waiting() ?? []),
     // Only its id is asked for again [MQTT-4.3.3-2]; payloads would add up to a thousand times the largest packet.
     incomingStorePacket: (client, packet) => storeIncoming(client, { ...packet, payload: NOTHING }),
     cleanSubscriptions: client => {
-      queues.delete(client.id)
+      sessions.forget(client.id)
       return cleanSubscriptions(client)
     },
-    storeRetained: packet => {
-      const gone = retained.note(packet.topic, packet.payload.byteLength)
-      counts.retainedEvicted += gone.length
-      // The store in memory is done when the call returns.
-      void keep(owned(packet))
-      for (const topic of gone) void keep({ topic, payload: NOTHING })
-      return AT_ONCE
-    },
   }
-  Object.assign(store, bounded)
+}
 
-  return {
-    persistence: store,
-    retained,
-    counts,
-    arrived: ({ id }) => void absent.delete(id),
-    left({ id, clean }) {
-      absent.delete(id)
-      if (clean) return
-      absent.add(id)
-      const [oldest] = absent
-      if (absent.size > limits.maxSessions && oldest !== undefined) void evict(oldest)
-    },
+function keeper(store: Store, retained: RetainedCap): Store['storeRetained'] {
+  const keep = store.storeRetained.bind(store)
+  return packet => {
+    const gone = retained.note(packet.topic, packet.payload.byteLength)
+    // The store in memory is done when the call returns.
+    void keep(owned(packet))
+    for (const topic of gone) void keep({ topic, payload: NOTHING })
+    return AT_ONCE
   }
 }
 

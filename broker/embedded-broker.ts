@@ -1,14 +1,15 @@
-import { createServer, isIPv4, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { duplexPair } from 'node:stream'
 import { Aedes, type AedesOptions, type Client } from 'aedes'
 import { type Bus } from '../core/bus.js'
-import { MillraceError, messageOf } from '../core/errors.js'
+import { MillraceError } from '../core/errors.js'
 import { parseOptions } from '../core/options.js'
 import { withLimit } from '../core/wait.js'
 import { type Access, accessFor, type User } from './access.js'
 import { type BoundedStore, boundedStore } from './bounded-store.js'
 import { ClientStream } from './client-stream.js'
 import { type BusOptions, connectStream } from './connect-bus.js'
+import { isAny, isLoopback, listen } from './listen.js'
 import { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'
 
 export interface BrokerOptions {
@@ -67,8 +68,8 @@ export class EmbeddedBroker {
     server.on('connection', socket => this.welcome(socket))
     // Such as too many open files: without a listener it would end the process.
     server.on('error', () => void this.counts.connectionsRefused++)
-    aedes.on('client', client => this.store.arrived(client))
-    aedes.on('clientDisconnect', client => this.store.left(client))
+    aedes.on('client', client => this.store.sessions.arrived(client))
+    aedes.on('clientDisconnect', client => this.store.sessions.left(client))
     aedes.on('clientError', client => this.noteLost(client))
     aedes.on('connectionError', client => this.noteLost(client))
   }
@@ -129,12 +130,15 @@ export class EmbeddedBroker {
   }
 
   metrics(): BrokerMetrics {
+    const { retained, sessions } = this.store
     return {
       connections: this.streams.size,
-      retainedMessages: this.store.retained.messages,
-      retainedBytes: this.store.retained.bytes,
+      retainedMessages: retained.messages,
+      retainedBytes: retained.bytes,
+      retainedEvicted: retained.evicted,
+      sessionMessagesDropped: sessions.dropped,
+      sessionsEvicted: sessions.evicted,
       ...this.counts,
-      ...this.store.counts,
     }
   }
 
@@ -220,27 +224,4 @@ function hooks(access: Access, limits: BrokerLimits): AedesOptions {
 
 function streamOf(client: Client): ClientStream | undefined {
   return client.conn instanceof ClientStream ? client.conn : undefined
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const code = error.code === 'EADDRINUSE' ? 'PORT_TAKEN' : 'OPTION_INVALID'
-      reject(
-        new MillraceError(code, `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error }),
-      )
-    })
-    server.listen(port, host, () => {
-      const address = server.address()
-      resolve(typeof address === 'object' && address !== null ? address.port : port)
-    })
-  })
-}
-
-function isAny(host: string): boolean {
-  return host === '0.0.0.0' || host === '::'
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

@@ -2,6 +2,7 @@
 export class RetainedCap {
   private readonly sizes = new Map<string, number>()
   private held = 0
+  private gone = 0
 
   constructor(
     private readonly limits: { readonly maxRetainedMessages: number; readonly maxRetainedBytes: number },
@@ -16,6 +17,11 @@ export class RetainedCap {
     return this.held
   }
 
+  /** Messages that had to go since the start. */
+  get evicted(): number {
+    return this.gone
+  }
+
   /**
    * Notes a retained message with a payload of `payloadBytes`, or with 0 its end.
    * @returns topics whose messages must go; one that is larger than the bound goes alone
@@ -24,13 +30,20 @@ export class RetainedCap {
     this.forget(topic)
     if (payloadBytes === 0) return []
     const size = payloadBytes + Buffer.byteLength(topic)
+    const gone = size > this.limits.maxRetainedBytes ? [topic] : this.makeRoom(size)
+    if (gone[0] !== topic) {
+      this.sizes.set(topic, size)
+      this.held += size
+    }
+    this.gone += gone.length
+    return gone
+  }
+
+  private makeRoom(size: number): string[] {
     const { maxRetainedMessages, maxRetainedBytes } = this.limits
-    if (size > maxRetainedBytes) return [topic]
-    this.sizes.set(topic, size)
-    this.held += size
     const gone: string[] = []
     for (const oldest of this.sizes.keys()) {
-      if (this.sizes.size <= maxRetainedMessages && this.held <= maxRetainedBytes) break
+      if (this.sizes.size < maxRetainedMessages && this.held + size <= maxRetainedBytes) break
       this.forget(oldest)
       gone.push(oldest)
     }
