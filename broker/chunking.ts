@@ -20,7 +20,7 @@ export interface ChunkLimits {
   readonly maxBytes: number
   /** Payloads that may be incomplete at once. */
   readonly maxPartials: number
-  /** Age at which an incomplete payload is given up, in ms. */
+  /** Time without another chunk after which an incomplete payload is given up, in ms. */
   readonly maxAgeMs: number
 }
 
@@ -60,7 +60,7 @@ interface Partial {
   readonly payload: Uint8Array<ArrayBuffer>
   readonly size: number
   next: number
-  readonly startedAt: number
+  touchedAt: number
 }
 
 /** What came of a message. */
@@ -89,7 +89,11 @@ export class Joiner {
     const chunk = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
     if (chunk.byteLength < CHUNK_HEADER_BYTES) return { state: 'partial' }
     const key = `${topic}\n${chunk.toString('hex', 8, 20)}`
-    const partial = chunk.readUInt32BE(20) === 0 ? this.begin(key, chunk) : this.partials.get(key)
+    const index = chunk.readUInt32BE(20)
+    const known = this.partials.get(key)
+    // Sent again because its acknowledgement was lost: QoS 1 is at least once.
+    if (known !== undefined && index < known.next && sameLayout(known, chunk)) return { state: 'partial' }
+    const partial = index === 0 ? this.begin(key, chunk) : known
     if (partial === undefined) return { state: 'partial' }
     return this.append(key, partial, chunk)
   }
@@ -115,7 +119,7 @@ export class Joiner {
       if (oldest.done === true) break
       this.drop(oldest.value)
     }
-    const partial = { payload: new Uint8Array(total), size, next: 0, startedAt: this.now() }
+    const partial = { payload: new Uint8Array(total), size, next: 0, touchedAt: this.now() }
     this.partials.set(key, partial)
     this.bytes += total
     return partial
@@ -132,6 +136,7 @@ export class Joiner {
     }
     partial.payload.set(content, start)
     partial.next++
+    partial.touchedAt = this.now()
     if (start + expected < partial.payload.byteLength) return { state: 'partial' }
     this.drop(key)
     return { state: 'whole', payload: partial.payload }
@@ -139,13 +144,17 @@ export class Joiner {
 
   private expire(): void {
     const oldest = this.now() - this.limits.maxAgeMs
-    for (const [key, { startedAt }] of this.partials) if (startedAt < oldest) this.drop(key)
+    for (const [key, { touchedAt }] of this.partials) if (touchedAt < oldest) this.drop(key)
   }
 
   private drop(key: string): void {
     this.bytes -= this.partials.get(key)?.payload.byteLength ?? 0
     this.partials.delete(key)
   }
+}
+
+function sameLayout({ size, payload }: Partial, chunk: Buffer): boolean {
+  return chunk.readUInt32BE(24) === size && chunk.readDoubleBE(28) === payload.byteLength
 }
 
 function hasMagic(message: Uint8Array): boolean {

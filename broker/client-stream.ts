@@ -3,27 +3,37 @@ import { HeaderGuard } from './guard.js'
 
 export interface ClientStreamLimits {
   readonly maxPacketBytes: number
-  /** Bytes that may wait for the client before it is given up. */
+  /** Bytes that may wait for the client before it is given up; from half of it on it is behind. */
   readonly maxQueuedBytes: number
-  /** Without any progress for so long, while bytes wait, the client is given up. */
+  /**
+   * When it has taken and sent nothing for so long, while bytes wait, the client is given up. Much longer than a slice
+   * takes: Linux tells of space in a full send buffer of 4 MB only when 1.4 MB of it are free, at 2.9 Mbit/s every 4 s
+   * (measured). What the client sends, such as a ping, shows that it is alive however slow its link is.
+   */
   readonly stalledMs: number
 }
 
 /** What one write to the socket takes: small enough that a slow link shows progress. */
 const SLICE_BYTES = 64 * 1024
+/** What a piece takes beside its bytes, about. */
+const PIECE_BYTES = 128
 /** More than can wait here: the broker never waits for one client, because then all others would wait with it. */
 const NEVER_FULL = Number.MAX_SAFE_INTEGER
 
 /**
  * Stands between a socket and the broker. What comes in is inspected before the broker parses it. What goes out waits
  * here, in a bounded queue of this client's own: the broker delivers a message to all its receivers before it goes on,
- * so one frozen receiver would stop everybody (decision D11). Frozen is who takes nothing for a while; slow is who takes
- * little, and is left in peace.
+ * so one frozen receiver would stop everybody (decision D11). Frozen is who neither takes nor sends anything for a while;
+ * slow is who takes little, and is left in peace.
  */
 export class ClientStream extends Duplex {
   private readonly guard: HeaderGuard
   private readonly queue: Uint8Array[] = []
   private queued = 0
+  private announced = 0
+  private late = false
+  private known = false
+  private atLeastOnce = false
   private writing = false
   private ending: (() => void) | undefined
   private stall: NodeJS.Timeout | undefined
@@ -40,14 +50,42 @@ export class ClientStream extends Duplex {
     socket.on('close', () => this.destroy())
   }
 
-  /** Bytes that wait for the client. */
-  get queuedBytes(): number {
-    return this.queued
+  /**
+   * Whether messages to the client should be left out: from half of the bound on, until no more than a quarter waits.
+   * So a slow client misses messages in a row, and has whole the ones between, even where they go in chunks.
+   */
+  get behind(): boolean {
+    const waiting = this.queued + this.writableLength + this.announced
+    const share = waiting / this.limits.maxQueuedBytes
+    this.late = share >= (this.late ? 0.25 : 0.5)
+    return this.late
+  }
+
+  /** A message of so many bytes is on its way here: the broker writes it in its next turn, and decides on others first. */
+  announce(bytes: number): void {
+    this.announced += bytes
+    setImmediate(() => {
+      this.announced -= bytes
+    })
+  }
+
+  get admitted(): boolean {
+    return this.known
+  }
+
+  /** Whether the client has asked for messages that must not be left out. */
+  get wantsAll(): boolean {
+    return this.atLeastOnce
   }
 
   /** The client has introduced itself and is welcome. */
   admit(): void {
+    this.known = true
     this.guard.admit()
+  }
+
+  subscribed(qos: number): void {
+    if (qos > 0) this.atLeastOnce = true
   }
 
   override _read(): void {
@@ -81,22 +119,41 @@ export class ClientStream extends Duplex {
   }
 
   private takeIn(chunk: Buffer): void {
+    this.stall?.refresh()
     const problem = this.guard.inspect(chunk)
     if (problem !== undefined) this.destroy(new Error(problem))
     else if (!this.push(chunk)) this.socket.pause()
   }
 
+  /**
+   * Small pieces are copied together: each is a view that keeps a larger buffer, and costs memory of its own. Large ones
+   * are shared with the other receivers of the message.
+   */
   private enqueue(chunks: readonly Uint8Array[]): void {
-    for (const chunk of chunks) {
-      for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES)
-        this.queue.push(chunk.subarray(at, at + SLICE_BYTES))
-      this.queued += chunk.byteLength
+    let small: Uint8Array[] = []
+    let size = 0
+    const flush = () => {
+      if (size > 0) this.append(Buffer.concat(small, size))
+      small = []
+      size = 0
     }
-    if (this.queued > this.limits.maxQueuedBytes) {
-      this.destroy(
-        new Error(`${this.queued} bytes wait for the client, the limit is ${this.limits.maxQueuedBytes}`),
-      )
-    } else this.pump()
+    for (const piece of chunks.flatMap(slices)) {
+      if (size + piece.byteLength > SLICE_BYTES) flush()
+      if (piece.byteLength === SLICE_BYTES) this.append(piece)
+      else {
+        small.push(piece)
+        size += piece.byteLength
+      }
+    }
+    flush()
+    const { maxQueuedBytes } = this.limits
+    if (this.queued <= maxQueuedBytes) this.pump()
+    else this.destroy(new Error(`${this.queued} bytes wait for the client, the limit is ${maxQueuedBytes}`))
+  }
+
+  private append(piece: Uint8Array): void {
+    this.queue.push(piece)
+    this.queued += piece.byteLength + PIECE_BYTES
   }
 
   private pump(): void {
@@ -107,33 +164,38 @@ export class ClientStream extends Duplex {
     this.stall = setTimeout(() => this.destroy(new Error('the client takes nothing')), this.limits.stalledMs)
     this.stall.unref()
     sent.then(
-      bytes => {
+      freed => {
         clearTimeout(this.stall)
         this.writing = false
-        this.queued -= bytes
+        this.queued -= freed
         this.pump()
       },
       () => undefined,
     )
   }
 
-  /** Small pieces leave together. */
+  /** Pieces of one slice in all leave together. @returns how much less waits then */
   private writeSlice(): Promise<number> {
+    const pieces = this.queue.splice(0, this.firstSlice())
+    const freed = pieces.reduce((sum, { byteLength }) => sum + byteLength + PIECE_BYTES, 0)
     return new Promise((resolve, reject) => {
-      let bytes = 0
-      const pieces: Uint8Array[] = []
-      for (let next = this.queue[0]; next !== undefined; next = this.queue[0]) {
-        if (pieces.length > 0 && bytes + next.byteLength > SLICE_BYTES) break
-        this.queue.shift()
-        pieces.push(next)
-        bytes += next.byteLength
-      }
       this.socket.cork()
       for (const [i, piece] of pieces.entries()) {
         const last = i === pieces.length - 1
-        this.socket.write(piece, last ? error => (error == null ? resolve(bytes) : reject(error)) : undefined)
+        this.socket.write(piece, last ? error => (error == null ? resolve(freed) : reject(error)) : undefined)
       }
       this.socket.uncork()
     })
   }
+
+  private firstSlice(): number {
+    let bytes = 0
+    const end = this.queue.findIndex(({ byteLength }) => (bytes += byteLength) > SLICE_BYTES)
+    return end < 0 ? this.queue.length : end
+  }
+}
+
+function slices(chunk: Uint8Array): Uint8Array[] {
+  const count = Math.ceil(chunk.byteLength / SLICE_BYTES)
+  return Array.from({ length: count }, (_, i) => chunk.subarray(i * SLICE_BYTES, (i + 1) * SLICE_BYTES))
 }

@@ -2,15 +2,15 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { duplexPair } from 'node:stream'
 import { Aedes, type AedesOptions, type Client } from 'aedes'
 import { type Bus } from '../core/bus.js'
-import { MillraceError, messageOf } from '../core/errors.js'
+import { MillraceError } from '../core/errors.js'
 import { parseOptions } from '../core/options.js'
 import { withLimit } from '../core/wait.js'
 import { type Access, accessFor, type User } from './access.js'
+import { type BoundedStore, boundedStore } from './bounded-store.js'
 import { ClientStream } from './client-stream.js'
 import { type BusOptions, connectStream } from './connect-bus.js'
+import { isAny, isLoopback, listen } from './listen.js'
 import { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'
-import { RetainedCap } from './retained-cap.js'
-import { boundedPersistence, type SessionCap } from './session-cap.js'
 
 export interface BrokerOptions {
   /** Default 127.0.0.1. */
@@ -25,14 +25,18 @@ export interface BrokerOptions {
 export interface BrokerMetrics {
   readonly connections: number
   readonly retainedMessages: number
+  /** Of their payloads and topics. */
   readonly retainedBytes: number
-  /** Since the start: retained messages that went because of the cap, messages that were dropped for a slow client or
-   * for an absent one, sessions of absent clients that went, clients that were given up, and connections refused. */
+  /** Since the start: retained messages that went because of the cap. */
   readonly retainedEvicted: number
+  /** Messages that were left out for a client that was behind. */
   readonly dropped: number
+  /** Messages of sessions, and whole sessions of absent clients, that went because of the caps. */
   readonly sessionMessagesDropped: number
   readonly sessionsEvicted: number
+  /** Clients that were disconnected: frozen, too far behind, or at fault. */
   readonly clientsGivenUp: number
+  /** Connections that ended before the client was known: too many, no user, or no MQTT. */
   readonly connectionsRefused: number
 }
 
@@ -48,29 +52,26 @@ const AEDES: AedesOptions = {
 /** An MQTT 3.1.1 broker in this process. */
 export class EmbeddedBroker {
   private readonly streams = new Set<ClientStream>()
-  private readonly retained: RetainedCap
-  private readonly counts = { retainedEvicted: 0, dropped: 0, clientsGivenUp: 0, connectionsRefused: 0 }
+  private readonly lost = new WeakSet<Client>()
+  private readonly counts = { dropped: 0, clientsGivenUp: 0, connectionsRefused: 0 }
   private closing: Promise<void> | undefined
-  private inProcess = 0
 
   private constructor(
     private readonly aedes: Aedes,
     private readonly server: Server,
     private readonly limits: BrokerLimits,
-    private readonly sessions: SessionCap,
+    private readonly store: BoundedStore,
     readonly host: string,
     readonly port: number,
     private readonly users: readonly User[],
   ) {
-    this.retained = new RetainedCap(limits)
     server.on('connection', socket => this.welcome(socket))
-    aedes.on('clientReady', client => streamOf(client)?.admit())
-    aedes.on('clientDisconnect', client => this.sessions.left(client))
-    aedes.on('publish', ({ topic, payload, retain }) => {
-      if (retain) this.noteRetained(topic, payload.length)
-    })
-    aedes.on('clientError', () => void this.counts.clientsGivenUp++)
-    aedes.on('connectionError', () => void this.counts.connectionsRefused++)
+    // Such as too many open files: without a listener it would end the process.
+    server.on('error', () => void this.counts.connectionsRefused++)
+    aedes.on('client', client => this.store.sessions.arrived(client))
+    aedes.on('clientDisconnect', client => this.store.sessions.left(client))
+    aedes.on('clientError', client => this.noteLost(client))
+    aedes.on('connectionError', client => this.noteLost(client))
   }
 
   /**
@@ -83,17 +84,17 @@ export class EmbeddedBroker {
     if (users.length === 0 && !isLoopback(host)) {
       throw new MillraceError('BROKER_EXPOSED', `anybody who reaches ${host} could connect`)
     }
-    const sessions = boundedPersistence(limits)
+    const store = boundedStore(limits)
     const aedes = new Aedes({
       ...AEDES,
       ...hooks(accessFor(users), limits),
-      persistence: sessions.persistence,
+      persistence: store.persistence,
     })
     await aedes.listen()
     const server = createServer({ noDelay: true })
     try {
       const bound = await listen(server, host, port)
-      const broker = new EmbeddedBroker(aedes, server, limits, sessions, host, bound, users)
+      const broker = new EmbeddedBroker(aedes, server, limits, store, host, bound, users)
       aedes.authorizeForward = (client, packet) => broker.forward(client, packet)
       return broker
     } catch (error) {
@@ -107,27 +108,37 @@ export class EmbeddedBroker {
     return `mqtt://${local.includes(':') ? `[${local}]` : local}:${this.port}`
   }
 
-  /** A connection without a socket. */
-  connect(options: BusOptions): Promise<Bus> {
+  /**
+   * A connection without a socket.
+   * @throws STOPPED: the broker was closed
+   */
+  async connect(options: BusOptions): Promise<Bus> {
+    if (this.closing !== undefined)
+      throw new MillraceError('STOPPED', 'the broker in this process was closed')
     const [user] = this.users
     const credentials = user === undefined ? {} : { username: user.name, password: user.password }
     const stream = () => {
       const [near, far] = duplexPair({ highWaterMark: 2 ** 20 })
-      this.inProcess++
-      this.attach(new ClientStream(far, this.limits))
+      // The two ends do not tell each other of their end by themselves.
+      near.once('close', () => far.destroy())
+      far.once('close', () => near.destroy())
+      if (this.closing === undefined) this.attach(new ClientStream(far, this.limits))
+      else far.destroy()
       return near
     }
     return connectStream(stream, { ...credentials, ...options })
   }
 
   metrics(): BrokerMetrics {
+    const { retained, sessions } = this.store
     return {
       connections: this.streams.size,
-      retainedMessages: this.retained.messages,
-      retainedBytes: this.retained.retainedBytes,
+      retainedMessages: retained.messages,
+      retainedBytes: retained.bytes,
+      retainedEvicted: retained.evicted,
+      sessionMessagesDropped: sessions.dropped,
+      sessionsEvicted: sessions.evicted,
       ...this.counts,
-      sessionMessagesDropped: this.sessions.dropped,
-      sessionsEvicted: this.sessions.evicted,
     }
   }
 
@@ -163,19 +174,27 @@ export class EmbeddedBroker {
     this.aedes.handle(stream)
   }
 
-  /** Leaves a message of QoS 0 out for a client that is too far behind. */
-  private forward<P extends { readonly qos: number }>(client: Client, packet: P): P | null {
-    const waiting = streamOf(client)?.queuedBytes ?? 0
-    if (packet.qos > 0 || waiting < this.limits.maxQueuedBytes / 2) return packet
-    this.counts.dropped++
-    return null
+  /** Leaves a message that may be lost out for a client that is behind. */
+  private forward<P extends { readonly qos: number; readonly payload: { readonly length: number } }>(
+    client: Client,
+    packet: P,
+  ): P | null {
+    const stream = streamOf(client)
+    const mayBeLost = packet.qos === 0 || stream?.wantsAll === false
+    if (mayBeLost && stream?.behind === true) {
+      this.counts.dropped++
+      return null
+    }
+    stream?.announce(packet.payload.length)
+    return packet
   }
 
-  private noteRetained(topic: string, size: number): void {
-    for (const gone of this.retained.note(topic, size)) {
-      this.counts.retainedEvicted++
-      this.sessions.removeRetained(gone)
-    }
+  /** Aedes reports a client once for each message that was under way to it. */
+  private noteLost(client: Client): void {
+    if (this.lost.has(client)) return
+    this.lost.add(client)
+    if (streamOf(client)?.admitted === true) this.counts.clientsGivenUp++
+    else this.counts.connectionsRefused++
   }
 }
 
@@ -187,13 +206,17 @@ export function startBroker(options: BrokerOptions = {}): Promise<EmbeddedBroker
 function hooks(access: Access, limits: BrokerLimits): AedesOptions {
   return {
     connectTimeout: limits.connectTimeoutMs,
-    authenticate: (_client, username, password, done) => {
-      done(null, access.authenticate(username, password))
+    authenticate: (client, username, password, done) => {
+      const welcome = access.authenticate(username, password)
+      // Before the CONNACK leaves: a client may answer it at once with its largest packet.
+      if (welcome) streamOf(client)?.admit()
+      done(null, welcome)
     },
     authorizePublish: (_client, { topic }, done) => {
       done(access.mayPublish(topic) ? null : new Error(`'${topic}' may not be published to`))
     },
-    authorizeSubscribe: (_client, subscription, done) => {
+    authorizeSubscribe: (client, subscription, done) => {
+      streamOf(client)?.subscribed(subscription.qos)
       done(null, access.maySubscribe(subscription.topic) ? subscription : null)
     },
   }
@@ -201,27 +224,4 @@ function hooks(access: Access, limits: BrokerLimits): AedesOptions {
 
 function streamOf(client: Client): ClientStream | undefined {
   return client.conn instanceof ClientStream ? client.conn : undefined
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const code = error.code === 'EADDRINUSE' ? 'PORT_TAKEN' : 'OPTION_INVALID'
-      reject(
-        new MillraceError(code, `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error }),
-      )
-    })
-    server.listen(port, host, () => {
-      const address = server.address()
-      resolve(typeof address === 'object' && address !== null ? address.port : port)
-    })
-  })
-}
-
-function isAny(host: string): boolean {
-  return host === '0.0.0.0' || host === '::'
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

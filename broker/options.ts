@@ -23,13 +23,13 @@ export const brokerLimits = defineOptions({
     check: bytes,
     default: 128 * 2 ** 20,
     value: 'BYTES',
-    doc: 'Bytes that may wait for one client; above, messages of QoS 0 to it are dropped and counted.',
+    doc: 'Bytes that may wait for one client; from half of it on, messages of QoS 0 to it are dropped and counted; above, it is disconnected.',
   },
   stalledMs: {
     check: many,
-    default: 2_000,
+    default: 30_000,
     value: 'MS',
-    doc: 'A client that takes nothing for so long while bytes wait for it is disconnected.',
+    doc: 'A client that takes and sends nothing for so long, while bytes wait for it, is disconnected.',
   },
   maxRetainedMessages: {
     check: many,
@@ -41,7 +41,7 @@ export const brokerLimits = defineOptions({
     check: bytes,
     default: 64 * 2 ** 20,
     value: 'BYTES',
-    doc: 'Bytes of retained messages; above, the oldest go.',
+    doc: 'Bytes of retained messages and their topics; above, the oldest go.',
   },
   maxSessions: {
     check: many,
@@ -53,7 +53,7 @@ export const brokerLimits = defineOptions({
     check: bytes,
     default: 16 * 2 ** 20,
     value: 'BYTES',
-    doc: 'Bytes kept for one absent client; above, its oldest messages go.',
+    doc: 'Bytes kept for one session, of 256 for each message and its payload; above, its oldest messages go.',
   },
 })
 

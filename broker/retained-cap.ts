@@ -1,7 +1,8 @@
-/** Retained messages in the order in which they were set, within bounds. */
+/** Counts retained messages, in the order in which they were set, against bounds. */
 export class RetainedCap {
   private readonly sizes = new Map<string, number>()
-  private bytes = 0
+  private held = 0
+  private gone = 0
 
   constructor(
     private readonly limits: { readonly maxRetainedMessages: number; readonly maxRetainedBytes: number },
@@ -11,21 +12,38 @@ export class RetainedCap {
     return this.sizes.size
   }
 
-  get retainedBytes(): number {
-    return this.bytes
+  /** Of payloads and topics. */
+  get bytes(): number {
+    return this.held
   }
 
-  /** Notes a retained message of `size` bytes, or with 0 its end. @returns topics whose messages must go */
-  note(topic: string, size: number): string[] {
+  /** Messages that had to go since the start. */
+  get evicted(): number {
+    return this.gone
+  }
+
+  /**
+   * Notes a retained message with a payload of `payloadBytes`, or with 0 its end.
+   * @returns topics whose messages must go; one that is larger than the bound goes alone
+   */
+  note(topic: string, payloadBytes: number): string[] {
     this.forget(topic)
-    if (size > 0) {
+    if (payloadBytes === 0) return []
+    const size = payloadBytes + Buffer.byteLength(topic)
+    const gone = size > this.limits.maxRetainedBytes ? [topic] : this.makeRoom(size)
+    if (gone[0] !== topic) {
       this.sizes.set(topic, size)
-      this.bytes += size
+      this.held += size
     }
+    this.gone += gone.length
+    return gone
+  }
+
+  private makeRoom(size: number): string[] {
+    const { maxRetainedMessages, maxRetainedBytes } = this.limits
     const gone: string[] = []
     for (const oldest of this.sizes.keys()) {
-      const { maxRetainedMessages, maxRetainedBytes } = this.limits
-      if (this.sizes.size <= maxRetainedMessages && this.bytes <= maxRetainedBytes) break
+      if (this.sizes.size < maxRetainedMessages && this.held + size <= maxRetainedBytes) break
       this.forget(oldest)
       gone.push(oldest)
     }
@@ -33,7 +51,7 @@ export class RetainedCap {
   }
 
   private forget(topic: string): void {
-    this.bytes -= this.sizes.get(topic) ?? 0
+    this.held -= this.sizes.get(topic) ?? 0
     this.sizes.delete(topic)
   }
 }
