@@ -31,6 +31,12 @@ export function mustSplit(payload: Uint8Array, maxMessageBytes: number): boolean
   return payload.byteLength > maxMessageBytes || hasMagic(payload)
 }
 
+/** Whether a payload leaves in more than one chunk, of which a broker would retain only the last. */
+export function takesSeveral(payload: Uint8Array, maxMessageBytes: number): boolean {
+  const room = hasMagic(payload) ? maxMessageBytes - CHUNK_HEADER_BYTES : maxMessageBytes
+  return payload.byteLength > room
+}
+
 /** Splits payloads; one per connection. */
 export class Splitter {
   private readonly sender = randomBytes(8)
@@ -73,7 +79,7 @@ export type Joined =
 
 /**
  * Joins chunks again. A chunk that is missing gives its payload up: it was sent at most once, and what is lost is for the
- * ledger. Memory is bounded whatever arrives.
+ * ledger. One that comes again, as with QoS 1 after a break, is passed over. Memory is bounded whatever arrives.
  */
 export class Joiner {
   private readonly partials = new Map<string, Partial>()
@@ -89,8 +95,9 @@ export class Joiner {
     const chunk = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
     if (chunk.byteLength < CHUNK_HEADER_BYTES) return { state: 'partial' }
     const key = `${topic}\n${chunk.toString('hex', 8, 20)}`
-    const partial = chunk.readUInt32BE(20) === 0 ? this.begin(key, chunk) : this.partials.get(key)
-    if (partial === undefined) return { state: 'partial' }
+    const index = chunk.readUInt32BE(20)
+    const partial = this.partials.get(key) ?? (index === 0 ? this.begin(key, chunk) : undefined)
+    if (partial === undefined || index < partial.next) return { state: 'partial' }
     return this.append(key, partial, chunk)
   }
 
@@ -101,7 +108,6 @@ export class Joiner {
   }
 
   private begin(key: string, chunk: Buffer): Partial | undefined {
-    this.drop(key)
     this.expire()
     const size = chunk.readUInt32BE(24)
     const total = chunk.readDoubleBE(28)

@@ -1,4 +1,4 @@
-import { BehaviorSubject, type Observable } from 'rxjs'
+import { type Observable } from 'rxjs'
 import {
   type Bus,
   type BusHandler,
@@ -7,6 +7,7 @@ import {
   type Subscription,
   type Will,
 } from './bus.js'
+import { BusStates } from './bus-states.js'
 import { MillraceError } from './errors.js'
 import { Pending } from './pending.js'
 import { type SubscriptionEntry, Subscriptions } from './subscriptions.js'
@@ -48,7 +49,7 @@ export class MemoryBus implements Bus {
   readonly maxMessageBytes: number
   readonly will: Will | undefined
   readonly reconnects: boolean
-  private readonly states = new BehaviorSubject<BusState>('connected')
+  private readonly states = new BusStates()
   private readonly subscriptions: Subscriptions
   private connection: MemoryConnection | undefined
   /** Waits that end with the connection, and those that outlive it. */
@@ -68,7 +69,7 @@ export class MemoryBus implements Bus {
   }
 
   get state$(): Observable<BusState> {
-    return this.states.asObservable()
+    return this.states.state$
   }
 
   async publish(topic: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
@@ -89,7 +90,7 @@ export class MemoryBus implements Bus {
     this.waitingBytes += size
     try {
       const pending = qos === 0 ? this.brief : this.lasting
-      await pending.wait(this.send(message, qos), timeoutMs, late, signal)
+      await pending.waitFor(this.send(message, qos), timeoutMs, late, signal)
     } finally {
       this.waitingBytes -= size
       this.untaken.delete(message)
@@ -126,15 +127,14 @@ export class MemoryBus implements Bus {
     const confirmed = filters.map(filter => new Promise<void>(done => connection.subscribe(filter, done)))
     for (const [message, taken] of this.untaken) connection.publish(message, taken)
     void Promise.all(confirmed).then(() => {
-      const back = this.connection === connection && this.closing === undefined
-      if (back && this.states.value === 'disconnected') this.states.next('connected')
+      if (this.connection === connection && this.closing === undefined) this.states.become('connected')
     })
   }
 
   /** The connection has ended without `close`. */
   lost(): void {
     this.connection = undefined
-    if (this.states.value === 'connected' && this.closing === undefined) this.states.next('disconnected')
+    if (this.closing === undefined) this.states.become('disconnected')
     this.brief.fail(this.disconnected())
     if (!this.reconnects) this.end()
   }
@@ -157,7 +157,7 @@ export class MemoryBus implements Bus {
   /** Asks the broker for something that it confirms. */
   private answer(ask: (done: () => void) => void): Promise<void> {
     const late = () => new MillraceError('BUS_DISCONNECTED', 'the broker in memory did not answer')
-    return this.brief.wait(new Promise<void>(ask), DEFAULT_TIMEOUT_MS, late)
+    return this.brief.waitFor(new Promise<void>(ask), DEFAULT_TIMEOUT_MS, late)
   }
 
   private async unsubscribe(entry: SubscriptionEntry): Promise<void> {
@@ -195,9 +195,7 @@ export class MemoryBus implements Bus {
     this.untaken.clear()
     this.brief.fail(this.closed())
     this.lasting.fail(this.closed())
-    if (this.states.value === 'closed') return
-    this.states.next('closed')
-    this.states.complete()
+    this.states.become('closed')
   }
 
   private closed(): MillraceError {

@@ -9,23 +9,29 @@ export class Pending {
     return this.rejects.size
   }
 
-  /**
-   * What `work` gives, unless `fail` is called before, or `ms` pass, which gives `late`, or `signal` says so. What the
-   * work does goes on unobserved then.
-   */
-  async wait<T>(work: Promise<T>, ms: number, late: () => MillraceError, signal?: AbortSignal): Promise<T> {
-    let reject: (error: MillraceError) => void = () => undefined
-    const failed = new Promise<never>((_, fail) => (reject = fail))
-    this.rejects.add(reject)
-    try {
-      return await withLimit(Promise.race([work, failed]), ms, late, signal)
-    } finally {
-      this.rejects.delete(reject)
-    }
+  /** What `work` gives, unless `fail` is called before. What it does goes on unobserved then. */
+  wait<T>(work: Promise<T>): Promise<T> {
+    return this.race(work, promise => promise)
+  }
+
+  /** The same, with a limit as in `withLimit`. */
+  waitFor<T>(work: Promise<T>, ms: number, late: () => MillraceError, signal?: AbortSignal): Promise<T> {
+    return this.race(work, promise => withLimit(promise, ms, late, signal))
   }
 
   /** Ends all waits with `error`. */
   fail(error: MillraceError): void {
     for (const reject of this.rejects) reject(error)
+  }
+
+  private async race<T>(work: Promise<T>, limited: (promise: Promise<T>) => Promise<T>): Promise<T> {
+    let reject: (error: MillraceError) => void = () => undefined
+    const failed = new Promise<never>((_, fail) => (reject = fail))
+    this.rejects.add(reject)
+    try {
+      return await limited(Promise.race([work, failed]))
+    } finally {
+      this.rejects.delete(reject)
+    }
   }
 }
