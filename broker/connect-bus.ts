@@ -2,6 +2,7 @@ import { type Duplex } from 'node:stream'
 import { connect, type IClientOptions, MqttClient } from 'mqtt'
 import { type Bus, type Will } from '../core/bus.js'
 import { MillraceError, messageOf } from '../core/errors.js'
+import { checkTopic } from '../core/topic-filter.js'
 import { withLimit } from '../core/wait.js'
 import { MqttBus } from './mqtt-bus.js'
 
@@ -22,12 +23,15 @@ export interface BusOptions {
 const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 5_000
 const KEEPALIVE_S = 15
+/** Room for a chunk's header and some content. */
+const LEAST_MESSAGE_BYTES = 64
 
 /**
  * @param url  such as `mqtt://127.0.0.1:1883`, `mqtts://` or `ws://`
- * @throws BROKER_UNREACHABLE, BROKER_REFUSED, OPTION_INVALID: the URL is none
+ * @throws BROKER_UNREACHABLE, BROKER_REFUSED, OPTION_INVALID: the URL or the limit is none; TOPIC_INVALID,
+ *   MESSAGE_TOO_LARGE: of the will
  */
-export function connectBus(url: string, options: BusOptions): Promise<Bus> {
+export async function connectBus(url: string, options: BusOptions): Promise<Bus> {
   const where = describe(url)
   return open(settings => connect(url, settings), where, options)
 }
@@ -43,6 +47,7 @@ async function open(
   options: BusOptions,
 ): Promise<Bus> {
   const { clientId, reconnect = true, maxMessageBytes = 65_536, connectTimeoutMs = 5_000 } = options
+  check(maxMessageBytes, options.will)
   const client = create(settingsOf(options))
   try {
     const late = () =>
@@ -56,6 +61,24 @@ async function open(
   }
   if (reconnect) growRetries(client)
   return new MqttBus(client, { clientId, maxMessageBytes, reconnect })
+}
+
+function check(maxMessageBytes: number, will: Will | undefined): void {
+  if (!Number.isSafeInteger(maxMessageBytes) || maxMessageBytes < LEAST_MESSAGE_BYTES) {
+    throw new MillraceError(
+      'OPTION_INVALID',
+      `maxMessageBytes is ${maxMessageBytes}, but must be an integer of ${LEAST_MESSAGE_BYTES} or more`,
+    )
+  }
+  if (will === undefined) return
+  checkTopic(will.topic)
+  const size = will.payload.byteLength
+  if (size > maxMessageBytes) {
+    throw new MillraceError(
+      'MESSAGE_TOO_LARGE',
+      `the will for '${will.topic}' has ${size} bytes, the limit is ${maxMessageBytes}`,
+    )
+  }
 }
 
 function settingsOf(options: BusOptions): IClientOptions {
@@ -113,10 +136,12 @@ function growRetries(client: MqttClient): void {
 /** The URL for messages: what a password is does not belong into them. */
 function describe(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed === undefined || !['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(parsed.protocol)) {
+  const known = parsed !== undefined && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(parsed.protocol)
+  if (!known || parsed.hostname === '') {
+    const shown = url.replace(/\/\/[^/]*@/, '//')
     throw new MillraceError(
       'OPTION_INVALID',
-      `'${url}' is not the URL of a broker, such as mqtt://127.0.0.1:1883`,
+      `'${shown}' is not the URL of a broker, such as mqtt://127.0.0.1:1883`,
     )
   }
   return `${parsed.protocol}//${parsed.host}`

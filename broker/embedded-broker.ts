@@ -113,8 +113,12 @@ export class EmbeddedBroker {
     const credentials = user === undefined ? {} : { username: user.name, password: user.password }
     const stream = () => {
       const [near, far] = duplexPair({ highWaterMark: 2 ** 20 })
+      // A side that is destroyed does not tell the other by itself.
+      near.on('close', () => far.destroy())
+      far.on('close', () => near.destroy())
       this.inProcess++
-      this.attach(new ClientStream(far, this.limits))
+      if (this.closing === undefined) this.attach(new ClientStream(far, this.limits))
+      else far.destroy()
       return near
     }
     return connectStream(stream, { ...credentials, ...options })

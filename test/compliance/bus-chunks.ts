@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Bus } from '../../core/bus.js'
 import { Inbox, inboxOf, textOf } from '../support/bus.js'
-import { behaviour, type BusForm } from './bus-form.js'
+import { behaviour, type BusForm, keep } from './bus-form.js'
 
 const MIB = 2 ** 20
 /** What chunks begin with: a payload that does too must not be taken for one. */
@@ -15,11 +15,11 @@ export function chunks(form: BusForm): void {
     behaviour(
       form,
       `a large payload arrives whole at QoS ${qos}, in memory of its own`,
-      async (t, { connect }) => {
+      async (t, setting) => {
         const maxMessageBytes = 65_536
         const [sender, reader] = [
-          await connect({ clientId: 'sender', maxMessageBytes }),
-          await connect({ clientId: 'reader', maxMessageBytes }),
+          await setting.connect({ clientId: 'sender', maxMessageBytes }),
+          await setting.connect({ clientId: 'reader', maxMessageBytes }),
         ]
         const seen: boolean[] = []
         const inbox = new Inbox()
@@ -45,8 +45,8 @@ export function chunks(form: BusForm): void {
     )
   }
 
-  behaviour(form, 'what several handlers see is owned by none of them', async (t, { connect }) => {
-    const bus = await connect({ clientId: 'both', maxMessageBytes: 1_000 })
+  behaviour(form, 'what several handlers see is owned by none of them', async (t, setting) => {
+    const bus = await setting.connect({ clientId: 'both', maxMessageBytes: 1_000 })
     const inboxes = [await inboxOf(bus, 'big'), await inboxOf(bus, '#')]
     const payload = randomBytes(10_000)
     await bus.publish('big', payload)
@@ -57,10 +57,12 @@ export function chunks(form: BusForm): void {
     }
   })
 
-  behaviour(form, 'large payloads of two senders on one topic are not mixed', async (t, { connect }) => {
+  behaviour(form, 'large payloads of two senders on one topic are not mixed', async (t, setting) => {
     const options = { maxMessageBytes: 10_000 }
-    const reader = await connect({ clientId: 'reader', ...options })
-    const senders = await Promise.all(['one', 'two'].map(clientId => connect({ clientId, ...options })))
+    const reader = await setting.connect({ clientId: 'reader', ...options })
+    const senders = await Promise.all(
+      ['one', 'two'].map(clientId => setting.connect({ clientId, ...options })),
+    )
     const inbox = await inboxOf(reader, 'big')
     const payloads = senders.map(() => [1, 2, 3].map(() => randomBytes(MIB)))
     await Promise.all(
@@ -77,10 +79,10 @@ export function chunks(form: BusForm): void {
     }
   })
 
-  behaviour(form, 'nothing overtakes a large payload on its topic', async (t, { connect }) => {
+  behaviour(form, 'nothing overtakes a large payload on its topic', async (t, setting) => {
     const [sender, reader] = [
-      await connect({ clientId: 'sender', maxMessageBytes: 5_000 }),
-      await connect({ clientId: 'reader' }),
+      await setting.connect({ clientId: 'sender', maxMessageBytes: 5_000 }),
+      await setting.connect({ clientId: 'reader' }),
     ]
     const inbox = await inboxOf(reader, 'x')
     const sizes = [MIB, 3, MIB / 2, 20_000, 1, 300_000, 0, 7_000, 2]
@@ -95,15 +97,15 @@ export function chunks(form: BusForm): void {
   behaviour(
     form,
     'a payload that looks like a chunk arrives as it is, and can be retained',
-    async (t, { connect }) => {
-      const bus = await connect({ clientId: 'both', maxMessageBytes: 1_000 })
+    async (t, setting) => {
+      const bus = await setting.connect({ clientId: 'both', maxMessageBytes: 1_000 })
       const inbox = await inboxOf(bus, 'x')
       const payloads = [0, 10, 28, 100, 992, 2_000].map(size => Buffer.concat([MAGIC, randomBytes(size)]))
       for (const payload of payloads) await bus.publish('x', payload)
       await inbox.holds(payloads.length)
       t.true(payloads.every((payload, i) => equal(inbox.messages[i]?.bytes, payload)))
       const kept = Buffer.concat([MAGIC, textOf('kept')])
-      await bus.publish('kept', kept, { retain: true, qos: 1 })
+      await keep(setting, bus, 'kept', kept)
       const late = await inboxOf(bus, 'kept')
       await late.holds(1)
       t.true(late.messages[0]?.retained)
@@ -111,10 +113,10 @@ export function chunks(form: BusForm): void {
     },
   )
 
-  behaviour(form, 'a bus takes in what is larger than it sends itself', async (t, { connect }) => {
+  behaviour(form, 'a bus takes in what is larger than it sends itself', async (t, setting) => {
     const [sender, reader]: Bus[] = await Promise.all([
-      connect({ clientId: 'sender', maxMessageBytes: 60_000 }),
-      connect({ clientId: 'reader', maxMessageBytes: 1_000 }),
+      setting.connect({ clientId: 'sender', maxMessageBytes: 60_000 }),
+      setting.connect({ clientId: 'reader', maxMessageBytes: 1_000 }),
     ])
     if (!sender || !reader) return t.fail()
     const inbox = await inboxOf(reader, 'x')

@@ -1,6 +1,7 @@
 import anyTest, { type ExecutionContext, type TestFn } from 'ava'
 import { type Bus, type Will } from '../../core/bus.js'
 import { type ErrorCode, MillraceError } from '../../core/errors.js'
+import { inboxOf } from '../support/bus.js'
 
 const test: TestFn = anyTest
 
@@ -56,6 +57,19 @@ export function behaviour(form: BusForm, title: string, run: Behaviour): void {
     })
     await run(t, { ...setting, connect })
   })
+}
+
+/**
+ * Publishes a value that is to be kept, and waits until a subscriber has seen it: a broker may confirm before it has dealt
+ * with it.
+ */
+export async function keep(setting: BusSetting, bus: Bus, topic: string, payload: Uint8Array): Promise<void> {
+  const witness = await setting.connect({ clientId: `witness-of-${topic}` })
+  const inbox = await inboxOf(witness, topic)
+  const before = inbox.messages.length
+  await bus.publish(topic, payload, { qos: 1, retain: true })
+  await inbox.holds(before + 1)
+  await witness.close()
 }
 
 /** Asserts that `promise` fails with a MillraceError of this code. */

@@ -177,10 +177,12 @@ function subscriptions(form: BusForm): void {
 
   behaviour(form, 'a filter whose last handler is closed can be subscribed again', async (t, { connect }) => {
     const bus = await connect({ clientId: 'both' })
+    const witness = await inboxOf(await connect({ clientId: 'witness' }), 'x')
     const inbox = await inboxOf(bus, 'unheard')
     const subscription = await bus.subscribe('x', inbox.handler)
     await subscription.close()
-    await bus.publish('x', textOf('between'), { qos: 1 })
+    await bus.publish('x', textOf('between'))
+    await witness.hears('between')
     await bus.subscribe('x', inbox.handler)
     await bus.publish('x', textOf('after'))
     await inbox.hears('after')

@@ -1,5 +1,5 @@
 import { inboxOf, reaches, textOf } from '../support/bus.js'
-import { behaviour, type BusForm, failsWith } from './bus-form.js'
+import { behaviour, type BusForm, failsWith, keep } from './bus-form.js'
 
 const RETAIN = { qos: 1, retain: true } as const
 
@@ -29,18 +29,18 @@ export function retained(form: BusForm): void {
     },
   )
 
-  behaviour(form, 'only what is to be retained is, and an empty payload ends it', async (t, { connect }) => {
-    const bus = await connect({ clientId: 'both' })
-    await bus.publish('v/gone', textOf('value'), RETAIN)
+  behaviour(form, 'only what is to be retained is, and an empty payload ends it', async (t, setting) => {
+    const bus = await setting.connect({ clientId: 'both' })
+    await keep(setting, bus, 'v/gone', textOf('value'))
     await bus.publish('v/live', textOf('value'), { qos: 1 })
-    await bus.publish('v/kept', textOf('value'), RETAIN)
+    await keep(setting, bus, 'v/kept', textOf('value'))
     await bus.publish('v/kept', textOf('passing'), { qos: 1 })
     const watching = await inboxOf(bus, 'v/gone')
     await watching.holds(1)
     await bus.publish('v/gone', new Uint8Array(0), RETAIN)
     await watching.holds(2)
     t.like(watching.messages[1], { text: '', retained: false })
-    const late = await inboxOf(await connect({ clientId: 'late' }), 'v/#')
+    const late = await inboxOf(await setting.connect({ clientId: 'late' }), 'v/#')
     await late.holds(1)
     await bus.publish('v/end', textOf('end'))
     await late.hears('end')
@@ -50,12 +50,12 @@ export function retained(form: BusForm): void {
   behaviour(
     form,
     'a value comes to each handler once, though others subscribe after it',
-    async (t, { connect }) => {
-      const bus = await connect({ clientId: 'both' })
-      await bus.publish('v/kept', textOf('kept'), RETAIN)
+    async (t, setting) => {
+      const bus = await setting.connect({ clientId: 'both' })
+      await keep(setting, bus, 'v/kept', textOf('kept'))
       const first = await inboxOf(bus, 'v/kept')
       await first.holds(1)
-      await bus.publish('v/live', textOf('live'), RETAIN)
+      await keep(setting, bus, 'v/live', textOf('live'))
       const second = await inboxOf(bus, 'v/#')
       await second.holds(2)
       const third = await inboxOf(bus, 'v/kept')
@@ -69,9 +69,9 @@ export function retained(form: BusForm): void {
     },
   )
 
-  behaviour(form, 'a value comes anew when its filter is subscribed anew', async (t, { connect }) => {
-    const bus = await connect({ clientId: 'both' })
-    await bus.publish('v', textOf('kept'), RETAIN)
+  behaviour(form, 'a value comes anew when its filter is subscribed anew', async (t, setting) => {
+    const bus = await setting.connect({ clientId: 'both' })
+    await keep(setting, bus, 'v', textOf('kept'))
     const inbox = await inboxOf(bus, 'unheard')
     for (const count of [1, 2]) {
       const subscription = await bus.subscribe('v', inbox.handler)
@@ -89,7 +89,7 @@ export function retained(form: BusForm): void {
       await setting.connect({ clientId: 'reader' }),
       await setting.connect({ clientId: 'sender' }),
     ]
-    await sender.publish('v', textOf('kept'), RETAIN)
+    await keep(setting, sender, 'v', textOf('kept'))
     const inboxes = [await inboxOf(bus, 'v'), await inboxOf(bus, '+'), await inboxOf(bus, '#')]
     for (const inbox of inboxes) await inbox.holds(1)
     const down = reaches(bus, 'disconnected')
@@ -114,10 +114,10 @@ export function retained(form: BusForm): void {
   behaviour(
     form,
     'a retained payload above the limit is refused, one at the limit is kept',
-    async (t, { connect }) => {
-      const bus = await connect({ clientId: 'both', maxMessageBytes: 1_000 })
+    async (t, setting) => {
+      const bus = await setting.connect({ clientId: 'both', maxMessageBytes: 1_000 })
       await failsWith(t, bus.publish('v', new Uint8Array(1_001), RETAIN), 'MESSAGE_TOO_LARGE')
-      await bus.publish('v', new Uint8Array(1_000).fill(7), RETAIN)
+      await keep(setting, bus, 'v', new Uint8Array(1_000).fill(7))
       const inbox = await inboxOf(bus, 'v')
       await inbox.holds(1)
       t.deepEqual(inbox.messages[0]?.bytes, new Uint8Array(1_000).fill(7))
