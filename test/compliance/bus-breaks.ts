@@ -121,7 +121,6 @@ function outages(form: BusForm): void {
     form,
     'what waits for a broker that is away ends in time, when called off, and on closing',
     async (t, setting) => {
-      if (setting.stop === undefined) return void t.pass()
       const bus = await setting.connect({ clientId: 'both' })
       const down = reaches(bus, 'disconnected')
       await setting.stop()
@@ -140,7 +139,10 @@ function outages(form: BusForm): void {
   )
 
   behaviour(form, 'after a restart of the broker it is as before', async (t, setting) => {
-    if (setting.stop === undefined || setting.start === undefined) return void t.pass()
+    if (setting.start === undefined) {
+      t.log('not tested here: a client in the process of its broker ends with it')
+      return void t.pass()
+    }
     const [bus, sender] = [
       await setting.connect({ clientId: 'reader' }),
       await setting.connect({ clientId: 'sender' }),

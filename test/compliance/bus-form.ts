@@ -14,16 +14,16 @@ export interface ConnectOptions {
 
 /** A broker and what can be done to it. */
 export interface BusSetting {
-  connect(options: ConnectOptions): Promise<Bus>
+  readonly connect: (options: ConnectOptions) => Promise<Bus>
   /** Breaks this client's connection without a farewell. */
-  cut(clientId: string): Promise<void>
-  /** Stops the broker; undefined where that cannot be. */
-  readonly stop?: () => Promise<void>
+  readonly cut: (clientId: string) => Promise<void>
+  /** Stops the broker. */
+  readonly stop: () => Promise<void>
   /** Starts it again at the same address, with nothing kept; undefined where that cannot be. */
   readonly start?: () => Promise<void>
   /** Makes the broker publish on a topic of its own, `$…`. */
-  announce(): Promise<void>
-  close(): Promise<void>
+  readonly announce: () => Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** A form of the bus. */
