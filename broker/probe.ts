@@ -51,6 +51,7 @@ export async function probeBroker(url: string, options: ProbeOptions): Promise<B
       (await prober.does(client => hears(client, `${topic}/+`, `${topic}/any`))) &&
       (await prober.does(client => hears(client, `${topic}/#`, `${topic}/any`)))
     const retained = await prober.does(client => keeps(client, `${topic}/kept`))
+    if (!retained) await prober.does(client => forgets(client, `${topic}/kept`))
     return { largestMessageBytes, wildcard, retained, persistentSession: await prober.remembers(topic) }
   } finally {
     await prober.close()
@@ -164,7 +165,11 @@ async function keeps(client: MqttClient, topic: string): Promise<boolean> {
   await client.unsubscribeAsync(topic)
   await client.subscribeAsync(topic)
   await kept
-  client.publish(topic, Buffer.alloc(0), { retain: true }, noop)
+  return forgets(client, topic)
+}
+
+async function forgets(client: MqttClient, topic: string): Promise<boolean> {
+  await client.publishAsync(topic, Buffer.alloc(0), { retain: true, qos: 1 })
   return true
 }
 
