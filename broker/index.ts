@@ -6,4 +6,5 @@ export {
   type EmbeddedBroker,
   startBroker,
 } from './embedded-broker.js'
+export { type BrokerCapabilities, checkCapable, probeBroker, type ProbeOptions } from './probe.js'
 export { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'

@@ -1,28 +1,30 @@
 import { type IPublishPacket, type MqttClient } from 'mqtt'
-import { BehaviorSubject, type Observable } from 'rxjs'
+import { type Observable } from 'rxjs'
 import {
   type Bus,
   type BusHandler,
-  type BusMessage,
   type BusState,
   type PublishOptions,
   type Subscription,
 } from '../core/bus.js'
+import { BusStates } from '../core/bus-states.js'
 import { MillraceError, messageOf } from '../core/errors.js'
-import { checkFilter, checkTopic, matchesFilter } from '../core/topic-filter.js'
+import { Pending } from '../core/pending.js'
+import { type SubscriptionEntry, Subscriptions } from '../core/subscriptions.js'
+import { checkFilter, checkTopic } from '../core/topic-filter.js'
 import { withLimit } from '../core/wait.js'
-import { Joiner, mustSplit, Splitter } from './chunking.js'
+import { Joiner, mustSplit, Splitter, takesSeveral } from './chunking.js'
 
 const DEFAULT_TIMEOUT_MS = 10_000
-/** Messages of QoS 1 that may wait for the broker's word at once. */
-const MOST_UNCONFIRMED = 10_000
+/** Messages that may wait to be handed over at once (promise 8). */
+const MOST_WAITING = 10_000
 /** Chunks on their way to the socket at once. */
 const CHUNKS_AHEAD = 4
+const FAREWELL_MS = 1_000
 
-interface Entry {
-  readonly filter: string
+interface How {
   readonly qos: 0 | 1
-  readonly handler: BusHandler
+  readonly retain: boolean
 }
 
 export interface MqttBusOptions {
@@ -33,20 +35,23 @@ export interface MqttBusOptions {
 }
 
 /**
- * A Bus on a connected MQTT client. Messages are given to handlers by matching the filters here, so a handler runs once
- * for each copy that the broker sends; Aedes and Mosquitto send one copy to a client, however many of its subscriptions
- * match [MQTT-3.3.5-1]. A value that is retained arrives anew at every matching handler whenever one subscribes.
+ * A Bus on a connected MQTT client. Aedes and Mosquitto send a client one copy of a message, however many of its filters
+ * match [MQTT-3.3.5-1]; which handlers it is for is found here.
  */
 export class MqttBus implements Bus {
   readonly clientId: string
   readonly maxMessageBytes: number
-  private readonly states = new BehaviorSubject<BusState>('connected')
-  private readonly entries = new Set<Entry>()
+  private readonly states = new BusStates()
+  private readonly subscriptions = new Subscriptions(warn)
   private readonly splitter = new Splitter()
   private readonly joiner = new Joiner()
-  /** Topics on which a payload is leaving in chunks: what follows on them must not overtake it. */
+  /** The end of what is leaving on a topic since a payload left in chunks there: nothing may overtake those. */
   private readonly leaving = new Map<string, Promise<void>>()
-  private unconfirmed = 0
+  /** Calls of `publish` whose messages are not handed over, those that have given up waiting among them. */
+  private waiting = 0
+  /** Waits that end with the connection, and those that outlive it. */
+  private readonly brief = new Pending()
+  private readonly lasting = new Pending()
   private closing: Promise<void> | undefined
 
   constructor(
@@ -55,6 +60,7 @@ export class MqttBus implements Bus {
   ) {
     this.clientId = options.clientId
     this.maxMessageBytes = options.maxMessageBytes
+    unlimitListeners(client)
     client.on('message', (topic, payload, packet) => this.receive(topic, payload, packet))
     client.on('connect', () => void this.restore())
     // The state says what happened; without a listener the error would end the process.
@@ -63,7 +69,7 @@ export class MqttBus implements Bus {
   }
 
   get state$(): Observable<BusState> {
-    return this.states.asObservable()
+    return this.states.state$
   }
 
   async publish(topic: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
@@ -71,16 +77,14 @@ export class MqttBus implements Bus {
     checkTopic(topic)
     this.refuseIfDown(qos)
     signal?.throwIfAborted()
-    if (retain && payload.byteLength > this.maxMessageBytes) {
-      const size = `${payload.byteLength} bytes for '${topic}'`
-      throw new MillraceError(
-        'MESSAGE_TOO_LARGE',
-        `${size} cannot be retained, the limit is ${this.maxMessageBytes}`,
-      )
+    if (retain && takesSeveral(payload, this.maxMessageBytes)) {
+      const what = `${payload.byteLength} bytes for '${topic}' cannot be retained`
+      throw new MillraceError('MESSAGE_TOO_LARGE', `${what}, the limit is ${this.maxMessageBytes}`)
     }
+    this.refuseIfFull(topic)
     const late = () =>
       new MillraceError('PUBLISH_TIMEOUT', `'${topic}' was not handed over in ${timeoutMs} ms`)
-    await withLimit(this.send(topic, payload, { qos, retain }), timeoutMs, late)
+    await withLimit(this.send(topic, payload, { qos, retain }), timeoutMs, late, signal)
   }
 
   async subscribe(
@@ -90,12 +94,11 @@ export class MqttBus implements Bus {
   ): Promise<Subscription> {
     checkFilter(filter)
     this.refuseIfDown(0)
-    const entry: Entry = { filter, qos, handler }
-    this.entries.add(entry)
+    const entry = this.subscriptions.add(filter, qos, handler)
     try {
-      await this.subscribeFilter(filter, qos)
+      await this.subscribeFilter(filter, this.subscriptions.filters().get(filter) ?? qos)
     } catch (error) {
-      this.entries.delete(entry)
+      this.subscriptions.remove(entry)
       throw error
     }
     return { close: () => this.unsubscribe(entry) }
@@ -107,57 +110,63 @@ export class MqttBus implements Bus {
   }
 
   private refuseIfDown(qos: 0 | 1): void {
-    if (this.closing !== undefined || this.states.value === 'closed') {
-      throw new MillraceError('BUS_CLOSED', `bus '${this.clientId}' was closed`)
-    }
-    if ((qos === 0 && !this.client.connected) || this.unconfirmed >= MOST_UNCONFIRMED) {
-      throw new MillraceError('BUS_DISCONNECTED', `bus '${this.clientId}' has no connection to its broker`)
-    }
+    if (this.closing !== undefined || this.states.value === 'closed') throw this.closed()
+    if (qos === 0 && !this.client.connected) throw this.disconnected()
   }
 
-  private async send(
-    topic: string,
-    payload: Uint8Array,
-    how: { qos: 0 | 1; retain: boolean },
-  ): Promise<void> {
-    await this.leaving.get(topic)
-    if (!mustSplit(payload, this.maxMessageBytes)) return this.sendOne(topic, payload, how)
-    const leaving = this.sendChunks(topic, payload, how)
-    const quiet = leaving.catch(() => undefined)
-    this.leaving.set(topic, quiet)
+  private refuseIfFull(topic: string): void {
+    if (this.waiting < MOST_WAITING) return
+    throw new MillraceError(
+      'PUBLISH_TIMEOUT',
+      `${MOST_WAITING} messages wait to be handed over by bus '${this.clientId}' already, '${topic}' was refused`,
+    )
+  }
+
+  private async send(topic: string, payload: Uint8Array, how: How): Promise<void> {
+    this.waiting++
     try {
-      await leaving
+      await this.sendInOrder(topic, payload, how)
     } finally {
-      if (this.leaving.get(topic) === quiet) this.leaving.delete(topic)
+      this.waiting--
     }
   }
 
-  private async sendChunks(
-    topic: string,
-    payload: Uint8Array,
-    how: { qos: 0 | 1; retain: boolean },
-  ): Promise<void> {
+  private async sendInOrder(topic: string, payload: Uint8Array, how: How): Promise<void> {
+    const before = this.leaving.get(topic)
+    const split = mustSplit(payload, this.maxMessageBytes)
+    if (before === undefined && !split) return this.sendOne(topic, payload, how)
+    const act = () => (split ? this.sendChunks(topic, payload, how) : this.sendOne(topic, payload, how))
+    const sent = before === undefined ? act() : before.then(act)
+    const end = sent.catch(() => undefined)
+    this.leaving.set(topic, end)
+    try {
+      await sent
+    } finally {
+      if (this.leaving.get(topic) === end) this.leaving.delete(topic)
+    }
+  }
+
+  private async sendChunks(topic: string, payload: Uint8Array, how: How): Promise<void> {
     const ahead: Promise<void>[] = []
     for (const chunk of this.splitter.split(payload, this.maxMessageBytes)) {
       if (ahead.length >= CHUNKS_AHEAD) await ahead.shift()
-      ahead.push(this.sendOne(topic, chunk, how))
+      const sent = this.sendOne(topic, chunk, how)
+      // The first that fails ends the loop: nobody would see that the next ones fail too.
+      sent.catch(() => undefined)
+      ahead.push(sent)
     }
     await Promise.all(ahead)
   }
 
-  private async sendOne(
-    topic: string,
-    payload: Uint8Array,
-    how: { qos: 0 | 1; retain: boolean },
-  ): Promise<void> {
+  private async sendOne(topic: string, payload: Uint8Array, how: How): Promise<void> {
+    this.refuseIfDown(how.qos)
     const message = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-    if (how.qos === 1) this.unconfirmed++
+    // The client forgets a message of QoS 0 that it could not write when the connection broke.
+    const pending = how.qos === 0 ? this.brief : this.lasting
     try {
-      await this.client.publishAsync(topic, message, how)
+      await pending.wait(this.client.publishAsync(topic, message, how))
     } catch (error) {
       throw MillraceError.from(error, this.closing === undefined ? 'BUS_DISCONNECTED' : 'BUS_CLOSED')
-    } finally {
-      if (how.qos === 1) this.unconfirmed--
     }
   }
 
@@ -165,7 +174,8 @@ export class MqttBus implements Bus {
     const late = () =>
       new MillraceError('BUS_DISCONNECTED', `the broker did not confirm the subscription '${filter}'`)
     try {
-      const granted = await withLimit(this.client.subscribeAsync(filter, { qos }), DEFAULT_TIMEOUT_MS, late)
+      const asked = this.client.subscribeAsync(filter, { qos })
+      const granted = await this.brief.waitFor(asked, DEFAULT_TIMEOUT_MS, late)
       if (granted.some(({ qos: given }) => given > 2)) throw refused(filter)
     } catch (error) {
       throw /unspecified error|not authorized/i.test(messageOf(error))
@@ -174,69 +184,76 @@ export class MqttBus implements Bus {
     }
   }
 
-  private async unsubscribe(entry: Entry): Promise<void> {
-    const last =
-      this.entries.delete(entry) && ![...this.entries].some(({ filter }) => filter === entry.filter)
+  private async unsubscribe(entry: SubscriptionEntry): Promise<void> {
+    const last = this.subscriptions.remove(entry)
     if (!last || !this.client.connected || this.closing !== undefined) return
     const late = () =>
       new MillraceError('BUS_DISCONNECTED', 'the broker did not confirm the end of a subscription')
-    await withLimit(this.client.unsubscribeAsync(entry.filter), DEFAULT_TIMEOUT_MS, late).catch(
-      () => undefined,
-    )
+    const asked = this.client.unsubscribeAsync(entry.filter)
+    await this.brief.waitFor(asked, DEFAULT_TIMEOUT_MS, late).catch(() => undefined)
   }
 
   private receive(topic: string, message: Buffer, packet: IPublishPacket): void {
     const joined = this.joiner.accept(topic, message)
     if (joined.state === 'partial') return
     const whole = joined.state === 'whole'
-    const received: BusMessage = {
-      topic,
-      payload: whole ? joined.payload : message,
-      owned: whole,
-      retained: packet.retain,
-    }
-    for (const { filter, handler } of [...this.entries]) {
-      if (matchesFilter(filter, topic)) callSafely(handler, received)
-    }
+    const payload = whole ? joined.payload : message
+    this.subscriptions.deliver({ topic, payload, owned: whole, retained: packet.retain })
   }
 
   private async restore(): Promise<void> {
-    const filters = new Map([...this.entries].map(({ filter, qos }) => [filter, qos]))
-    await Promise.allSettled([...filters].map(([filter, qos]) => this.subscribeFilter(filter, qos)))
-    if (this.client.connected && this.states.value === 'disconnected') this.states.next('connected')
+    unlimitListeners(this.client)
+    this.subscriptions.renew()
+    const filters = [...this.subscriptions.filters()]
+    const restored = await Promise.allSettled(
+      filters.map(([filter, qos]) => this.subscribeFilter(filter, qos)),
+    )
+    if (!this.client.connected || this.closing !== undefined) return
+    for (const result of restored) if (result.status === 'rejected') warn(result.reason, 'a subscription')
+    this.states.become('connected')
   }
 
   private lost(reconnect: boolean): void {
     this.joiner.clear()
-    if (this.states.value === 'connected') this.states.next('disconnected')
+    if (this.closing !== undefined) return
+    this.states.become('disconnected')
+    this.brief.fail(this.disconnected())
     if (!reconnect) this.end()
   }
 
   private async shutDown(): Promise<void> {
-    this.entries.clear()
-    await withLimit(
-      this.client.endAsync(),
-      1_000,
-      () => new MillraceError('BUS_DISCONNECTED', 'no farewell'),
-    ).catch(() => this.client.endAsync(true))
+    this.subscriptions.clear()
+    const farewell = this.client.endAsync(!this.client.connected)
+    const late = () => new MillraceError('BUS_DISCONNECTED', 'no farewell')
+    // While messages are unconfirmed the client would wait for ever, and a second `end` does nothing.
+    await withLimit(farewell, FAREWELL_MS, late).catch(() => this.client.stream.destroy())
     this.end()
   }
 
   private end(): void {
-    if (this.states.value === 'closed') return
-    this.states.next('closed')
-    this.states.complete()
+    this.brief.fail(this.closed())
+    this.lasting.fail(this.closed())
+    this.states.become('closed')
+  }
+
+  private closed(): MillraceError {
+    return new MillraceError('BUS_CLOSED', `bus '${this.clientId}' was closed`)
+  }
+
+  private disconnected(): MillraceError {
+    return new MillraceError('BUS_DISCONNECTED', `bus '${this.clientId}' has no connection to its broker`)
   }
 }
 
 /** A handler that throws is a fault in the program; it must not take the connection and the other handlers with it. */
-function callSafely(handler: BusHandler, message: BusMessage): void {
-  try {
-    handler(message)
-  } catch (error) {
-    const warning = `a handler of '${message.topic}' threw: ${messageOf(error)}`
-    process.emitWarning(warning, { type: 'MillraceWarning', code: 'INTERNAL' })
-  }
+function warn(error: unknown, topic: string): void {
+  const warning = `'${topic}': ${messageOf(error)}`
+  process.emitWarning(warning, { type: 'MillraceWarning', code: 'INTERNAL' })
+}
+
+/** Each message that the socket does not take at once has a listener on it; `MOST_WAITING` bounds them. */
+function unlimitListeners(client: MqttClient): void {
+  client.stream.setMaxListeners(0)
 }
 
 function refused(filter: string): MillraceError {

@@ -3,7 +3,7 @@ import { type Bus, type Will } from '../core/bus.js'
 import { Cleanup } from '../core/cleanup.js'
 import { parseOptions } from '../core/options.js'
 import { topicsOf } from '../core/topics.js'
-import { connectBus } from '../broker/index.js'
+import { checkCapable, connectBus, probeBroker } from '../broker/index.js'
 import { Cluster } from './cluster.js'
 import { connectOptions, type ConnectOptions, type ConnectOptionsInput } from './connect-options.js'
 
@@ -19,18 +19,37 @@ export interface ConnectionWish {
 export type OpenBus = (wish: ConnectionWish) => Promise<Bus>
 
 /**
+ * Before the first connection the broker is probed, once: no connection sends larger messages than it takes (decision D10).
  * @param url  such as `mqtt://127.0.0.1:1883`
- * @returns connections with the credentials and limits of `options`
+ * @returns connections with the credentials and limits of `options`; what they throw is that of `connectBus`, and
+ *   BROKER_INCAPABLE
  */
 export function busOpener(url: string, options: ConnectOptions): OpenBus {
+  const { connectTimeoutMs } = options
+  const credentials = defined({ username: options.username, password: options.password })
+  let probed: Promise<number> | undefined
+  return async wish => {
+    const probe = (probed ??= largestMessage(url, options))
+    // A broker that did not answer is asked again.
+    probe.catch(() => (probed = undefined))
+    const maxMessageBytes = await probe
+    return connectBus(url, { ...wish, ...credentials, connectTimeoutMs, maxMessageBytes })
+  }
+}
+
+async function largestMessage(url: string, options: ConnectOptions): Promise<number> {
+  const clientId = `millrace-probe-${randomBytes(6).toString('hex')}`
+  const topic = topicsOf(options.root).probe(clientId)
   const { username, password, connectTimeoutMs } = options
-  return wish => connectBus(url, { ...wish, ...defined({ username, password }), connectTimeoutMs })
+  const found = await probeBroker(url, { clientId, topic, username, password, connectTimeoutMs })
+  checkCapable(found, url, topic)
+  return found.largestMessageBytes
 }
 
 /**
  * Connects to a running cluster.
  * @param url  of its broker, such as `mqtt://127.0.0.1:1883`
- * @throws BROKER_UNREACHABLE, BROKER_REFUSED, OPTION_UNKNOWN, OPTION_INVALID, TOPIC_INVALID
+ * @throws BROKER_UNREACHABLE, BROKER_REFUSED, BROKER_INCAPABLE, OPTION_UNKNOWN, OPTION_INVALID, TOPIC_INVALID
  */
 export async function connect(url: string, options: ConnectOptionsInput = {}): Promise<Cluster> {
   const parsed = parseOptions(connectOptions, options, 'connect')

@@ -53,13 +53,16 @@ export interface Bus {
   /** The current state at once, then each change; completes when closed. */
   readonly state$: Observable<BusState>
   /**
-   * @throws BUS_CLOSED, BUS_DISCONNECTED (QoS 0 only), PUBLISH_TIMEOUT, TOPIC_INVALID,
-   *   MESSAGE_TOO_LARGE (a retained payload above maxMessageBytes: chunks cannot be retained)
+   * @param payload  not to be written to afterwards: it may leave later
+   * @throws BUS_CLOSED, BUS_DISCONNECTED (QoS 0 only), PUBLISH_TIMEOUT (also at once, when too much waits already),
+   *   TOPIC_INVALID (also the broker's own topics, `$…`), MESSAGE_TOO_LARGE (a retained payload above maxMessageBytes:
+   *   chunks cannot be retained); the reason of `signal`
    */
   publish(topic: string, payload: Uint8Array, options?: PublishOptions): Promise<void>
   /**
    * Resolves when the broker has confirmed. Lasts over reconnections; retained values arrive anew after each.
    * A message that several of a bus's filters match runs the handler of each exactly once.
+   * A retained value does not follow a newer live message of its topic.
    * @throws BUS_CLOSED, BUS_DISCONNECTED, TOPIC_INVALID
    */
   subscribe(filter: string, handler: BusHandler, options?: { qos?: 0 | 1 }): Promise<Subscription>

@@ -19,12 +19,15 @@ export function matchesFilter(filter: string, topic: string): boolean {
 const MOST_BYTES = 65_535
 const MOST_LEVELS = 100
 
-/** @throws TOPIC_INVALID: empty, too long, or with a wildcard or a NUL in it */
+/**
+ * Of a topic that is published to.
+ * @throws TOPIC_INVALID: empty, too long, with a wildcard or a NUL in it, or the broker's own, which begin with `$`
+ */
 export function checkTopic(topic: string): void {
-  if (topic === '' || /[+#\0]/.test(topic) || tooLarge(topic)) {
+  if (topic === '' || topic.startsWith('$') || /[+#\0]/.test(topic) || tooLarge(topic)) {
     throw new MillraceError(
       'TOPIC_INVALID',
-      `'${topic.slice(0, 100)}' is not a topic: no wildcards, 1 to 100 levels`,
+      `'${topic.slice(0, 100)}' cannot be published to: no wildcards, no '$' in front, 1 to 100 levels`,
     )
   }
 }

@@ -56,6 +56,8 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       results: (pipeline: string, dispatcher: string) =>
         at('data', name(pipeline), 'results', name(dispatcher)),
     },
+    /** Where one client finds out what the broker can do; levels below it are used too. */
+    probe: (client: string) => at('probe', name(client)),
     model: {
       /** A part is asked for here; whoever holds it answers. */
       request: (sha256: string) => at('model', hash(sha256), 'request'),

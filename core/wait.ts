@@ -4,17 +4,35 @@ import { type MillraceError } from './errors.js'
 /** Timers take 31 bits: more would fire at once. 24 days. */
 const LONGEST_MS = 2 ** 31 - 1
 
-/** `promise`, or the error when it has not settled in `ms`. What it does goes on unobserved then. */
-export async function withLimit<T>(promise: Promise<T>, ms: number, error: () => MillraceError): Promise<T> {
+/**
+ * `promise`, or the error when it has not settled in `ms`, or the reason of `signal` when that comes first. What the
+ * promise does goes on unobserved then.
+ */
+export async function withLimit<T>(
+  promise: Promise<T>,
+  ms: number,
+  error: () => MillraceError,
+  signal?: AbortSignal,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined
+  let abort: () => void = () => undefined
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(error()), Math.min(ms, LONGEST_MS))
+    abort = () => reject(reasonOf(signal))
+    signal?.addEventListener('abort', abort)
+    if (signal?.aborted === true) abort()
   })
   try {
     return await Promise.race([promise, limit])
   } finally {
     clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
   }
+}
+
+function reasonOf(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason
+  return reason instanceof Error ? reason : new Error(String(reason))
 }
 
 /** The first value for which `test` holds, or the error when none has come in `ms` or when the source has ended. */

@@ -30,6 +30,7 @@ const ROWS: readonly (readonly [string, string, string])[] = [
   ['pipeline.statuses', topics.pipeline.statuses, 'r/pipeline/+/status'],
   ['data.stage', topics.data.stage('p', 4, 0, 2), 'r/data/p/4/0/2'],
   ['data.results', topics.data.results('p', 'd'), 'r/data/p/results/d'],
+  ['probe', topics.probe('c-1'), 'r/probe/c-1'],
   ['model.request', topics.model.request(SHA), `r/model/${SHA}/request`],
   ['model.requests', topics.model.requests, 'r/model/+/request'],
   ['model.chunk', topics.model.chunk(SHA, 'w-1'), `r/model/${SHA}/chunk/w-1`],

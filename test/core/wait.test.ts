@@ -23,6 +23,18 @@ test('a limit - a promise that fails after it harms nobody', async t => {
   await t.throwsAsync(slow, { message: 'afterwards' })
 })
 
+test('a limit - a signal ends the wait with its reason, before or during it', async t => {
+  const reason = new Error('called off')
+  const slow = new Promise(() => undefined)
+  await t.throwsAsync(withLimit(slow, 1000, late, AbortSignal.abort(reason)), { is: reason })
+  const given = new AbortController()
+  const limited = withLimit(slow, 1000, late, given.signal)
+  given.abort(reason)
+  await t.throwsAsync(limited, { is: reason })
+  given.abort()
+  t.is(await withLimit(Promise.resolve(5), 1000, late, new AbortController().signal), 5)
+})
+
 test('a limit - one that is longer than timers can be is not over at once', async t => {
   let settle: (value: number) => void = () => undefined
   const slow = new Promise<number>(resolve => (settle = resolve))

@@ -1,0 +1,4 @@
+import { testBus } from '../compliance/bus.js'
+import { overTcp } from '../support/bus-forms.js'
+
+testBus(overTcp)

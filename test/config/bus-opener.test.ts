@@ -1,0 +1,45 @@
+import test from 'ava'
+import { startBroker } from '../../broker/index.js'
+import { connectOptions } from '../../config/connect-options.js'
+import { busOpener } from '../../config/connect.js'
+import { parseOptions } from '../../core/options.js'
+import { failsWith } from '../compliance/bus-form.js'
+import { inboxOf } from '../support/bus.js'
+import { hasMosquitto, startMosquitto } from '../support/mosquitto.js'
+import { freePort } from '../support/ports.js'
+
+const OPTIONS = parseOptions(connectOptions, {}, 'test')
+
+test('opening connections - they send no larger messages than the broker takes', async t => {
+  const broker = await startBroker({ port: 0, limits: { maxPacketBytes: 10_000 } })
+  t.teardown(() => broker.close())
+  const open = busOpener(broker.url, OPTIONS)
+  const [bus, reader] = await Promise.all([open({ clientId: 'one' }), open({ clientId: 'two' })])
+  t.teardown(() => Promise.all([bus.close(), reader.close()]))
+  t.is(bus.maxMessageBytes, 8_192)
+  const inbox = await inboxOf(reader, 'x')
+  await bus.publish('x', new Uint8Array(100_000).fill(9))
+  await inbox.holds(1)
+  t.deepEqual(inbox.messages[0]?.bytes, new Uint8Array(100_000).fill(9))
+})
+
+test('opening connections - a broker that was not there yet is asked again', async t => {
+  const port = await freePort()
+  const open = busOpener(`mqtt://127.0.0.1:${port}`, OPTIONS)
+  await failsWith(t, open({ clientId: 'early' }), 'BROKER_UNREACHABLE')
+  const broker = await startBroker({ port })
+  t.teardown(() => broker.close())
+  const bus = await open({ clientId: 'late' })
+  t.is(bus.maxMessageBytes, 65_536)
+  await bus.close()
+})
+
+test('opening connections - a broker that keeps no values is refused', async t => {
+  if (!hasMosquitto()) {
+    t.log('not tested here: Mosquitto is not installed')
+    return t.pass()
+  }
+  const mosquitto = await startMosquitto(['allow_anonymous true', 'retain_available false'])
+  t.teardown(() => mosquitto.close())
+  await failsWith(t, busOpener(mosquitto.url, OPTIONS)({ clientId: 'it' }), 'BROKER_INCAPABLE')
+})
