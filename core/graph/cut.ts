@@ -63,16 +63,17 @@ export function cutGraph(
 
 function checkCuts(graph: Graph, cuts: readonly number[]): void {
   for (const [i, cut] of cuts.entries()) {
-    const position = graph.positions[cut - 1]
-    const problem =
-      position === undefined
-        ? `is not between 1 and ${graph.positions.length}`
-        : cut <= (cuts[i - 1] ?? 0)
-          ? 'does not come after the one before it'
-          : position.reason
+    const problem = cutProblem(graph, cut, cuts[i - 1] ?? 0)
     if (problem !== undefined)
       throw new MillraceError('GRAPH_CUT_INVALID', `${graph.title}: position ${cut} ${problem}`)
   }
+}
+
+function cutProblem({ positions }: Graph, cut: number, before: number): string | undefined {
+  const position = positions[cut - 1]
+  if (positions.length === 0) return 'does not exist: the graph has no position to be cut at'
+  if (position === undefined) return `is not between 1 and ${positions.length}`
+  return cut <= before ? 'does not come after the one before it' : position.reason
 }
 
 function partitionOf(
@@ -161,7 +162,7 @@ function infoFor(graph: Graph, specs: ReadonlyMap<string, TensorSpec>, value: st
   if (spec !== undefined) return infoOf(spec)
   throw new MillraceError(
     'GRAPH_CUT_INVALID',
-    `${graph.title}: the type of '${value}', which crosses a cut, is unknown`,
+    `${graph.title}: the file does not tell the type of '${value}', which crosses a cut; completeSpecs finds it`,
   )
 }
 

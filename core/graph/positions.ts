@@ -1,18 +1,16 @@
-import { carryObstacles } from './carry.js'
+import { type Obstacles } from './carry.js'
 import { fusedPositions } from './fusion.js'
 import { type GraphNode, type Position } from './graph.js'
-import { type ValueInfoProto } from './proto/onnx_pb.js'
 
 export interface GraphValues {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
-  readonly valueInfos: ReadonlyMap<string, ValueInfoProto>
+  readonly obstacles: Obstacles
 }
 
 /** Every position between two nodes, with what crosses it; in time linear in nodes and crossings. */
 export function findPositions(nodes: readonly GraphNode[], values: GraphValues): Position[] {
   const lastUse = lastUses(nodes, values)
-  const obstacles = carryObstacles(nodes, values.valueInfos)
   const fused = fusedPositions(nodes, new Set(values.outputs))
   const live = new Set(values.inputs.filter(value => lastUse.has(value)))
   const positions: Position[] = []
@@ -21,7 +19,7 @@ export function findPositions(nodes: readonly GraphNode[], values: GraphValues):
     for (const value of [...node.reads, ...node.gives])
       if ((lastUse.get(value) ?? -1) <= place) live.delete(value)
     if (place + 1 === nodes.length) break
-    positions.push(positionOf(place + 1, [...live], obstacles, fused.has(place + 1)))
+    positions.push(positionOf(place + 1, [...live], values.obstacles, fused.has(place + 1)))
   }
   return positions
 }
@@ -37,11 +35,11 @@ function lastUses(nodes: readonly GraphNode[], { outputs }: GraphValues): Map<st
 function positionOf(
   index: number,
   crossing: readonly string[],
-  obstacles: ReadonlyMap<string, string>,
+  obstacles: Obstacles,
   breaksFusion: boolean,
 ): Position {
   const blocked = crossing.find(value => obstacles.has(value))
   if (blocked === undefined) return { index, crossing, cuttable: true, breaksFusion }
-  const reason = `'${blocked}' crosses it, a ${obstacles.get(blocked)}, which cannot be carried`
+  const reason = `is crossed by '${blocked}', whose type, ${obstacles.get(blocked)}, cannot be carried`
   return { index, crossing, cuttable: false, reason, breaksFusion }
 }

@@ -1,6 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { MillraceError, messageOf } from '../errors.js'
 import { type TensorSpec } from '../tensor.js'
+import { carryObstacles } from './carry.js'
 import { checkOutputs, sourcesOf } from './check.js'
 import { findConstants } from './constants.js'
 import { inlineExternal, type ReadExternal } from './external.js'
@@ -81,7 +82,9 @@ function graphOf(model: ModelProto, title: string, hadExternalData: boolean): Gr
   const constantNodes = findConstants(all, isInitializer)
   const nodes = all.filter(node => !node.gives.some(value => constantNodes.has(value)))
   const valueInfos = collectValueInfos(graph)
-  const values = { inputs: inputs.map(({ name }) => name), outputs, valueInfos }
+  const protos = all.map(({ proto }) => proto)
+  const obstacles = carryObstacles(protos, initializers.values(), valueInfos)
+  const values = { inputs: inputs.map(({ name }) => name), outputs, obstacles }
   return {
     title,
     inputs: inputs.map(info => boundarySpec(info, 'input', title)),
@@ -119,6 +122,6 @@ function boundarySpec(info: ValueInfoProto, what: string, title: string): Tensor
   const problem =
     kind === undefined
       ? 'has no type or no rank in the file; export it with shape inference'
-      : `is a ${kind}, which cannot be carried`
+      : `is of type ${kind}, which cannot be carried`
   throw new MillraceError('MODEL_UNSUPPORTED', `${title}: ${what} '${info.name}' ${problem}`)
 }

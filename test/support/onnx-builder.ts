@@ -13,6 +13,7 @@ import {
   type GraphProto,
   type ModelProto,
   type NodeProto,
+  type SparseTensorProto,
   type TensorProto,
   type ValueInfoProto,
 } from '../../core/graph/proto/onnx_pb.js'
@@ -21,7 +22,7 @@ import {
 
 export type ElementType = keyof typeof DataType
 export type Attribute =
-  number | bigint | string | readonly number[] | TensorProto | GraphProto | FloatAttribute
+  number | bigint | string | readonly number[] | readonly string[] | TensorProto | GraphProto | FloatAttribute
 
 interface FloatAttribute {
   readonly float: number
@@ -81,11 +82,20 @@ function attributeOf(name: string, content: Attribute): AttributeProto {
     return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(content) })
   if ('float' in content)
     return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: content.float })
-  if (!('$typeName' in content))
-    return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: content.map(BigInt) })
+  if (!('$typeName' in content)) return listAttribute(name, content)
   return content.$typeName === 'onnx.TensorProto'
     ? create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: content })
     : create(AttributeProtoSchema, { name, type: AttributeType.GRAPH, g: content })
+}
+
+function listAttribute(name: string, content: readonly number[] | readonly string[]): AttributeProto {
+  const strings = content.filter(one => typeof one === 'string')
+  if (strings.length > 0) {
+    const encoder = new TextEncoder()
+    const encoded = strings.map(one => encoder.encode(one))
+    return create(AttributeProtoSchema, { name, type: AttributeType.STRINGS, strings: encoded })
+  }
+  return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: content.map(BigInt) })
 }
 
 /** A float32 initializer; without data, seeded values in (-scale, scale). */
@@ -134,6 +144,7 @@ export interface GraphParts {
   readonly nodes: readonly NodeProto[]
   readonly initializers?: readonly TensorProto[]
   readonly values?: readonly ValueInfoProto[]
+  readonly sparse?: readonly SparseTensorProto[]
 }
 
 export interface ModelParts extends GraphParts {
@@ -152,6 +163,7 @@ export function onnxGraph(parts: GraphParts, name = 'graph'): GraphProto {
     node: [...parts.nodes],
     initializer: [...(parts.initializers ?? [])],
     valueInfo: [...(parts.values ?? [])],
+    sparseInitializer: [...(parts.sparse ?? [])],
   })
 }
 
