@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
-import { type Tensor, type Tensors, type TensorSpec } from '../tensor.js'
+import { type Tensors, type TensorSpec } from '../tensor.js'
+import { contentShaped } from './content-shapes.js'
 import { withOutputs } from './cut.js'
 import { type Graph } from './graph.js'
 import { ValueInfoProtoSchema } from './proto/onnx_pb.js'
@@ -10,8 +11,11 @@ export type RunModel = (model: Uint8Array, feeds: Tensors) => Promise<Tensors>
 
 /**
  * The types of the values that cross positions and that the file is silent about, found by running the model on a frame:
- * once, and where inputs have free dims a second time with other ones, to see which dims follow them.
+ * once, and where inputs have free dims a second time with other ones, to see which dims follow them. A dim that may
+ * differ between frames is null; so is any of which two runs cannot tell.
  * @param feedsOf  a frame whose free dims all are `size`
+ * @returns nothing for a value whose rank differs between the runs
+ * @throws what `run` throws
  */
 export async function completeSpecs(
   graph: Graph,
@@ -24,12 +28,18 @@ export async function completeSpecs(
     graph,
     unknown.map(name => create(ValueInfoProtoSchema, { name })),
   )
+  const isFree = hasFreeDims(graph)
   const one = await run(model, feedsOf(1))
-  const two = hasFreeDims(graph) ? await run(model, feedsOf(2)).catch(() => one) : one
+  const two = isFree ? await run(model, feedsOf(2)).catch(() => one) : one
+  const varying = contentShaped(graph)
   return new Map(
     unknown.flatMap(name => {
       const [a, b] = [one[name], two[name]]
-      return a === undefined || b === undefined ? [] : [[name, specFrom(name, a, b)] as const]
+      if (a === undefined || b === undefined || a.dims.length !== b.dims.length) return []
+      // A dim of 1 may be a half of 1 and of 2, rounded up.
+      const isFixed = (dim: number, axis: number) => dim === b.dims[axis] && !(isFree && dim === 1)
+      const dims = a.dims.map((dim, axis) => (!varying.has(name) && isFixed(dim, axis) ? dim : null))
+      return [[name, { name, dtype: a.dtype, dims }] as const]
     }),
   )
 }
@@ -47,8 +57,4 @@ function unknownValues(graph: Graph): string[] {
 
 function hasFreeDims({ inputs }: Graph): boolean {
   return inputs.some(({ dims }) => dims.some(dim => typeof dim !== 'number'))
-}
-
-function specFrom(name: string, { dtype, dims }: Tensor, other: Tensor): TensorSpec {
-  return { name, dtype, dims: dims.map((dim, i) => (dim === other.dims[i] ? dim : null)) }
 }
