@@ -110,11 +110,14 @@ function graphProto(
   index: number,
 ): GraphProto {
   const whole = wholeGraph(graph)
-  const needed = [...nodes.flatMap(({ reads }) => reads), ...outputs.map(({ name }) => name)]
+  const boundary = new Set([...inputs, ...outputs].map(({ name }) => name))
+  const read = [...nodes.flatMap(({ reads }) => reads), ...boundary]
+  const here = new Set([...read, ...nodes.flatMap(({ gives }) => gives)])
+  const quantizationAnnotation = whole.quantizationAnnotation.filter(({ tensorName }) => here.has(tensorName))
+  const parameters = quantizationAnnotation.flatMap(annotation => annotation.quantParameterTensorNames)
+  const needed = [...read, ...parameters.map(({ value }) => value)]
   const { constantNodes, initializers } = constantsFor(graph, needed)
   const inside = new Set([...constantNodes, ...nodes].flatMap(({ gives }) => gives))
-  const boundary = new Set([...inputs, ...outputs].map(({ name }) => name))
-  const isHere = (name: string) => inside.has(name) || boundary.has(name) || initializers.has(name)
   return changed(whole, {
     name: `${whole.name}/${index}`,
     node: [...constantNodes, ...nodes].map(({ proto }) => proto),
@@ -124,7 +127,7 @@ function graphProto(
     valueInfo: whole.valueInfo.filter(({ name }) => inside.has(name) && !boundary.has(name)),
     initializer: whole.initializer.filter(({ name }) => initializers.has(name)),
     sparseInitializer: whole.sparseInitializer.filter(({ values }) => initializers.has(values?.name ?? '')),
-    quantizationAnnotation: whole.quantizationAnnotation.filter(({ tensorName }) => isHere(tensorName)),
+    quantizationAnnotation,
   })
 }
 
