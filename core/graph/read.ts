@@ -33,9 +33,8 @@ export interface ReadOptions {
  */
 export function readGraph(bytes: Uint8Array, options: ReadOptions = {}): Graph {
   const title = options.name ?? 'the model'
-  const parsed = parse(bytes, title)
-  const model = inlineExternal(parsed, title, options.externalData)
-  return graphOf(model, title, model !== parsed)
+  const model = parse(bytes, title)
+  return graphOf(model, title, inlineExternal(model, title, options.externalData))
 }
 
 function parse(bytes: Uint8Array, title: string): ModelProto {
