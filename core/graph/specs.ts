@@ -6,13 +6,16 @@ import { type Graph } from './graph.js'
 import { ValueInfoProtoSchema } from './proto/onnx_pb.js'
 import { specOf } from './types.js'
 
+/** Of free dims, in the two runs. */
+const SIZES = [1, 2] as const
+
 /** Runs a whole model once. */
 export type RunModel = (model: Uint8Array, feeds: Tensors) => Promise<Tensors>
 
 /**
  * The types of the values that cross positions and that the file is silent about, found by running the model on a frame:
- * once, and where inputs have free dims a second time with other ones, to see which dims follow them. A dim that may
- * differ between frames is null; so is any of which two runs cannot tell.
+ * once, and where inputs have free dims a second time with other ones, to see which dims follow them. A dim that follows
+ * that of the same axis of the inputs has its symbol; any other that may differ between frames is null.
  * @param feedsOf  a frame whose free dims all are `size`
  * @returns nothing for a value whose rank differs between the runs
  * @throws what `run` throws
@@ -28,18 +31,44 @@ export async function completeSpecs(
     graph,
     unknown.map(name => create(ValueInfoProtoSchema, { name })),
   )
-  const isFree = hasFreeDims(graph)
-  const one = await run(model, feedsOf(1))
-  const two = isFree ? await run(model, feedsOf(2)).catch(() => one) : one
-  const varying = contentShaped(graph)
+  const one = await run(model, feedsOf(SIZES[0]))
+  const two = hasFreeDims(graph) ? await run(model, feedsOf(SIZES[1])).catch(() => one) : one
+  const [symbols, varying] = [symbolsByAxis(graph), contentShaped(graph)]
   return new Map(
     unknown.flatMap(name => {
       const [a, b] = [one[name], two[name]]
       if (a === undefined || b === undefined || a.dims.length !== b.dims.length) return []
-      // A dim of 1 may be a half of 1 and of 2, rounded up.
-      const isFixed = (dim: number, axis: number) => dim === b.dims[axis] && !(isFree && dim === 1)
-      const dims = a.dims.map((dim, axis) => (!varying.has(name) && isFixed(dim, axis) ? dim : null))
+      const dims = a.dims.map((dim, axis) => {
+        if (varying.has(name)) return null
+        const sizes = [dim, b.dims[axis] ?? dim] as const
+        return hasFreeDims(graph) ? dimFrom(sizes, symbols.get(axis)) : dim
+      })
       return [[name, { name, dtype: a.dtype, dims }] as const]
+    }),
+  )
+}
+
+/** What a dim is that had these sizes in the two runs. */
+function dimFrom([one, two]: readonly [number, number], symbol: string | undefined): number | string | null {
+  if (one === SIZES[0] && two === SIZES[1]) return symbol ?? null
+  // A dim of 1 may be a half of 1 and of 2, rounded up.
+  return one === two && one !== 1 ? one : null
+}
+
+/**
+ * The symbol of a free dim by its axis, where no two inputs disagree. ONNX Runtime fuses a sum only when it knows that
+ * both sides have the same dims: in a part it knows that by their symbols.
+ */
+function symbolsByAxis({ inputs }: Graph): ReadonlyMap<number, string> {
+  const found = new Map<number, Set<string | null>>()
+  for (const { dims } of inputs) {
+    for (const [axis, dim] of dims.entries())
+      if (typeof dim !== 'number') found.set(axis, (found.get(axis) ?? new Set()).add(dim))
+  }
+  return new Map(
+    [...found].flatMap(([axis, symbols]) => {
+      const [symbol] = symbols
+      return symbols.size === 1 && typeof symbol === 'string' ? [[axis, symbol] as const] : []
     }),
   )
 }

@@ -85,13 +85,41 @@ test('types between parts - are completed where the file has a type without a sh
   ])
 })
 
-test('types between parts - leave free what follows the free dims of the inputs', async t => {
+test('types between parts - have the symbol of the dim of the inputs that they follow', async t => {
   const parts = await chainsEqualWhole(t, imageNetwork('batch'), [1, 2, 3])
   t.deepEqual(
     parts.map(({ outputs }) => outputs[0]?.dims[0]),
-    [null, null, null, null, null, 'batch'],
+    ['batch', 'batch', 'batch', 'batch', 'batch', 'batch'],
   )
-  t.deepEqual(parts[0]?.outputs[0]?.dims, [null, 6, 4, 4])
+  t.deepEqual(parts[0]?.outputs[0]?.dims, ['batch', 6, 4, 4])
+})
+
+test('types between parts - have no symbol where inputs disagree, or where the axis is another', async t => {
+  const parts = await chainsEqualWhole(
+    t,
+    {
+      inputs: [value('x', 'FLOAT', ['rows', 4]), value('z', 'FLOAT', ['others', 4])],
+      outputs: [value('y', 'FLOAT', [4, null])],
+      nodes: [
+        node('Concat', ['x', 'z'], ['both'], { axis: 0 }),
+        node('Relu', ['x'], ['a']),
+        node('Transpose', ['a'], ['turned']),
+        node('Transpose', ['both'], ['all']),
+        node('Concat', ['turned', 'all'], ['y'], { axis: 1 }),
+      ],
+    },
+    [1, 2, 3],
+  )
+  t.deepEqual(
+    parts.map(({ outputs }) => outputs[0]?.dims),
+    [
+      [null, 4],
+      [null, 4],
+      [4, null],
+      [4, null],
+      [4, null],
+    ],
+  )
 })
 
 test('types between parts - leave free what grows more slowly than the free dims of the inputs', async t => {
