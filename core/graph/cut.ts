@@ -2,10 +2,9 @@ import { MillraceError } from '../errors.js'
 import { type TensorSpec } from '../tensor.js'
 import { assemble } from './assemble.js'
 import { type Graph, type GraphNode } from './graph.js'
-import { changed } from './message.js'
-import { type GraphProto, type ValueInfoProto } from './proto/onnx_pb.js'
+import { partGraph, weightBytes } from './part.js'
+import { type ValueInfoProto } from './proto/onnx_pb.js'
 import { infoOf, specOf } from './types.js'
-import { constantBytes, storedBytes } from './weights.js'
 
 /** A part of a graph: a stand-alone ONNX model, and what travels through its stage. */
 export interface Partition {
@@ -88,7 +87,7 @@ function partitionOf(
   const taken = receives.filter(value => read.has(value))
   const given = sends.filter(value => !arriving.has(value))
   const typed = (value: string) => infoFor(graph, specs, value)
-  const part = graphProto(graph, nodes, taken.map(typed), given.map(typed), index)
+  const part = partGraph(graph, nodes, taken.map(typed), given.map(typed), index)
   const constants = part.node.slice(0, part.node.length - nodes.length).map(({ output }) => output[0] ?? '')
   return {
     model: assemble(graph.model, part),
@@ -100,62 +99,6 @@ function partitionOf(
     operators: nodes.length,
     weightBytes: weightBytes(graph, part, constants),
   }
-}
-
-function graphProto(
-  graph: Graph,
-  nodes: readonly GraphNode[],
-  inputs: readonly ValueInfoProto[],
-  outputs: readonly ValueInfoProto[],
-  index: number,
-): GraphProto {
-  const whole = wholeGraph(graph)
-  const boundary = new Set([...inputs, ...outputs].map(({ name }) => name))
-  const read = [...nodes.flatMap(({ reads }) => reads), ...boundary]
-  const here = new Set([...read, ...nodes.flatMap(({ gives }) => gives)])
-  const quantizationAnnotation = whole.quantizationAnnotation.filter(({ tensorName }) => here.has(tensorName))
-  const parameters = quantizationAnnotation.flatMap(annotation => annotation.quantParameterTensorNames)
-  const needed = [...read, ...parameters.map(({ value }) => value)]
-  const { constantNodes, initializers } = constantsFor(graph, needed)
-  const inside = new Set([...constantNodes, ...nodes].flatMap(({ gives }) => gives))
-  return changed(whole, {
-    name: `${whole.name}/${index}`,
-    node: [...constantNodes, ...nodes].map(({ proto }) => proto),
-    // A file of IR 3 lists its initializers among the inputs too.
-    input: [...inputs, ...whole.input.filter(({ name }) => initializers.has(name))],
-    output: [...outputs],
-    valueInfo: whole.valueInfo.filter(({ name }) => inside.has(name) && !boundary.has(name)),
-    initializer: whole.initializer.filter(({ name }) => initializers.has(name)),
-    sparseInitializer: whole.sparseInitializer.filter(({ values }) => initializers.has(values?.name ?? '')),
-    quantizationAnnotation,
-  })
-}
-
-/** The constant nodes and the names of the initializers that `values` come from, in the order of the file. */
-function constantsFor(
-  graph: Graph,
-  values: readonly string[],
-): { constantNodes: readonly GraphNode[]; initializers: ReadonlySet<string> } {
-  const wanted = new Set<GraphNode>()
-  const initializers = new Set<string>()
-  const stack = [...values]
-  for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
-    if (graph.initializers.has(value) || graph.sparseInitializers.has(value)) initializers.add(value)
-    const node = graph.constantNodes.get(value)
-    if (node === undefined || wanted.has(node)) continue
-    wanted.add(node)
-    stack.push(...node.reads)
-  }
-  const inOrder = new Set(graph.constantNodes.values())
-  return { constantNodes: [...inOrder].filter(node => wanted.has(node)), initializers }
-}
-
-function weightBytes(graph: Graph, part: GraphProto, constants: readonly string[]): number {
-  const stored = part.initializer.reduce((sum, tensor) => sum + storedBytes(tensor), 0)
-  return constants.reduce((sum, value) => {
-    const node = graph.constantNodes.get(value)
-    return sum + (node === undefined ? 0 : constantBytes(node, graph.initializers, graph.constantNodes))
-  }, stored)
 }
 
 function infoFor(graph: Graph, specs: ReadonlyMap<string, TensorSpec>, value: string): ValueInfoProto {
@@ -174,20 +117,4 @@ function specFor(info: ValueInfoProto): TensorSpec {
   if (spec === undefined)
     throw new MillraceError('GRAPH_CUT_INVALID', `the type of '${info.name}' is unknown`)
   return spec
-}
-
-function wholeGraph({ model, title }: Graph): GraphProto {
-  if (model.graph === undefined) throw new MillraceError('MODEL_INVALID', `${title} has no graph`)
-  return model.graph
-}
-
-/** The file of the whole graph, with whatever external data it had in it. */
-export function graphFile(graph: Graph): Uint8Array<ArrayBuffer> {
-  return assemble(graph.model, wholeGraph(graph))
-}
-
-/** The file of the whole graph, with `values` among its outputs. */
-export function withOutputs(graph: Graph, values: readonly ValueInfoProto[]): Uint8Array<ArrayBuffer> {
-  const whole = wholeGraph(graph)
-  return assemble(graph.model, changed(whole, { output: [...whole.output, ...values] }))
 }

@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf'
 import { type Tensors, type TensorSpec } from '../tensor.js'
 import { contentShaped } from './content-shapes.js'
-import { withOutputs } from './cut.js'
 import { type Graph } from './graph.js'
 import { ValueInfoProtoSchema } from './proto/onnx_pb.js'
 import { specOf } from './types.js'
+import { withOutputs } from './whole.js'
 
 /** Of free dims, in the two runs. */
 const SIZES = [1, 2] as const
@@ -31,46 +31,45 @@ export async function completeSpecs(
     graph,
     unknown.map(name => create(ValueInfoProtoSchema, { name })),
   )
+  const free = freeDims(graph)
   const one = await run(model, feedsOf(SIZES[0]))
-  const two = hasFreeDims(graph) ? await run(model, feedsOf(SIZES[1])).catch(() => one) : one
-  const [symbols, varying] = [symbolsByAxis(graph), contentShaped(graph)]
+  const two = free.size > 0 ? await run(model, feedsOf(SIZES[1])).catch(() => one) : one
+  const varying = contentShaped(graph)
   return new Map(
     unknown.flatMap(name => {
       const [a, b] = [one[name], two[name]]
       if (a === undefined || b === undefined || a.dims.length !== b.dims.length) return []
-      const dims = a.dims.map((dim, axis) => {
-        if (varying.has(name)) return null
-        const sizes = [dim, b.dims[axis] ?? dim] as const
-        return hasFreeDims(graph) ? dimFrom(sizes, symbols.get(axis)) : dim
-      })
+      const dims = a.dims.map((dim, axis) =>
+        varying.has(name) ? null : dimFrom(dim, b.dims[axis] ?? dim, free.get(axis)),
+      )
       return [[name, { name, dtype: a.dtype, dims }] as const]
     }),
   )
 }
 
-/** What a dim is that had these sizes in the two runs. */
-function dimFrom([one, two]: readonly [number, number], symbol: string | undefined): number | string | null {
-  if (one === SIZES[0] && two === SIZES[1]) return symbol ?? null
+/**
+ * What a dim is that had these sizes in the two runs.
+ * @param free  what the inputs have on its axis, where that is free
+ */
+function dimFrom(one: number, two: number, free: string | null | undefined): number | string | null {
+  if (one !== two) return one === SIZES[0] && two === SIZES[1] ? (free ?? null) : null
   // A dim of 1 may be a half of 1 and of 2, rounded up.
-  return one === two && one !== 1 ? one : null
+  return one === 1 && free !== undefined ? null : one
 }
 
 /**
- * The symbol of a free dim by its axis, where no two inputs disagree. ONNX Runtime fuses a sum only when it knows that
- * both sides have the same dims: in a part it knows that by their symbols.
+ * The axes on which some input has a free dim, and its symbol where all agree on one. ONNX Runtime fuses a sum only when
+ * it knows that both sides have the same dims: in a part it knows that by their symbols.
  */
-function symbolsByAxis({ inputs }: Graph): ReadonlyMap<number, string> {
-  const found = new Map<number, Set<string | null>>()
+function freeDims({ inputs }: Graph): ReadonlyMap<number, string | null> {
+  const free = new Map<number, string | null>()
   for (const { dims } of inputs) {
-    for (const [axis, dim] of dims.entries())
-      if (typeof dim !== 'number') found.set(axis, (found.get(axis) ?? new Set()).add(dim))
+    for (const [axis, dim] of dims.entries()) {
+      if (typeof dim === 'number') continue
+      free.set(axis, !free.has(axis) || free.get(axis) === dim ? dim : null)
+    }
   }
-  return new Map(
-    [...found].flatMap(([axis, symbols]) => {
-      const [symbol] = symbols
-      return symbols.size === 1 && typeof symbol === 'string' ? [[axis, symbol] as const] : []
-    }),
-  )
+  return free
 }
 
 function unknownValues(graph: Graph): string[] {
@@ -82,8 +81,4 @@ function unknownValues(graph: Graph): string[] {
     const info = graph.valueInfos.get(name)
     return !outputs.has(name) && (info === undefined || specOf(info) === undefined)
   })
-}
-
-function hasFreeDims({ inputs }: Graph): boolean {
-  return inputs.some(({ dims }) => dims.some(dim => typeof dim !== 'number'))
 }

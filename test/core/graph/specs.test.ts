@@ -98,10 +98,14 @@ test('types between parts - have no symbol where inputs disagree, or where the a
   const parts = await chainsEqualWhole(
     t,
     {
-      inputs: [value('x', 'FLOAT', ['rows', 4]), value('z', 'FLOAT', ['others', 4])],
+      inputs: [
+        value('x', 'FLOAT', ['rows', 4]),
+        value('z', 'FLOAT', ['others', 4]),
+        value('w', 'FLOAT', ['rows', 4]),
+      ],
       outputs: [value('y', 'FLOAT', [4, null])],
       nodes: [
-        node('Concat', ['x', 'z'], ['both'], { axis: 0 }),
+        node('Concat', ['x', 'z', 'w'], ['both'], { axis: 0 }),
         node('Relu', ['x'], ['a']),
         node('Transpose', ['a'], ['turned']),
         node('Transpose', ['both'], ['all']),

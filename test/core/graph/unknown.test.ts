@@ -12,7 +12,7 @@ import {
   TensorProtoSchema,
   ValueInfoProtoSchema,
 } from '../../../core/graph/proto/onnx_pb.js'
-import { withOutputs } from '../../../core/graph/cut.js'
+import { withOutputs } from '../../../core/graph/whole.js'
 import { relativeError } from '../../../core/compare.js'
 import { frameFor } from '../../support/chains.js'
 import { floats, node, onnxBytes, onnxModel, value } from '../../support/onnx-builder.js'
