@@ -28,8 +28,8 @@ export interface ReadOptions {
 /**
  * Reads an ONNX file. Weights stay views into `bytes`; external data is read and becomes part of the graph.
  * @throws MODEL_INVALID: not an ONNX model; MODEL_TRUNCATED: it ends too early; MODEL_DATA_MISSING: external data cannot
- *   be read; MODEL_UNSUPPORTED: an input or output is not a tensor that can be carried; GRAPH_INVALID: a cycle, a value
- *   without a producer, or with two
+ *   be read; MODEL_UNSUPPORTED: an input or output is not a tensor that can be carried, or too much crosses the
+ *   positions; GRAPH_INVALID: a cycle, no outputs, or a value without a producer or with two
  */
 export function readGraph(bytes: Uint8Array, options: ReadOptions = {}): Graph {
   const title = options.name ?? 'the model'
@@ -83,7 +83,7 @@ function graphOf(model: ModelProto, title: string, hadExternalData: boolean): Gr
   const valueInfos = collectValueInfos(graph)
   const protos = all.map(({ proto }) => proto)
   const obstacles = carryObstacles(protos, initializers.values(), valueInfos)
-  const values = { inputs: inputs.map(({ name }) => name), outputs, obstacles }
+  const values = { title, inputs: inputs.map(({ name }) => name), outputs, obstacles }
   return {
     title,
     inputs: inputs.map(info => boundarySpec(info, 'input', title)),

@@ -305,3 +305,9 @@ test('reading - a graph of many nodes takes time in proportion', t => {
   t.is(readGraph(bytes).positions.length, 19_999)
   t.true(performance.now() - started < 5000)
 })
+
+test('reading - refuses a graph that is so wide that listing its positions would fill the memory', t => {
+  const names = Array.from({ length: 5000 }, (_, i) => `v${i}`)
+  const nodes = [...names.map(name => node('Relu', ['x'], [name])), node('Sum', names, ['y'])]
+  refuses(t, onnxBytes({ inputs: X, outputs: Y, nodes }), 'MODEL_UNSUPPORTED', /too wide/)
+})
