@@ -17,17 +17,38 @@ const MODEL_GRAPH = 7
 const GRAPH_INITIALIZER = 5
 const TENSOR_RAW_DATA = 9
 
+/** Bytes that are made when they are written, so that no more than one of them is held beside the file. */
+export interface LateBytes {
+  readonly byteLength: number
+  bytes(): Uint8Array
+}
+
+/** An initializer without its data, and that. */
+export interface LateTensor {
+  readonly tensor: TensorProto
+  readonly data: LateBytes
+}
+
+type Piece = Uint8Array | LateBytes
+
 /**
- * The file of `model` with `graph` in it. Weights are copied once, into the result: protobuf's own writer copies them
- * once for every level of nesting.
+ * The file of `model` with `graph` in it, and `late` among its initializers. Weights are copied once, into the result:
+ * protobuf's own writer copies them once for every level of nesting.
  * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
-export function assemble(model: ModelProto, graph: GraphProto): Uint8Array<ArrayBuffer> {
+export function assemble(
+  model: ModelProto,
+  graph: GraphProto,
+  late: readonly LateTensor[] = [],
+): Uint8Array<ArrayBuffer> {
   const pieces = [
     toBinary(ModelProtoSchema, without(model, 'graph')),
     ...field(MODEL_GRAPH, [
       toBinary(GraphProtoSchema, changed(graph, { initializer: [] })),
       ...graph.initializer.flatMap(tensor => field(GRAPH_INITIALIZER, tensorPieces(tensor))),
+      ...late.flatMap(({ tensor, data }) =>
+        field(GRAPH_INITIALIZER, [toBinary(TensorProtoSchema, tensor), ...field(TENSOR_RAW_DATA, [data])]),
+      ),
     ]),
   ]
   const size = sizeOf(pieces)
@@ -40,13 +61,13 @@ export function assemble(model: ModelProto, graph: GraphProto): Uint8Array<Array
   const file = new Uint8Array(size)
   let offset = 0
   for (const piece of pieces) {
-    file.set(piece, offset)
+    file.set(piece instanceof Uint8Array ? piece : piece.bytes(), offset)
     offset += piece.byteLength
   }
   return file
 }
 
-function tensorPieces(tensor: TensorProto): Uint8Array[] {
+function tensorPieces(tensor: TensorProto): Piece[] {
   if (tensor.rawData.byteLength === 0) return [toBinary(TensorProtoSchema, tensor)]
   return [
     toBinary(TensorProtoSchema, without(tensor, 'rawData')),
@@ -61,11 +82,11 @@ function without<T extends ModelProto | TensorProto>(message: T, name: keyof T):
 }
 
 /** A length-delimited field: its tag, its length, and its content. */
-function field(number: number, content: readonly Uint8Array[]): Uint8Array[] {
+function field(number: number, content: readonly Piece[]): Piece[] {
   return [varint(number * 8 + 2), varint(sizeOf(content)), ...content]
 }
 
-function sizeOf(pieces: readonly Uint8Array[]): number {
+function sizeOf(pieces: readonly Piece[]): number {
   return pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
 }
 

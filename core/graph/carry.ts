@@ -1,6 +1,12 @@
-import { type GraphNode } from './graph.js'
-import { TensorProto_DataType as DataType, type ValueInfoProto } from './proto/onnx_pb.js'
-import { dtypeOf, obstacle } from './types.js'
+import {
+  type GraphProto,
+  type NodeProto,
+  type TensorProto,
+  TensorProto_DataType as DataType,
+  type ValueInfoProto,
+} from './proto/onnx_pb.js'
+import { bodiesOf } from './subgraphs.js'
+import { elementObstacle, obstacle } from './types.js'
 
 /** Operators that give something else than tensors. */
 const GIVES_NO_TENSOR = new Map([
@@ -14,12 +20,11 @@ const GIVES_NO_TENSOR = new Map([
   ['ZipMap', 'sequence of maps'],
   ['DictVectorizer', 'map'],
 ])
-/** Operators whose outputs are of a type that does not depend on that of their inputs. */
+/** Operators whose outputs are of one type, whatever their inputs are. */
 const FIXED_TYPE = new Set([
   'And',
   'ArgMax',
   'ArgMin',
-  'DequantizeLinear',
   'Equal',
   'Greater',
   'GreaterOrEqual',
@@ -30,7 +35,6 @@ const FIXED_TYPE = new Set([
   'NonZero',
   'Not',
   'Or',
-  'QuantizeLinear',
   'SequenceLength',
   'Shape',
   'Size',
@@ -38,38 +42,76 @@ const FIXED_TYPE = new Set([
 ])
 /** Operators that take a tensor out of what is none. */
 const TAKES_OUT = new Set(['ConcatFromSequence', 'OptionalGetElement', 'OptionalHasElement', 'SequenceAt'])
+/** Attributes that hold the element type of the output, where they are not 0. */
+const TYPE_ATTRIBUTES = new Set(['to', 'dtype', 'output_dtype', 'output_datatype'])
+/** The input that alone decides on the element type. */
+const TYPE_INPUT = new Map([
+  ['CastLike', 1],
+  ['DequantizeLinear', 1],
+  ['QuantizeLinear', 2],
+])
+
+/** The kind of what cannot be carried, such as bfloat16 or sequence, by the name of the value. */
+export type Obstacles = ReadonlyMap<string, string>
 
 /**
  * Values that onnxruntime-node cannot carry, and what they are: as the file says, or as follows from the operators where
  * it says nothing.
+ * @param nodes  in topological order, constants among them
  */
 export function carryObstacles(
-  nodes: readonly GraphNode[],
+  nodes: readonly NodeProto[],
+  initializers: Iterable<TensorProto>,
   valueInfos: ReadonlyMap<string, ValueInfoProto>,
-): Map<string, string> {
-  const obstacles = new Map<string, string>()
-  for (const [name, info] of valueInfos) {
-    const what = obstacle(info)
-    if (what !== undefined) obstacles.set(name, what)
-  }
+  outer: Obstacles = new Map(),
+): Obstacles {
+  const obstacles = new Map(outer)
+  const set = (value: string, what: string | undefined) =>
+    what === undefined ? obstacles.delete(value) : obstacles.set(value, what)
+  for (const { name, dataType } of initializers) set(name, elementObstacle(dataType))
+  for (const [name, info] of valueInfos) if (info.type !== undefined) set(name, obstacle(info))
   for (const node of nodes) {
-    for (const value of node.gives) {
-      const what = valueInfos.get(value)?.type === undefined ? inferred(node, obstacles) : undefined
-      if (what !== undefined) obstacles.set(value, what)
-    }
+    const kinds = kindsOf(node, obstacles)
+    for (const [i, value] of node.output.entries())
+      if (valueInfos.get(value)?.type === undefined) set(value, kinds(i))
   }
   return obstacles
 }
 
-function inferred(node: GraphNode, obstacles: ReadonlyMap<string, string>): string | undefined {
-  const { opType, reads } = node
-  if (opType === 'Cast') return castObstacle(node)
-  const none = GIVES_NO_TENSOR.get(opType)
-  if (none !== undefined || FIXED_TYPE.has(opType) || TAKES_OUT.has(opType)) return none
-  return reads.map(value => obstacles.get(value)).find(what => what !== undefined)
+/** What keeps each output of a node from being carried, as far as the node tells. */
+function kindsOf(node: NodeProto, obstacles: Obstacles): (output: number) => string | undefined {
+  const bodies = bodiesOf(node)
+  if (bodies.length === 0) return () => kindOf(node, obstacles)
+  const given = bodies.map(body => bodyKinds(node, body, obstacles))
+  return output => given.map(kinds => kinds[output]).find(kind => kind !== undefined)
 }
 
-function castObstacle({ proto }: GraphNode): string | undefined {
-  const to = Number(proto.attribute.find(({ name }) => name === 'to')?.i ?? 0n)
-  return dtypeOf(to) === undefined ? (DataType[to] ?? `element type ${to}`).toLowerCase() : undefined
+/** What the body of an `If`, `Loop` or `Scan` gives, by output of that operator. */
+function bodyKinds(node: NodeProto, body: GraphProto, outer: Obstacles): (string | undefined)[] {
+  const infos = new Map(
+    [...body.valueInfo, ...body.input, ...body.output].map(info => [info.name, info] as const),
+  )
+  const seen = new Map(outer)
+  for (const [i, { name }] of body.input.entries()) {
+    const kind = outer.get(node.input[i] ?? '')
+    if (kind !== undefined) seen.set(name, kind)
+  }
+  const inside = carryObstacles(body.node, body.initializer, infos, seen)
+  const kinds = body.output.map(({ name }) => inside.get(name))
+  // The first output of a Loop's body says whether to go on.
+  return node.opType === 'Loop' ? kinds.slice(1) : kinds
+}
+
+function kindOf(node: NodeProto, obstacles: Obstacles): string | undefined {
+  const { opType, attribute, input } = node
+  const none = GIVES_NO_TENSOR.get(opType)
+  if (none !== undefined || FIXED_TYPE.has(opType) || TAKES_OUT.has(opType)) return none
+  if (opType === 'Constant' || opType === 'ConstantOfShape') {
+    return elementObstacle(attribute.find(({ name }) => name === 'value')?.t?.dataType ?? DataType.FLOAT)
+  }
+  const stated = attribute.find(({ name, i }) => TYPE_ATTRIBUTES.has(name) && i !== 0n)
+  if (stated !== undefined) return elementObstacle(Number(stated.i))
+  const deciding = TYPE_INPUT.get(opType)
+  if (deciding !== undefined) return obstacles.get(input[deciding] ?? '')
+  return input.map(value => obstacles.get(value)).find(what => what !== undefined)
 }

@@ -2,10 +2,9 @@ import { MillraceError } from '../errors.js'
 import { type TensorSpec } from '../tensor.js'
 import { assemble } from './assemble.js'
 import { type Graph, type GraphNode } from './graph.js'
-import { changed } from './message.js'
-import { type GraphProto, type ValueInfoProto } from './proto/onnx_pb.js'
+import { partGraph, weightBytes } from './part.js'
+import { type ValueInfoProto } from './proto/onnx_pb.js'
 import { infoOf, specOf } from './types.js'
-import { constantBytes, storedBytes } from './weights.js'
 
 /** A part of a graph: a stand-alone ONNX model, and what travels through its stage. */
 export interface Partition {
@@ -63,16 +62,17 @@ export function cutGraph(
 
 function checkCuts(graph: Graph, cuts: readonly number[]): void {
   for (const [i, cut] of cuts.entries()) {
-    const position = graph.positions[cut - 1]
-    const problem =
-      position === undefined
-        ? `is not between 1 and ${graph.positions.length}`
-        : cut <= (cuts[i - 1] ?? 0)
-          ? 'does not come after the one before it'
-          : position.reason
+    const problem = cutProblem(graph, cut, cuts[i - 1] ?? 0)
     if (problem !== undefined)
       throw new MillraceError('GRAPH_CUT_INVALID', `${graph.title}: position ${cut} ${problem}`)
   }
+}
+
+function cutProblem({ positions }: Graph, cut: number, before: number): string | undefined {
+  const position = positions[cut - 1]
+  if (positions.length === 0) return 'does not exist: the graph has no position to be cut at'
+  if (position === undefined) return `is not between 1 and ${positions.length}`
+  return cut <= before ? 'does not come after the one before it' : position.reason
 }
 
 function partitionOf(
@@ -87,7 +87,7 @@ function partitionOf(
   const taken = receives.filter(value => read.has(value))
   const given = sends.filter(value => !arriving.has(value))
   const typed = (value: string) => infoFor(graph, specs, value)
-  const part = graphProto(graph, nodes, taken.map(typed), given.map(typed), index)
+  const part = partGraph(graph, nodes, taken.map(typed), given.map(typed), index)
   const constants = part.node.slice(0, part.node.length - nodes.length).map(({ output }) => output[0] ?? '')
   return {
     model: assemble(graph.model, part),
@@ -101,59 +101,6 @@ function partitionOf(
   }
 }
 
-function graphProto(
-  graph: Graph,
-  nodes: readonly GraphNode[],
-  inputs: readonly ValueInfoProto[],
-  outputs: readonly ValueInfoProto[],
-  index: number,
-): GraphProto {
-  const whole = wholeGraph(graph)
-  const needed = [...nodes.flatMap(({ reads }) => reads), ...outputs.map(({ name }) => name)]
-  const { constantNodes, initializers } = constantsFor(graph, needed)
-  const inside = new Set([...constantNodes, ...nodes].flatMap(({ gives }) => gives))
-  const boundary = new Set([...inputs, ...outputs].map(({ name }) => name))
-  const isHere = (name: string) => inside.has(name) || boundary.has(name) || initializers.has(name)
-  return changed(whole, {
-    name: `${whole.name}/${index}`,
-    node: [...constantNodes, ...nodes].map(({ proto }) => proto),
-    // A file of IR 3 lists its initializers among the inputs too.
-    input: [...inputs, ...whole.input.filter(({ name }) => initializers.has(name))],
-    output: [...outputs],
-    valueInfo: whole.valueInfo.filter(({ name }) => inside.has(name) && !boundary.has(name)),
-    initializer: whole.initializer.filter(({ name }) => initializers.has(name)),
-    sparseInitializer: whole.sparseInitializer.filter(({ values }) => initializers.has(values?.name ?? '')),
-    quantizationAnnotation: whole.quantizationAnnotation.filter(({ tensorName }) => isHere(tensorName)),
-  })
-}
-
-/** The constant nodes and the names of the initializers that `values` come from, in the order of the file. */
-function constantsFor(
-  graph: Graph,
-  values: readonly string[],
-): { constantNodes: readonly GraphNode[]; initializers: ReadonlySet<string> } {
-  const wanted = new Set<GraphNode>()
-  const initializers = new Set<string>()
-  const stack = [...values]
-  for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
-    if (graph.initializers.has(value) || graph.sparseInitializers.has(value)) initializers.add(value)
-    const node = graph.constantNodes.get(value)
-    if (node === undefined || wanted.has(node)) continue
-    wanted.add(node)
-    stack.push(...node.reads)
-  }
-  const inOrder = new Set(graph.constantNodes.values())
-  return { constantNodes: [...inOrder].filter(node => wanted.has(node)), initializers }
-}
-
-function weightBytes(graph: Graph, part: GraphProto, constants: readonly string[]): number {
-  const stored = part.initializer.reduce((sum, tensor) => sum + storedBytes(tensor), 0)
-  return constants.reduce((sum, value) => {
-    const node = graph.constantNodes.get(value)
-    return sum + (node === undefined ? 0 : constantBytes(node, graph.initializers, graph.constantNodes))
-  }, stored)
-}
-
 function infoFor(graph: Graph, specs: ReadonlyMap<string, TensorSpec>, value: string): ValueInfoProto {
   const info = graph.valueInfos.get(value)
   if (info !== undefined && specOf(info) !== undefined) return info
@@ -161,7 +108,7 @@ function infoFor(graph: Graph, specs: ReadonlyMap<string, TensorSpec>, value: st
   if (spec !== undefined) return infoOf(spec)
   throw new MillraceError(
     'GRAPH_CUT_INVALID',
-    `${graph.title}: the type of '${value}', which crosses a cut, is unknown`,
+    `${graph.title}: the file does not tell the type of '${value}', which crosses a cut; completeSpecs finds it`,
   )
 }
 
@@ -170,20 +117,4 @@ function specFor(info: ValueInfoProto): TensorSpec {
   if (spec === undefined)
     throw new MillraceError('GRAPH_CUT_INVALID', `the type of '${info.name}' is unknown`)
   return spec
-}
-
-function wholeGraph({ model, title }: Graph): GraphProto {
-  if (model.graph === undefined) throw new MillraceError('MODEL_INVALID', `${title} has no graph`)
-  return model.graph
-}
-
-/** The file of the whole graph, with whatever external data it had in it. */
-export function graphFile(graph: Graph): Uint8Array<ArrayBuffer> {
-  return assemble(graph.model, wholeGraph(graph))
-}
-
-/** The file of the whole graph, with `values` among its outputs. */
-export function withOutputs(graph: Graph, values: readonly ValueInfoProto[]): Uint8Array<ArrayBuffer> {
-  const whole = wholeGraph(graph)
-  return assemble(graph.model, changed(whole, { output: [...whole.output, ...values] }))
 }

@@ -19,6 +19,7 @@ const PAIRS = new Map<string, readonly string[]>([
   ['MatMul', ['Add', 'Mul', 'Div', ...ACTIVATIONS, 'BatchNormalization', 'Reshape']],
   ['Transpose', ['MatMul', 'Transpose']],
   ['Add', ['LayerNormalization', 'SkipLayerNormalization', 'Relu', 'Gelu', 'Softmax', 'Reshape']],
+  ['Sum', ['LayerNormalization', 'SkipLayerNormalization', ...ACTIVATIONS]],
   ['Div', ['Add', 'Softmax', 'MatMul']],
   ['Mul', ['Add', 'Softmax', 'MatMul']],
   ['Reshape', ['Transpose', 'Reshape']],
@@ -35,7 +36,7 @@ const PAIRS = new Map<string, readonly string[]>([
 
 /** Operators in the middle of a pattern of many: all within so many steps before and after them belongs together. */
 const CENTRES = new Map([
-  ['Erf', { before: ['Div', 'Mul'], after: ['Add', 'Mul', 'Mul', 'Mul'] }],
+  ['Erf', { before: ['Div', 'Mul', 'Add'], after: ['Add', 'Mul', 'Mul', 'Mul'] }],
   [
     'Sqrt',
     {
@@ -45,17 +46,35 @@ const CENTRES = new Map([
   ],
 ])
 
-/** Positions inside what would be fused. A residual sum counts: it is fused into the convolution before it. */
+/** Sums that ONNX Runtime makes part of the convolution that gives one side. */
+const SUMS = new Set(['Add', 'Sum'])
+/** Operators that are left out of a model, unless a cut makes their result an output. */
+const LEFT_OUT = new Set(['Dropout', 'Identity'])
+
+/**
+ * Positions inside what would be fused.
+ *
+ * A residual sum is fused into the convolution before it. From where its shortcut begins to be read until the sum, a cut
+ * would send the shortcut along, and the sum would not be fused. Where a block begins, only the shortcut crosses. That is
+ * no position inside the block, though ONNX Runtime fuses no sum with what entered a part, and the sums of the blocks
+ * after it neither, until a block has a convolution in its shortcut.
+ */
 export function fusedPositions(nodes: readonly GraphNode[], outputs: ReadonlySet<string>): Set<number> {
   const graph = new Neighbours(nodes, outputs)
   const fused = new Set<number>()
   for (const [place, node] of nodes.entries()) {
     for (const reader of graph.soleReaders(place))
       if (isPair(node, nodes[reader])) markBetween(fused, place, reader)
+    const shortcut = SUMS.has(node.opType) ? graph.shortcut(place) : undefined
+    if (shortcut !== undefined) markBetween(fused, shortcut, place)
     const pattern = CENTRES.get(node.opType)
     if (pattern === undefined) continue
-    const first = Math.min(place, ...graph.walk(place, pattern.before, 'before'))
-    const last = Math.max(place, ...graph.walk(place, pattern.after, 'after'))
+    const around = [
+      ...graph.walk(place, pattern.before, 'before'),
+      ...graph.walk(place, pattern.after, 'after'),
+    ]
+    const first = around.reduce((one, other) => Math.min(one, other), place)
+    const last = around.reduce((one, other) => Math.max(one, other), place)
     markBetween(fused, first, last)
   }
   return fused
@@ -63,6 +82,7 @@ export function fusedPositions(nodes: readonly GraphNode[], outputs: ReadonlySet
 
 function isPair(first: GraphNode, second: GraphNode | undefined): boolean {
   if (second === undefined || first.domain !== '') return false
+  if (LEFT_OUT.has(first.opType)) return true
   if (second.opType === 'QuantizeLinear' || first.opType === 'DequantizeLinear') return true
   return PAIRS.get(first.opType)?.includes(second.opType) ?? false
 }
@@ -93,14 +113,41 @@ class Neighbours {
     })
   }
 
+  /** Of a sum with a convolution, the first node that reads its other side; not where that is a convolution too. */
+  shortcut(sum: number): number | undefined {
+    const sides = (this.nodes[sum]?.reads ?? []).filter(value => this.producers.has(value))
+    const others = sides.filter(value => !this.isConvolved(this.producers.get(value) ?? -1))
+    const [other] = others
+    if (other === undefined || sides.length !== 2 || others.length !== 1) return undefined
+    return this.readers.get(other)?.reduce((one, next) => Math.min(one, next), sum)
+  }
+
+  /** Whether `place` gives one node what a convolution makes, normalised or not. */
+  private isConvolved(place: number): boolean {
+    const node = this.nodes[place]
+    if (node === undefined || this.soleReaders(place).length === 0) return false
+    if (node.opType !== 'BatchNormalization') return CONVOLUTIONS.includes(node.opType)
+    return node.reads.some(value => {
+      const before = this.nodes[this.producers.get(value) ?? -1]
+      return before !== undefined && CONVOLUTIONS.includes(before.opType)
+    })
+  }
+
   /** All nodes of the named kinds that are reached from `place` through nodes of these kinds only, each kind once. */
-  walk(place: number, kinds: readonly string[], direction: 'before' | 'after'): number[] {
-    const [kind, ...rest] = kinds
-    if (kind === undefined) return []
-    const next = this.neighbours(place, direction).filter(other => this.nodes[other]?.opType === kind)
-    const further =
-      next.length > 0 ? next.flatMap(other => [other, ...this.walk(other, rest, direction)]) : []
-    return further.length > 0 ? further : this.walk(place, rest, direction)
+  walk(place: number, kinds: readonly string[], direction: 'before' | 'after'): ReadonlySet<number> {
+    const reached = new Set<number>()
+    let front = new Set([place])
+    for (const kind of kinds) {
+      const next = new Set<number>()
+      for (const one of front) {
+        for (const other of this.neighbours(one, direction))
+          if (this.nodes[other]?.opType === kind && !reached.has(other)) next.add(other)
+      }
+      // A kind that is not there is passed over.
+      if (next.size > 0) front = next
+      for (const other of next) reached.add(other)
+    }
+    return reached
   }
 
   private neighbours(place: number, direction: 'before' | 'after'): number[] {

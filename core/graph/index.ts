@@ -1,5 +1,6 @@
-export { cutGraph, graphFile, type Partition } from './cut.js'
+export { cutGraph, type Partition } from './cut.js'
 export { type ReadExternal } from './external.js'
 export { type Graph, type GraphNode, type Position } from './graph.js'
 export { readGraph, type ReadOptions } from './read.js'
 export { completeSpecs, type RunModel } from './specs.js'
+export { graphFile } from './whole.js'

@@ -29,14 +29,42 @@ export function orderNodes(
       if (missing[reader] === 0) insertSorted(ready, reader)
     }
   }
-  if (ordered.length < nodes.length) {
-    const stuck = nodes.find((_, index) => (missing[index] ?? 0) > 0)
-    throw new MillraceError(
-      'GRAPH_INVALID',
-      `${title}: node '${stuck?.name}' is part of a cycle, or comes after one`,
-    )
-  }
+  if (ordered.length < nodes.length) throw cycleError(nodes, missing, producers, title)
   return ordered.map(index => nodes[index]).filter(node => node !== undefined)
+}
+
+/** The nodes that give `outputs` and what these need, in the order of `nodes`, which is topological. */
+export function neededFor(outputs: readonly string[], nodes: readonly GraphNode[]): GraphNode[] {
+  const needed = new Set(outputs)
+  const kept = nodes.toReversed().filter(({ gives, reads }) => {
+    const isNeeded = gives.some(value => needed.has(value))
+    if (isNeeded) for (const value of reads) needed.add(value)
+    return isNeeded
+  })
+  return kept.reverse()
+}
+
+/** Every node that is left waits for another that is left, so that going back from one ends up in a cycle. */
+function cycleError(
+  nodes: readonly GraphNode[],
+  missing: readonly number[],
+  producers: ReadonlyMap<string, number>,
+  title: string,
+): MillraceError {
+  const before = (index: number) =>
+    nodes[index]?.reads.map(value => producers.get(value) ?? -1).find(source => (missing[source] ?? 0) > 0)
+  const path: number[] = []
+  let at = missing.findIndex(count => count > 0)
+  while (!path.includes(at)) {
+    path.push(at)
+    at = before(at) ?? at
+  }
+  const names = path.slice(path.indexOf(at)).map(index => `'${nodes[index]?.name}'`)
+  const listed = names.length > 5 ? [...names.slice(0, 5), '…'] : names
+  return new MillraceError(
+    'GRAPH_INVALID',
+    `${title}: node ${names[0]} waits for itself, through ${listed.join(', ')}`,
+  )
 }
 
 /** The node that gives each value, by its place in the file. */

@@ -1,10 +1,12 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { MillraceError, messageOf } from '../errors.js'
 import { type TensorSpec } from '../tensor.js'
+import { carryObstacles } from './carry.js'
+import { checkOutputs, sourcesOf } from './check.js'
 import { findConstants } from './constants.js'
 import { inlineExternal, type ReadExternal } from './external.js'
 import { type Graph, type GraphNode } from './graph.js'
-import { orderNodes } from './order.js'
+import { neededFor, orderNodes } from './order.js'
 import { findPositions } from './positions.js'
 import {
   type GraphProto,
@@ -14,7 +16,7 @@ import {
   type ValueInfoProto,
 } from './proto/onnx_pb.js'
 import { outerReads } from './subgraphs.js'
-import { specOf } from './types.js'
+import { obstacle, specOf } from './types.js'
 
 export interface ReadOptions {
   /** Names the model in messages. Default 'the model'. */
@@ -26,14 +28,13 @@ export interface ReadOptions {
 /**
  * Reads an ONNX file. Weights stay views into `bytes`; external data is read and becomes part of the graph.
  * @throws MODEL_INVALID: not an ONNX model; MODEL_TRUNCATED: it ends too early; MODEL_DATA_MISSING: external data cannot
- *   be read; MODEL_UNSUPPORTED: an input or output is not a tensor that can be carried; GRAPH_INVALID: a cycle, a value
- *   without a producer, or with two
+ *   be read; MODEL_UNSUPPORTED: an input or output is not a tensor that can be carried, or too much crosses the
+ *   positions; GRAPH_INVALID: a cycle, no outputs, or a value without a producer or with two
  */
 export function readGraph(bytes: Uint8Array, options: ReadOptions = {}): Graph {
   const title = options.name ?? 'the model'
-  const parsed = parse(bytes, title)
-  const model = inlineExternal(parsed, title, options.externalData)
-  return graphOf(model, title, model !== parsed)
+  const model = parse(bytes, title)
+  return graphOf(model, title, inlineExternal(model, title, options.externalData))
 }
 
 function parse(bytes: Uint8Array, title: string): ModelProto {
@@ -70,23 +71,19 @@ function beginsLikeOnnx(bytes: Uint8Array): boolean {
 function graphOf(model: ModelProto, title: string, hadExternalData: boolean): Graph {
   const graph = model.graph
   if (graph === undefined) throw new MillraceError('MODEL_INVALID', `${title} has no graph`)
-  const initializers = new Map(graph.initializer.map(tensor => [tensor.name, tensor]))
-  const sparseInitializers = new Map(
-    graph.sparseInitializer.map(sparse => [sparse.values?.name ?? '', sparse]),
-  )
+  const sources = sourcesOf(graph, title)
+  const { initializers, sparseInitializers, inputs } = sources
   const isInitializer = (name: string) => initializers.has(name) || sparseInitializers.has(name)
-  const inputs = graph.input.filter(({ name }) => !isInitializer(name))
-  const available = [...inputs.map(({ name }) => name), ...initializers.keys(), ...sparseInitializers.keys()]
-  const all = orderNodes(graph.node.map(nodeOf), available, title)
+  const ordered = orderNodes(graph.node.map(nodeOf), sources.names, title)
+  checkOutputs(graph, ordered, new Set(sources.names), title)
+  const outputs = graph.output.map(({ name }) => name)
+  const all = neededFor(outputs, ordered)
   const constantNodes = findConstants(all, isInitializer)
   const nodes = all.filter(node => !node.gives.some(value => constantNodes.has(value)))
   const valueInfos = collectValueInfos(graph)
-  checkOutputs(graph, all, new Set(available), title)
-  const values = {
-    inputs: inputs.map(({ name }) => name),
-    outputs: graph.output.map(({ name }) => name),
-    valueInfos,
-  }
+  const protos = all.map(({ proto }) => proto)
+  const obstacles = carryObstacles(protos, initializers.values(), valueInfos)
+  const values = { title, inputs: inputs.map(({ name }) => name), outputs, obstacles }
   return {
     title,
     inputs: inputs.map(info => boundarySpec(info, 'input', title)),
@@ -119,24 +116,11 @@ function collectValueInfos(graph: GraphProto): Map<string, ValueInfoProto> {
 
 function boundarySpec(info: ValueInfoProto, what: string, title: string): TensorSpec {
   const spec = specOf(info)
-  if (spec === undefined) {
-    throw new MillraceError(
-      'MODEL_UNSUPPORTED',
-      `${what} '${info.name}' of ${title} is not a tensor that can be carried`,
-    )
-  }
-  return spec
-}
-
-function checkOutputs(
-  graph: GraphProto,
-  nodes: readonly GraphNode[],
-  known: Set<string>,
-  title: string,
-): void {
-  for (const node of nodes) for (const value of node.gives) known.add(value)
-  const missing = graph.output.find(({ name }) => !known.has(name))
-  if (missing !== undefined)
-    throw new MillraceError('GRAPH_INVALID', `${title}: nothing gives output '${missing.name}'`)
-  if (graph.output.length === 0) throw new MillraceError('GRAPH_INVALID', `${title} has no outputs`)
+  if (spec !== undefined) return spec
+  const kind = obstacle(info)
+  const problem =
+    kind === undefined
+      ? 'has no type or no rank in the file; export it with shape inference'
+      : `is of type ${kind}, which cannot be carried`
+  throw new MillraceError('MODEL_UNSUPPORTED', `${title}: ${what} '${info.name}' ${problem}`)
 }

@@ -46,12 +46,17 @@ export function specOf(info: ValueInfoProto): TensorSpec | undefined {
   return dtype === undefined || dims === undefined ? undefined : { name: info.name, dtype, dims }
 }
 
-/** Why a value cannot be carried, where the file says so. */
+/** What a value is, where the file says so and that cannot be carried. */
 export function obstacle(info: ValueInfoProto): string | undefined {
   const value = info.type?.value
   if (value?.case === undefined) return undefined
-  if (value.case !== 'tensorType') return value.case.replace('Type', '')
-  const { elemType } = value.value
+  return value.case === 'tensorType'
+    ? elementObstacle(value.value.elemType)
+    : value.case.replace('Type', '').toLowerCase()
+}
+
+/** The name of an element type that cannot be carried. */
+export function elementObstacle(elemType: number): string | undefined {
   if (elemType === 0 || DTYPE_OF.has(elemType)) return undefined
   return (DataType[elemType] ?? `element type ${elemType}`).toLowerCase()
 }
