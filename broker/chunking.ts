@@ -31,6 +31,12 @@ export function mustSplit(payload: Uint8Array, maxMessageBytes: number): boolean
   return payload.byteLength > maxMessageBytes || hasMagic(payload)
 }
 
+/** Whether a payload leaves in more than one chunk, of which a broker would retain only the last. */
+export function takesSeveral(payload: Uint8Array, maxMessageBytes: number): boolean {
+  const room = hasMagic(payload) ? maxMessageBytes - CHUNK_HEADER_BYTES : maxMessageBytes
+  return payload.byteLength > room
+}
+
 /** Splits payloads; one per connection. */
 export class Splitter {
   private readonly sender = randomBytes(8)

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { CHUNK_HEADER_BYTES, Joiner, mustSplit, Splitter } from '../../broker/chunking.js'
+import { CHUNK_HEADER_BYTES, Joiner, mustSplit, Splitter, takesSeveral } from '../../broker/chunking.js'
 
 const TOPIC = 'data/a'
 /** 16 bytes of content in each chunk. */
@@ -257,4 +257,16 @@ test('chunking - never throws on bytes of chance, with and without a chunk befor
     },
   )
   fc.assert(property, { numRuns: 500 })
+})
+
+test('chunking - says what leaves in several pieces, which a broker could not retain', t => {
+  const [chunk = Buffer.alloc(0)] = new Splitter().split(new Uint8Array(10), 100)
+  t.deepEqual(
+    [100, 101].map(size => takesSeveral(new Uint8Array(size), 100)),
+    [false, true],
+  )
+  t.deepEqual(
+    [0, -1].map(spare => takesSeveral(chunk, chunk.byteLength + CHUNK_HEADER_BYTES + spare)),
+    [false, true],
+  )
 })
