@@ -110,11 +110,11 @@ export class EmbeddedBroker {
 
   /**
    * A connection without a socket.
-   * @throws STOPPED: the broker was closed
+   * @throws BROKER_UNREACHABLE: the broker was closed
    */
   async connect(options: BusOptions): Promise<Bus> {
     if (this.closing !== undefined)
-      throw new MillraceError('STOPPED', 'the broker in this process was closed')
+      throw new MillraceError('BROKER_UNREACHABLE', 'the broker in this process was closed')
     const [user] = this.users
     const credentials = user === undefined ? {} : { username: user.name, password: user.password }
     const stream = () => {
