@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ExecutionContext } from 'ava'
-import { type Observable, ReplaySubject } from 'rxjs'
+import { filter as where, map, type Observable, ReplaySubject } from 'rxjs'
+import { type z } from 'zod'
 import { type BusOptions, type EmbeddedBroker, startBroker } from '../../broker/index.js'
 import { type Bus, type BusMessage } from '../../core/bus.js'
 import { type ErrorCode, MillraceError } from '../../core/errors.js'
@@ -48,6 +49,14 @@ export async function listen(bus: Bus, filter: string, qos: 0 | 1 = 0): Promise<
     { qos },
   )
   return heard
+}
+
+/** The control messages that arrive at `filter` from now on, without those that take a retained one back. */
+export async function hear<T>(bus: Bus, filter: string, schema: z.ZodType<T>): Promise<Observable<T>> {
+  return (await listen(bus, filter, 1)).pipe(
+    where(({ payload }) => payload.byteLength > 0),
+    map(({ payload }) => schema.parse(JSON.parse(new TextDecoder().decode(payload)))),
+  )
 }
 
 /** The first value of `source` for which `test` holds. */
