@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ExecutionContext } from 'ava'
-import { filter as where, map, type Observable, ReplaySubject } from 'rxjs'
+import { filter as where, interval, map, type Observable, ReplaySubject, startWith } from 'rxjs'
 import { type z } from 'zod'
 import { type BusOptions, type EmbeddedBroker, startBroker } from '../../broker/index.js'
 import { type Bus, type BusMessage } from '../../core/bus.js'
@@ -67,6 +67,11 @@ export function until<T>(source: Observable<T>, test: (value: T) => boolean = ()
 /** Lets whatever is settled have its effect. */
 export function settled(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
+}
+
+/** Looks again and again until `test` holds, for what no event tells: other processes, and counters. */
+export async function inTurns(test: () => boolean): Promise<void> {
+  await until(interval(10).pipe(startWith(0)), test)
 }
 
 /** The code that `promise` fails with; the error itself where it has none; undefined where it does not fail. */
