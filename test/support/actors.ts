@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { type ExecutionContext } from 'ava'
 import { filter as where, interval, map, type Observable, ReplaySubject, startWith } from 'rxjs'
 import { type z } from 'zod'
-import { type BusOptions, type EmbeddedBroker, startBroker } from '../../broker/index.js'
+import { type BusOptions, connectBus, type EmbeddedBroker, startBroker } from '../../broker/index.js'
 import { type Bus, type BusMessage } from '../../core/bus.js'
+import { decodeControl } from '../../core/control.js'
 import { type ErrorCode, MillraceError } from '../../core/errors.js'
 import { ModelBuilder } from '../../core/synthetic/index.js'
 import { tensor, type Tensor, type Tensors } from '../../core/tensor.js'
@@ -13,25 +14,31 @@ import { topicsOf } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
 
 /** A wait that lasts so long has failed; no test waits for it to pass. */
-const LIMIT_MS = 20_000
+const LIMIT_MS = 60_000
 
 export const TOPICS = topicsOf()
 
 export interface TestBroker {
   readonly broker: EmbeddedBroker
   /** Connections in this process, which end with the test. */
-  connect(clientId: string, options?: Partial<BusOptions>): Promise<Bus>
+  readonly connect: (clientId: string, options?: Partial<BusOptions>) => Promise<Bus>
+  /** The same through a socket. */
+  readonly dial: (clientId: string, options?: Partial<BusOptions>) => Promise<Bus>
 }
 
 export async function testBroker(t: ExecutionContext): Promise<TestBroker> {
   const broker = await startBroker({ port: 0 })
   t.teardown(() => broker.close())
-  const connect = async (clientId: string, options: Partial<BusOptions> = {}) => {
-    const bus = await broker.connect({ clientId, ...options })
+  const closing = async (opening: Promise<Bus>) => {
+    const bus = await opening
     t.teardown(() => bus.close())
     return bus
   }
-  return { broker, connect }
+  return {
+    broker,
+    connect: (clientId, options) => closing(broker.connect({ clientId, ...options })),
+    dial: (clientId, options) => closing(connectBus(broker.url, { clientId, ...options })),
+  }
 }
 
 export async function testFolder(t: ExecutionContext): Promise<string> {
@@ -51,11 +58,11 @@ export async function listen(bus: Bus, filter: string, qos: 0 | 1 = 0): Promise<
   return heard
 }
 
-/** The control messages that arrive at `filter` from now on, without those that take a retained one back. */
+/** The control messages that arrive at `filter` from now on, without what is none or takes a retained one back. */
 export async function hear<T>(bus: Bus, filter: string, schema: z.ZodType<T>): Promise<Observable<T>> {
   return (await listen(bus, filter, 1)).pipe(
-    where(({ payload }) => payload.byteLength > 0),
-    map(({ payload }) => schema.parse(JSON.parse(new TextDecoder().decode(payload)))),
+    map(({ payload }) => decodeControl(schema, payload)),
+    where(message => message !== undefined),
   )
 }
 

@@ -9,6 +9,7 @@ import { type Order, type PreparedModel, type WorkshopReply } from './messages.j
  */
 export function prepareModel(order: Order, signal: AbortSignal): Promise<PreparedModel> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) throw stopped()
     const thread = new Worker(new URL('./workshop-thread.js', import.meta.url), { workerData: order })
     const stop = () => thread.postMessage('stop')
     signal.addEventListener('abort', stop, { once: true })
@@ -19,7 +20,11 @@ export function prepareModel(order: Order, signal: AbortSignal): Promise<Prepare
     thread.once('error', error => reject(MillraceError.from(error)))
     thread.once('exit', () => {
       signal.removeEventListener('abort', stop)
-      reject(new MillraceError('STOPPED', 'the preparation of the model was stopped'))
+      reject(stopped())
     })
   })
+}
+
+function stopped(): MillraceError {
+  return new MillraceError('STOPPED', 'the preparation of the model was stopped')
 }
