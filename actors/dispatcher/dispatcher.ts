@@ -112,6 +112,7 @@ export class Dispatcher {
               fail: (identity, error) => this.ledger.failed(identity, error.toInfo(), Date.now()),
               queued: () => this.pump(),
               deliver: prediction => {
+                this.ledger.predicted(prediction, Date.now())
                 this.predictions$.next(prediction)
                 subscriber.next(prediction)
               },
@@ -253,7 +254,6 @@ export class Dispatcher {
 
   private predict({ key, flow, identity }: SentFrame, prediction: Prediction): void {
     this.inFlight.end(key)
-    this.ledger.predicted(identity, Date.now())
     flow.settle(identity.sequence, prediction)
     this.pump()
   }

@@ -89,9 +89,9 @@ export class StreamFlow {
     for (const frame of this.clear()) this.actions.drop(frame, 'unsubscribed')
   }
 
-  /** Takes all that waits. */
-  clear(): AdmittedFrame[] {
-    const frames: AdmittedFrame[] = []
+  /** Takes all that waits to be sent or to be delivered. */
+  clear(): FrameIdentity[] {
+    const frames: FrameIdentity[] = this.reorder.clear()
     for (let frame = this.queue.take(); frame !== undefined; frame = this.queue.take()) frames.push(frame)
     return frames
   }

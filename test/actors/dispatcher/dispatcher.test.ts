@@ -166,7 +166,7 @@ test('a dispatcher - a frame that a stage fails on has its error in the ledger, 
   desk.fail(0)
   desk.answer(2)
   t.deepEqual(sequences(await result), [1, 2])
-  t.deepEqual(desk.ends, ['s/1 predicted', 's/0 failed INFERENCE_FAILED', 's/2 predicted'])
+  t.deepEqual(desk.ends, ['s/0 failed INFERENCE_FAILED', 's/1 predicted', 's/2 predicted'])
 })
 
 test('a dispatcher - a stream that is to throw ends with the first failure, and drops what is left', async t => {
@@ -225,6 +225,23 @@ test('a dispatcher - one who unsubscribes ends the stream, and its frames are dr
   desk.answer(1, {}, 's')
   t.deepEqual(got, [0])
   t.like(dispatcher.counts(), { dropped: 4, predicted: 1, duplicates: 1, open: 1 })
+})
+
+test('a dispatcher - a result that waits for an earlier frame has not been delivered, and is not said to be', async t => {
+  const desk = await Desk.open(t)
+  const infer = desk.dispatcher.infer({ stream: 's' })
+  const subscription = concat(from(rows(2)), NEVER)
+    .pipe(infer)
+    .subscribe()
+  desk.answer(1)
+  t.deepEqual([desk.ends, desk.predictions], [[], []])
+  subscription.unsubscribe()
+  t.deepEqual([...desk.ends].sort(), ['s/0 dropped unsubscribed', 's/1 dropped unsubscribed'])
+  const closed = firstValueFrom(concat(from(rows(2)), NEVER).pipe(desk.dispatcher.infer({ stream: 'c' })))
+  desk.answer(1, {}, 'c')
+  await desk.dispatcher.close()
+  t.is(await rejection(closed), 'STOPPED')
+  t.deepEqual(desk.ends.slice(2).sort(), ['c/0 failed STOPPED', 'c/1 failed STOPPED'])
 })
 
 test('a dispatcher - a source that fails ends the stream with its error', async t => {
