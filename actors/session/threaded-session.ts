@@ -42,7 +42,11 @@ export class ThreadedSession {
 
   /** @throws MODEL_UNSUPPORTED, MODEL_INVALID, MODEL_NOT_FOUND, ACTIVATION_FAILED */
   static async open(setup: SessionSetup): Promise<ThreadedSession> {
-    const thread = new Worker(new URL('./session-thread.js', import.meta.url), { workerData: setup })
+    // Without the program's own flags: some, such as --input-type, a thread does not take.
+    const thread = new Worker(new URL('./session-thread.js', import.meta.url), {
+      workerData: setup,
+      execArgv: [],
+    })
     const reply = await firstReply(thread)
     if (reply.type !== 'loaded') {
       throw reply.type === 'load-failed'

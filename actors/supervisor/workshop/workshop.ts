@@ -10,7 +10,11 @@ import { type Order, type PreparedModel, type WorkshopReply } from './messages.j
 export function prepareModel(order: Order, signal: AbortSignal): Promise<PreparedModel> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) throw stopped()
-    const thread = new Worker(new URL('./workshop-thread.js', import.meta.url), { workerData: order })
+    // Without the program's own flags: some, such as --input-type, a thread does not take.
+    const thread = new Worker(new URL('./workshop-thread.js', import.meta.url), {
+      workerData: order,
+      execArgv: [],
+    })
     const stop = () => thread.postMessage('stop')
     signal.addEventListener('abort', stop, { once: true })
     thread.once('message', (reply: WorkshopReply) => {
