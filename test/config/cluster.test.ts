@@ -148,12 +148,13 @@ test('a cluster - tells of a supervisor that failed a deployment, even of one th
 })
 
 test('a cluster - that is closed leaves nothing that keeps a process alive', async t => {
+  const model = await modelFile(t, adder(1))
   const script = `
     import { firstValueFrom, from, toArray } from 'rxjs'
     import { embedded } from ${JSON.stringify(inCheckout('dist/config/index.js'))}
     const cluster = await embedded({ workers: 2 })
-    const pipeline = await cluster.deploy(${JSON.stringify(MODEL)})
-    const frame = { dtype: 'float32', dims: [1, 1, 8, 8], data: new Float32Array(64) }
+    const pipeline = await cluster.deploy(${JSON.stringify(model)})
+    const frame = { dtype: 'float32', dims: [1, 2], data: new Float32Array(2) }
     const flow = pipeline.pull([frame, frame, frame]).pipe(pipeline.infer(), toArray())
     console.log((await firstValueFrom(flow)).length)
     await cluster.close()`
