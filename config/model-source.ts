@@ -3,13 +3,14 @@ import { basename, dirname, resolve, sep } from 'node:path'
 import { readFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { MillraceError } from '../core/errors.js'
-import { graphFile, readGraph } from '../core/graph/index.js'
+import { type Graph, graphFile, readGraph } from '../core/graph/index.js'
 import { type PartId, type ReadPart } from '../actors/model-store/index.js'
 
 /** A model as it is offered to a supervisor. */
 export interface ModelSource {
   /** The file's name, for messages. */
   readonly name: string
+  readonly graph: Graph
   readonly part: PartId
   readonly read: ReadPart
 }
@@ -28,6 +29,7 @@ export async function openModel(model: string | Uint8Array, name?: string): Prom
   const sha256 = createHash('sha256').update(whole).digest('hex')
   return {
     name: title,
+    graph,
     part: { sha256, bytes: whole.byteLength },
     read: async (wanted, offset, length) =>
       wanted === sha256 ? whole.subarray(offset, offset + length) : undefined,

@@ -201,6 +201,11 @@ export const ERRORS = {
     'a lossless source pushed more frames than the queue before the window may hold',
     "use the pipeline's `pull`, which holds the source back, or delivery 'freshest'",
   ),
+  START_TIMEOUT: row(
+    true,
+    'a process of the cluster was not up in time',
+    'start fewer workers on this machine, or try when it is less busy',
+  ),
   STOPPED: row(true, 'it was stopped before it was done', 'start it again'),
   RUNTIME_CRASHED: row(
     true,

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { type z } from 'zod'
 import { MillraceError } from './errors.js'
 
 /** One option: its check and type, its default, and one sentence of documentation. */
@@ -61,6 +61,7 @@ export function parseOptions<T extends OptionTable>(
 function checked(row: OptionRow, key: string, value: unknown, where: string): unknown {
   const result = row.check.safeParse(value)
   if (result.success) return result.data
-  const reason = value === undefined ? 'is required' : z.prettifyError(result.error).replaceAll('\n', ' ')
-  throw new MillraceError('OPTION_INVALID', `${where}: option '${key}' ${reason}`)
+  const reason =
+    value === undefined ? 'it is required' : result.error.issues.map(({ message }) => message).join('; ')
+  throw new MillraceError('OPTION_INVALID', `${where}: option '${key}': ${reason}`)
 }

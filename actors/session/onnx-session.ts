@@ -1,3 +1,4 @@
+import './telemetry-off.js'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { type ErrorCode, MillraceError, messageOf } from '../../core/errors.js'
 import {

@@ -1,3 +1,4 @@
+import './telemetry-off.js'
 import { Worker } from 'node:worker_threads'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'

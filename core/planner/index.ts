@@ -1,3 +1,4 @@
+export { cutCandidates } from './candidates.js'
 export {
   type Block,
   type PartitionPlan,

@@ -72,7 +72,7 @@ test('options - one that is required must be there', t => {
     codeOf(() => parseOptions(table, {}, 'deploy')),
     'OPTION_INVALID',
   )
-  t.is(messageOf({}), "deploy: option 'name' is required")
+  t.is(messageOf({}), "deploy: option 'name': it is required")
 })
 
 test('options - the input stays as it is', t => {

@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os'
+import { from, lastValueFrom, mergeMap } from 'rxjs'
 import { startBroker } from '../../../broker/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { ProcessGroup } from './processes.js'
@@ -21,6 +23,9 @@ export interface MembersWish {
   readonly password?: string | undefined
 }
 
+/** More would only take the processor from each other, and then each is late. */
+const STARTS_AT_ONCE = 2 * availableParallelism()
+
 /** A supervisor and workers as processes of their own, which stop with the session. */
 export async function startMembers(session: Session, wish: MembersWish): Promise<void> {
   const group = new ProcessGroup({
@@ -35,5 +40,8 @@ export async function startMembers(session: Session, wish: MembersWish): Promise
     ['supervisor', '--id', 'supervisor'],
     ...Array.from({ length: wish.workers }, (_, i) => ['worker', '--id', `w${i + 1}`]),
   ]
-  await session.untilStopped(Promise.all(members.map(args => group.start([...args, ...common]))))
+  const started = lastValueFrom(
+    from(members).pipe(mergeMap(args => group.start([...args, ...common]), STARTS_AT_ONCE)),
+  )
+  await session.untilStopped(started)
 }

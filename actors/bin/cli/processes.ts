@@ -33,7 +33,7 @@ export class ProcessGroup {
   /**
    * Resolves when the command says that it is up.
    * @param args  command and options
-   * @throws what the command failed with before it was up; INTERNAL: it did not say
+   * @throws START_TIMEOUT; what the command failed with before it was up; INTERNAL: it did not say
    */
   async start(args: readonly string[]): Promise<void> {
     const { debug, env, onLost } = this.options
@@ -76,7 +76,8 @@ function ready(child: ChildProcess, what: string): Promise<void> {
       else reject(error)
     }
     const fail = (message: string) => settle(new MillraceError('INTERNAL', message))
-    const timer = setTimeout(() => fail(`'${what}' was not up in ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    const late = new MillraceError('START_TIMEOUT', `'${what}' was not up in ${START_TIMEOUT_MS} ms`)
+    const timer = setTimeout(() => settle(late), START_TIMEOUT_MS)
     child.once('error', error => fail(`'${what}' could not be started: ${error.message}`))
     child.once('exit', (code, signal) => fail(`'${what}' ended with ${signal ?? code} before it was up`))
     child.once('message', (message: ChildMessage) =>

@@ -10,6 +10,7 @@ import { openModel } from '../../../config/model-source.js'
 import { type Pipeline } from '../../../config/pipeline.js'
 import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
+import { cutCandidates } from '../../../core/planner/index.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
 import { inferOptions } from '../../dispatcher/index.js'
 import { ThreadedSession } from '../../session/index.js'
@@ -107,21 +108,25 @@ export const runCommand = defineCommand({
 
 const DEFAULT_FRAMES = 40
 
-/** The model's path; with random weights, that of a changed copy. */
+/**
+ * The model's path; with random weights, that of a changed copy. What is wrong with it is said before anything is started.
+ */
 async function prepareModelFile(
   session: Session,
   path: string,
-  { randomWeights: seed }: RunOptions,
+  { randomWeights: seed, workers, partitions = workers }: RunOptions,
 ): Promise<string> {
-  if (seed === undefined) {
-    await openModel(path)
+  const { graph } = await openModel(path)
+  cutCandidates(graph, partitions)
+  if (seed === undefined) return path
+  const bytes = await readFile(path)
+  const renewed = randomWeights(bytes, seed)
+  if (renewed === bytes) {
+    session.say(`${basename(path)} has weights of its own that differ: they are kept`)
     return path
   }
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw MillraceError.from(error, 'MODEL_NOT_FOUND', `${path}: `)
-  })
   const changed = join(await temporaryFolder('model', session.cleanup), basename(path))
-  await writeFile(changed, randomWeights(bytes, seed))
+  await writeFile(changed, renewed)
   return changed
 }
 

@@ -1,14 +1,7 @@
 import { relativeError } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
-import {
-  completeSpecs,
-  cutGraph,
-  type Graph,
-  type Partition,
-  type Position,
-  readGraph,
-} from '../../../core/graph/index.js'
-import { type Block, planEqualWorkers } from '../../../core/planner/index.js'
+import { completeSpecs, cutGraph, type Graph, type Partition, readGraph } from '../../../core/graph/index.js'
+import { type Block, cutCandidates, planEqualWorkers } from '../../../core/planner/index.js'
 import { syntheticFrame } from '../../../core/synthetic/index.js'
 import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
 import { PartStore } from '../../model-store/index.js'
@@ -65,7 +58,7 @@ async function chooseCuts(
   const most = graph.positions.filter(position => position.cuttable).length + 1
   const count = order.fewerWillDo ? Math.min(order.partitions, most) : order.partitions
   if (count === 1) return []
-  const positions = candidates(graph, { ...order, partitions: count })
+  const positions = cutCandidates(graph, count)
   const partitions = cutGraph(graph, positions, specs)
   const { stages } = await measureChain(partitions, feeds, order.measureMs, checkpoint)
   const bounds = [0, ...positions, graph.nodes.length]
@@ -79,29 +72,9 @@ async function chooseCuts(
   return [...planEqualWorkers(blocks, count).cuts]
 }
 
-/**
- * The positions where a cut costs no fusion, or all where it is possible at all when those are too few.
- * @throws TOO_MANY_PARTITIONS
- */
-function candidates(graph: Graph, { name, partitions }: Order): number[] {
-  const cuttable = graph.positions.filter(position => position.cuttable)
-  const good = cuttable.filter(position => !position.breaksFusion)
-  if (good.length + 1 >= partitions) return good.map(indexOf)
-  if (cuttable.length + 1 >= partitions) return cuttable.map(indexOf)
-  throw new MillraceError(
-    'TOO_MANY_PARTITIONS',
-    `${name} cannot be cut into ${partitions} partitions: it has ${cuttable.length} cut positions, ` +
-      `so at most ${cuttable.length + 1} partitions`,
-  )
-}
-
 /** Specs with every free dim of one size. */
 function sized(specs: readonly TensorSpec[], size: number): TensorSpec[] {
   return specs.map(spec => ({ ...spec, dims: spec.dims.map(dim => (typeof dim === 'number' ? dim : size)) }))
-}
-
-function indexOf(position: Position): number {
-  return position.index
 }
 
 async function runOnce(model: Uint8Array, feeds: Tensors): Promise<Tensors> {

@@ -1,3 +1,4 @@
+import '../../session/telemetry-off.js'
 import { Worker } from 'node:worker_threads'
 import { MillraceError } from '../../../core/errors.js'
 import { type Order, type PreparedModel, type WorkshopReply } from './messages.js'

@@ -23,7 +23,7 @@ const LAST_IR_WITH_LISTED_INITIALIZERS = 3n
  * in range. Only parameters of Conv, ConvTranspose, Gemm, MatMul, of normalisations, PRelu and Gather, and the bias
  * or scale after a linear layer are replaced; what feeds anything else as well stays, and so do subgraphs. A layer
  * that gets new weights gets new biases, and the batch normalisation after it new statistics. The same seed gives
- * the same file.
+ * the same file; a model whose layers all have weights that differ comes back as it is.
  * @param model  an ONNX file
  * @returns an ONNX file without those `ConstantOfShape` nodes; as large as the weights, which take 4 bytes each
  * @throws MODEL_INVALID: it is not an ONNX file; MODEL_UNSUPPORTED: the result would be larger than 2 GB
@@ -54,6 +54,7 @@ function decode(model: Uint8Array): ModelProto {
 function fillGraph(graph: GraphProto, seed: number): Filled[] {
   const parameters = parametersOf(graph)
   const producers = new Map(graph.node.flatMap(node => node.output.map(output => [output, node] as const)))
+  if (!graph.node.some(node => isBlank(slotsOf(node, producers).filter(isWeight), parameters))) return []
   const kept = keptNames(graph, parameters, producers)
   const moments = new Map<string, Moments>()
   const renewed = new Set<NodeProto>()
@@ -63,8 +64,7 @@ function fillGraph(graph: GraphProto, seed: number): Filled[] {
       ({ name }) => !kept.has(storedName(name, parameters) ?? name),
     )
     const inputs = dataInputs(node, parameters).map(name => moments.get(name) ?? STANDARD)
-    const renews =
-      slots.some(({ name }) => parameters.get(name)?.constant) || follows(node, renewed, producers)
+    const renews = isBlank(slots, parameters) || follows(node, renewed, producers)
     if (renews) renewed.add(node)
     for (const slot of renews ? slots : []) {
       const parameter = parameters.get(slot.name)
@@ -79,6 +79,16 @@ function fillGraph(graph: GraphProto, seed: number): Filled[] {
       moments.set(output, { mean: biased ? mean + BIAS_MEAN : mean, variance })
   }
   return [...filled.values()]
+}
+
+/** Whether a node's parameters say nothing: its weights decide, where it has any; biases of 0 are nothing unusual. */
+function isBlank(slots: readonly Slot[], parameters: ReadonlyMap<string, Parameter>): boolean {
+  const weights = slots.filter(isWeight)
+  return (weights.length > 0 ? weights : slots).some(({ name }) => parameters.get(name)?.constant)
+}
+
+function isWeight({ role }: Slot): boolean {
+  return role === 'weight' || role === 'table'
 }
 
 /** A batch normalisation holds the statistics of the layer before it. */

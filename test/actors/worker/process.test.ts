@@ -50,11 +50,6 @@ function childrenOf({ pid }: ChildProcess): number[] | undefined {
   return readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 }
 
-/** Without what ONNX Runtime itself leaves there. */
-function filesIn(folder: string): string[] {
-  return readdirSync(folder).filter(name => name.startsWith('millrace'))
-}
-
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -68,12 +63,12 @@ test('a worker process - that is asked to stop leaves no process and no file, an
   const { bus, birth, child, temporary } = await startWorker(t)
   const runtimes = childrenOf(child)
   const deaths = await hear(bus, worker.deaths, Death)
-  t.is(filesIn(temporary).length, 1)
+  t.is(readdirSync(temporary).length, 1)
   child.kill('SIGTERM')
   await once(child, 'exit')
   t.is(child.signalCode, null)
   t.deepEqual(await until(deaths), { incarnation: birth.incarnation })
-  t.deepEqual(filesIn(temporary), [])
+  t.deepEqual(readdirSync(temporary), [])
   if (runtimes === undefined) return t.log('this system does not tell child processes')
   t.is(runtimes.length, 1)
   t.false(runtimes.some(isRunning))

@@ -148,6 +148,16 @@ test('random weights - leave a model alone whose weights differ already', t => {
   t.is(randomWeights(model, 2), model)
 })
 
+test('random weights - leave a trained layer alone whose biases are all 0', t => {
+  const b = new ModelBuilder('trained', 13)
+  const w = b.weight('w', [4, 4], () => Float32Array.from({ length: 16 }, (_, i) => i))
+  const zeros = b.weight('zeros', [4], () => new Float32Array(4))
+  b.node('Gemm', [b.input('x', [1, 4]), w, zeros], {}, 'y')
+  b.output('y', [1, 4])
+  const model = b.build()
+  t.is(randomWeights(model, 1), model)
+})
+
 test('random weights - keep a constant that a layer and arithmetic share', t => {
   const b = new ModelBuilder('shared', 13)
   const ones = b.weight('ones', [4, 4], () => new Float32Array(16).fill(1))
