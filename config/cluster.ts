@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import { distinctUntilChanged, filter, map, type Observable, ReplaySubject, skip, Subject } from 'rxjs'
+import {
+  BehaviorSubject,
+  distinctUntilChanged,
+  filter,
+  map,
+  type Observable,
+  ReplaySubject,
+  skip,
+  Subject,
+} from 'rxjs'
 import { Dispatcher } from '../actors/dispatcher/index.js'
 import { serveParts } from '../actors/model-store/index.js'
 import { deployOptions, type DeployOptions, type DeployOptionsInput } from '../actors/supervisor/index.js'
@@ -18,7 +27,7 @@ import {
 import { MillraceError } from '../core/errors.js'
 import { brokerLink, type Link } from '../core/link.js'
 import { parseOptions } from '../core/options.js'
-import { type Topics } from '../core/topics.js'
+import { levelsBelow, type Topics } from '../core/topics.js'
 import { firstWhere } from '../core/wait.js'
 import { type ConnectOptions } from './connect-options.js'
 import { type ModelSource, openModel, pipelineNameOf } from './model-source.js'
@@ -127,14 +136,20 @@ export class Cluster {
 
   private async watch(): Promise<void> {
     const { control, topics } = this.parts
-    const on = <T>(filter: string, schema: Parameters<typeof decodeControl<T>>[0], use: (value: T) => void) =>
-      control.subscribe(filter, ({ payload }: BusMessage) => {
+    const on = <T>(
+      filter: string,
+      schema: Parameters<typeof decodeControl<T>>[0],
+      use: (value: T | undefined, name: string) => void,
+    ) =>
+      control.subscribe(filter, ({ topic, payload }: BusMessage) => {
         const value = decodeControl(schema, payload)
-        if (value !== undefined) use(value)
+        // An empty payload takes back what was retained; what cannot be read changes nothing.
+        const known = value !== undefined || payload.byteLength === 0
+        if (known) use(value, levelsBelow(topics.root, topic)?.[1] ?? '')
       })
-    await on(topics.supervisor.leader, Leader, leader => this.leader$.next(leader))
-    await on(topics.pipeline.plans, Plan, plan => this.plans.next(plan.pipeline, plan))
-    await on(topics.pipeline.statuses, PipelineStatus, status => this.statuses.next(status.pipeline, status))
+    await on(topics.supervisor.leader, Leader, leader => leader && this.leader$.next(leader))
+    await on(topics.pipeline.plans, Plan, (plan, name) => this.plans.next(name, plan))
+    await on(topics.pipeline.statuses, PipelineStatus, (status, name) => this.statuses.next(name, status))
   }
 
   private async supervisor(): Promise<void> {
@@ -195,18 +210,19 @@ function restorations(bus: Bus): Observable<void> {
 
 /** The newest value under each name, for whoever asks later. */
 class LatestByName<T> {
-  private readonly latest = new Map<string, ReplaySubject<T>>()
+  private readonly latest = new Map<string, BehaviorSubject<T | undefined>>()
 
-  next(name: string, value: T): void {
+  /** @param value  undefined: there is none any more */
+  next(name: string, value: T | undefined): void {
     this.subject(name).next(value)
   }
 
   of(name: string): Observable<T> {
-    return this.subject(name)
+    return this.subject(name).pipe(filter(value => value !== undefined))
   }
 
-  private subject(name: string): ReplaySubject<T> {
-    const known = this.latest.get(name) ?? new ReplaySubject<T>(1)
+  private subject(name: string): BehaviorSubject<T | undefined> {
+    const known = this.latest.get(name) ?? new BehaviorSubject<T | undefined>(undefined)
     this.latest.set(name, known)
     return known
   }

@@ -18,6 +18,11 @@ export class AdmissionQueue<T> {
     return this.items.length
   }
 
+  /** The next item to be taken. */
+  get oldest(): T | undefined {
+    return this.items[0]?.item
+  }
+
   /**
    * @returns whether the item is in the queue, and which older ones it displaced, oldest first. `lossless` displaces
    *   none; `freshest` displaces until the new one fits. An item that is

@@ -33,4 +33,11 @@ export class Reorder<T> {
     }
     return ready
   }
+
+  /** Takes all that waits for an earlier number: it is not going to be delivered. */
+  clear(): T[] {
+    const held = [...this.waiting.values()].filter(value => value !== undefined)
+    this.waiting.clear()
+    return held
+  }
 }

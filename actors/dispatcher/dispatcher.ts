@@ -4,6 +4,7 @@ import {
   ReplaySubject,
   Subject,
   type Subscription as RxSubscription,
+  takeWhile,
 } from 'rxjs'
 import { type BusMessage, type Subscription } from '../../core/bus.js'
 import { decodeEnvelope, decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
@@ -19,6 +20,7 @@ import { InFlight, type SentFrame } from './in-flight.js'
 import { inferOptions, type InferOptionsInput } from './options.js'
 import { type AdmittedFrame, type Prediction, predictionOf } from './prediction.js'
 import { pullFrom } from './pull.js'
+import { Room, stopped } from './room.js'
 import { StreamFlow } from './stream-flow.js'
 
 export interface DispatcherParts {
@@ -53,7 +55,7 @@ export class Dispatcher {
   private readonly nextSequence = new Map<string, number>()
   private readonly watching: RxSubscription[]
   private readonly deadlines: NodeJS.Timeout
-  private readonly roomWaiters = new Set<() => void>()
+  private readonly room = new Room(() => this.hasRoom())
   private inbox: Subscription | undefined
   private plan: Plan
   private entry: Outlet
@@ -110,6 +112,7 @@ export class Dispatcher {
               fail: (identity, error) => this.ledger.failed(identity, error.toInfo(), Date.now()),
               queued: () => this.pump(),
               deliver: prediction => {
+                this.ledger.predicted(prediction, Date.now())
                 this.predictions$.next(prediction)
                 subscriber.next(prediction)
               },
@@ -117,7 +120,9 @@ export class Dispatcher {
               error: error => subscriber.error(error),
             }),
         )
-        const subscription = source.subscribe({
+        // A source that pushes at once goes on after an error, unless it is stopped from within.
+        const wanted = source.pipe(takeWhile(() => !subscriber.closed))
+        const subscription = wanted.subscribe({
           next: frame => flow.offer(frame),
           error: error => flow.abort(error),
           complete: () => flow.finish(),
@@ -130,12 +135,13 @@ export class Dispatcher {
   }
 
   /**
-   * The items of `source`, each pulled only when the window has room, so that a source of any length is held back.
+   * The items of `source`, each pulled only when the window has room, so that a source of any length is held back; fails
+   * with STOPPED when the dispatcher was closed.
    * Asynchronous work on an item belongs into `source` itself (an async generator): operators between here and `infer`
    * that wait would hide from it how many frames are coming.
    */
   pull<T>(source: Iterable<T> | AsyncIterable<T>): Observable<T> {
-    return pullFrom(source, () => this.room())
+    return pullFrom(source, () => this.room.wait())
   }
 
   /** Ends every frame that has not ended, as failed with STOPPED, and every stream with that error. */
@@ -144,16 +150,21 @@ export class Dispatcher {
     this.closed = true
     clearInterval(this.deadlines)
     for (const subscription of this.watching) subscription.unsubscribe()
-    const error = new MillraceError('STOPPED', 'the dispatcher was closed')
+    const error = stopped()
+    const waiting = [...this.flows.values()].flatMap(flow => flow.clear())
+    for (const frame of [...this.inFlight.all().map(sent => sent.frame), ...waiting]) {
+      this.ledger.failed(frame, error.toInfo(), Date.now())
+    }
+    this.inFlight.clear()
     for (const flow of [...this.flows.values()]) flow.abort(error)
-    this.wakeRoomWaiters()
+    this.room.close()
     await this.inbox?.close().catch(() => undefined)
     for (const subject of [this.frames$, this.predictions$, this.plan$]) subject.complete()
     this.ledger.close()
   }
 
   private openFlow(name: string | undefined, create: (stream: string) => StreamFlow): StreamFlow {
-    if (this.closed) throw new MillraceError('STOPPED', 'the dispatcher was closed')
+    if (this.closed) throw stopped()
     const stream = name ?? `s${++this.streams}`
     if (this.flows.has(stream)) {
       throw new MillraceError(
@@ -187,25 +198,41 @@ export class Dispatcher {
 
   /** Sends queued frames while the window has room, one stream after the other. */
   private pump(): void {
-    for (let sent = true; sent && !this.closed;) {
-      sent = false
-      for (const flow of this.flows.values()) {
-        if (this.inFlight.size >= this.plan.window) return
-        const frame = flow.take()
-        if (frame === undefined) continue
-        sent = true
-        this.send(this.inFlight.begin(frame, flow, Date.now()))
-      }
+    while (!this.closed && this.inFlight.size < this.plan.window) {
+      const next = this.takeNext()
+      if (next === undefined) break
+      this.send(next)
     }
-    this.wakeRoomWaiters()
+    this.room.wake()
   }
 
-  private send({ frame, identity }: SentFrame): void {
+  private takeNext(): SentFrame | undefined {
+    for (const flow of this.flows.values()) {
+      const frame = flow.take()
+      if (frame === undefined) continue
+      // To the end of the line.
+      this.flows.delete(flow.stream)
+      this.flows.set(flow.stream, flow)
+      return this.inFlight.begin(frame, flow)
+    }
+    return undefined
+  }
+
+  private send(sent: SentFrame): void {
+    const message = this.messageOf(sent)
+    if (message instanceof MillraceError) return this.fail(sent, message)
+    this.entry.send(message).catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+  }
+
+  /** Its tensors are still the source's, which may have changed them since they were checked. */
+  private messageOf({ frame, identity }: SentFrame): Uint8Array | MillraceError {
     const { admittedAt, tensors } = frame
     const header = { ...identity, epoch: this.plan.epoch, stage: 0, admittedAt, timings: [] }
-    this.entry
-      .send(encodeEnvelope({ header, tensors }, { lz4: this.plan.lz4 }))
-      .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+    try {
+      return encodeEnvelope({ header, tensors }, { lz4: this.plan.lz4 })
+    } catch (error) {
+      return MillraceError.from(error, 'TENSOR_INVALID')
+    }
   }
 
   private receive({ payload, owned }: BusMessage): void {
@@ -225,27 +252,22 @@ export class Dispatcher {
 
   private predict({ key, flow, identity }: SentFrame, prediction: Prediction): void {
     this.inFlight.end(key)
-    this.ledger.predicted(identity, Date.now())
     flow.settle(identity.sequence, prediction)
     this.pump()
   }
 
+  /** Nothing for a frame that has ended, as all of a stream do when one ends it. */
   private fail({ key, flow, identity }: SentFrame, error: MillraceError): void {
-    this.inFlight.end(key)
+    if (!this.inFlight.end(key)) return
     this.ledger.failed(identity, error.toInfo(), Date.now())
     flow.settleFailed(identity.sequence, error)
     this.pump()
   }
 
   private expire(): void {
-    for (const sent of this.inFlight.expired(Date.now())) {
-      const { stream, sequence } = sent.identity
-      const { deadlineMs } = sent.flow.options
-      this.fail(
-        sent,
-        new MillraceError('FRAME_DEADLINE', `frame ${stream}/${sequence} had no result in ${deadlineMs} ms`),
-      )
-    }
+    const now = Date.now()
+    for (const sent of this.inFlight.expired(now)) this.fail(sent, sent.flow.late(sent.identity.sequence))
+    for (const flow of [...this.flows.values()]) flow.expire(now)
   }
 
   /** Every frame under way starts anew; what the old epoch still gives is not taken (promise 7). */
@@ -268,21 +290,8 @@ export class Dispatcher {
     return this.parts.link.open(first.inbox)
   }
 
-  /** Resolves when a further frame would enter the window at once; the frames just pulled have been counted by then. */
-  private async room(): Promise<void> {
-    await new Promise(resolve => setImmediate(resolve))
-    while (!this.closed && !this.hasRoom()) await new Promise<void>(resolve => this.roomWaiters.add(resolve))
-  }
-
   private hasRoom(): boolean {
     const queued = [...this.flows.values()].reduce((sum, flow) => sum + flow.queuedFrames, 0)
     return this.inFlight.size + queued < this.plan.window
-  }
-
-  private wakeRoomWaiters(): void {
-    if (!this.closed && !this.hasRoom()) return
-    const waiters = [...this.roomWaiters]
-    this.roomWaiters.clear()
-    for (const wake of waiters) wake()
   }
 }

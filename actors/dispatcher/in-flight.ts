@@ -19,7 +19,7 @@ export class InFlight {
     return this.frames.size
   }
 
-  begin(frame: AdmittedFrame, flow: StreamFlow, now: number): SentFrame {
+  begin(frame: AdmittedFrame, flow: StreamFlow): SentFrame {
     const { dispatcher, stream, sequence } = frame
     const identity = { dispatcher, stream, sequence }
     const sent = {
@@ -27,7 +27,7 @@ export class InFlight {
       identity,
       frame,
       flow,
-      deadlineAt: now + flow.options.deadlineMs,
+      deadlineAt: frame.admittedAt + flow.options.deadlineMs,
     }
     this.frames.set(sent.key, sent)
     return sent
@@ -37,8 +37,13 @@ export class InFlight {
     return this.frames.get(key)
   }
 
-  end(key: string): void {
-    this.frames.delete(key)
+  /** @returns whether it was under way */
+  end(key: string): boolean {
+    return this.frames.delete(key)
+  }
+
+  clear(): void {
+    this.frames.clear()
   }
 
   all(): SentFrame[] {

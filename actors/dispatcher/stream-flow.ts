@@ -48,11 +48,9 @@ export class StreamFlow {
     if (this.ended) return
     const sequence = this.nextSequence++
     this.unsettled++
-    try {
-      this.enqueue(this.actions.admit(sequence, checkFrame(input, this.actions.inputs())))
-    } catch (error) {
-      this.refuse(this.actions.admit(sequence, {}), MillraceError.from(error, 'TENSOR_INVALID'))
-    }
+    const checked = this.check(input)
+    if (checked instanceof MillraceError) this.refuse(this.actions.admit(sequence, {}), checked)
+    else this.enqueue(this.actions.admit(sequence, checked))
   }
 
   /** The next frame to send. */
@@ -88,8 +86,39 @@ export class StreamFlow {
   /** Nobody listens any more: what waits is dropped. */
   cancel(): void {
     this.ended = true
-    for (let frame = this.queue.take(); frame !== undefined; frame = this.queue.take()) {
-      this.actions.drop(frame, 'unsubscribed')
+    for (const frame of this.clear()) this.actions.drop(frame, 'unsubscribed')
+  }
+
+  /** Takes all that waits to be sent or to be delivered. */
+  clear(): FrameIdentity[] {
+    const frames: FrameIdentity[] = this.reorder.clear()
+    for (let frame = this.queue.take(); frame !== undefined; frame = this.queue.take()) frames.push(frame)
+    return frames
+  }
+
+  /** Fails what has waited until its deadline. */
+  expire(now: number): void {
+    const isLate = (frame: AdmittedFrame) => frame.admittedAt + this.options.deadlineMs <= now
+    for (let frame = this.queue.oldest; frame && isLate(frame); frame = this.queue.oldest) {
+      this.queue.take()
+      this.refuse(frame, this.late(frame.sequence))
+    }
+  }
+
+  /** What a frame fails with at its deadline. */
+  late(sequence: number): MillraceError {
+    const { stream, options } = this
+    return new MillraceError(
+      'FRAME_DEADLINE',
+      `frame ${stream}/${sequence} had no result in ${options.deadlineMs} ms`,
+    )
+  }
+
+  private check(input: FrameInput): Tensors | MillraceError {
+    try {
+      return checkFrame(input, this.actions.inputs())
+    } catch (error) {
+      return MillraceError.from(error, 'TENSOR_INVALID')
     }
   }
 

@@ -11,7 +11,7 @@ export interface PartId {
   readonly bytes: number
 }
 
-/** Model parts on disk, each a file under its SHA-256. A file is complete and verified when it has its name. */
+/** Model parts on disk, each a file under its SHA-256. A file was complete and verified when it got its name. */
 export class PartStore {
   private constructor(readonly directory: string) {}
 
@@ -24,9 +24,13 @@ export class PartStore {
     return join(this.directory, `${sha256}.onnx`)
   }
 
+  /** Reads the whole file: a disk may have changed what was verified when it came. */
   async has({ sha256, bytes }: PartId): Promise<boolean> {
-    const found = await stat(this.pathOf(sha256)).catch(() => undefined)
-    return found?.size === bytes
+    const path = this.pathOf(sha256)
+    const found = await stat(path).catch(() => undefined)
+    if (found?.size !== bytes) return false
+    const actual = await partIdOfFile(path).catch(() => undefined)
+    return actual?.sha256 === sha256
   }
 
   async put(data: Uint8Array): Promise<PartId> {

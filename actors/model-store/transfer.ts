@@ -59,9 +59,10 @@ export interface FetchOptions {
 
 /**
  * Fetches a part into the store, one piece outstanding at a time, and verifies it; a part that is there already is not
- * fetched.
+ * fetched, and one that arrives damaged is fetched once more.
  * @returns its path
- * @throws PART_UNAVAILABLE: nobody answers for it; PART_CORRUPT; STOPPED
+ * @throws PART_UNAVAILABLE: nobody answers for it, or not within the time of a timeout signal; PART_CORRUPT; STOPPED;
+ *   BUS_CLOSED, PUBLISH_TIMEOUT
  */
 export async function fetchPart(part: PartId, options: FetchOptions): Promise<string> {
   const { bus, topics, store, requester } = options
@@ -71,11 +72,18 @@ export async function fetchPart(part: PartId, options: FetchOptions): Promise<st
     inbox.put(payload),
   )
   try {
-    await store.receive(part, write => pull(part, options, inbox, write))
+    await receive(part, options, inbox).catch((error: unknown) => {
+      if (!(error instanceof MillraceError) || error.code !== 'PART_CORRUPT') throw error
+      return receive(part, options, inbox)
+    })
     return store.pathOf(part.sha256)
   } finally {
     await subscription.close()
   }
+}
+
+function receive(part: PartId, options: FetchOptions, inbox: PieceInbox): Promise<void> {
+  return options.store.receive(part, write => pull(part, options, inbox, write))
 }
 
 async function pull(
@@ -104,11 +112,10 @@ async function ask(
   for (let attempt = 0; attempt < attempts; attempt++) {
     const answered = inbox.wait(offset, length, pieceTimeoutMs, signal)
     const request: PartRequest = { requester, offset, length }
-    await bus
+    // Not awaited: the answer or a stop may come before the broker's word.
+    bus
       .publish(topics.model.request(part.sha256), encodeControl(request), { qos: 1 })
-      .catch((error: unknown) => {
-        inbox.cancel(MillraceError.from(error))
-      })
+      .catch((error: unknown) => inbox.cancel(answered, MillraceError.from(error)))
     const piece = await answered
     if (piece !== undefined) return piece
   }
@@ -122,13 +129,15 @@ async function ask(
 class PieceInbox {
   private take: ((piece: Uint8Array) => void) | undefined
   private fail: ((error: MillraceError) => void) | undefined
+  private current: Promise<Uint8Array | undefined> | undefined
 
   put(payload: Uint8Array): void {
     this.take?.(payload)
   }
 
-  cancel(error: MillraceError): void {
-    this.fail?.(error)
+  /** Fails `wait`, unless it has settled or another has begun. */
+  cancel(wait: Promise<Uint8Array | undefined>, error: MillraceError): void {
+    if (wait === this.current) this.fail?.(error)
   }
 
   /** @returns the piece, or undefined when none came in time */
@@ -138,8 +147,8 @@ class PieceInbox {
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    return new Promise((resolve, reject) => {
-      const stop = () => this.fail?.(new MillraceError('STOPPED', 'the transfer was stopped'))
+    this.current = new Promise((resolve, reject) => {
+      const stop = () => this.fail?.(reasonOf(signal))
       const timer = setTimeout(() => settle(() => resolve(undefined)), timeoutMs)
       const settle = (act: () => void) => {
         clearTimeout(timer)
@@ -155,7 +164,15 @@ class PieceInbox {
       signal?.addEventListener('abort', stop)
       if (signal?.aborted === true) stop()
     })
+    return this.current
   }
+}
+
+function reasonOf(signal: AbortSignal | undefined): MillraceError {
+  const late = signal?.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
+  return late
+    ? new MillraceError('PART_UNAVAILABLE', 'the transfer took longer than its limit')
+    : new MillraceError('STOPPED', 'the transfer was stopped')
 }
 
 /** A copy of the piece's bytes, or undefined where the payload is not the answer that is waited for. */

@@ -22,6 +22,8 @@ export class ChildRuntime implements Runtime {
     private readonly stopTimeoutMs: number,
   ) {
     child.on('message', (reply: RuntimeReply) => this.handle(reply))
+    // A signal or a message that did not get through; the exit tells. Without a listener it would end the agent.
+    child.on('error', () => undefined)
     this.ended = new Promise(resolve => {
       child.once('exit', (code, signal) => resolve(this.close(signal ?? `exit code ${code}`)))
     })

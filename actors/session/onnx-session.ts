@@ -1,6 +1,6 @@
 import './telemetry-off.js'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
-import { MillraceError, messageOf } from '../../core/errors.js'
+import { type ErrorCode, MillraceError, messageOf } from '../../core/errors.js'
 import {
   isDType,
   type NumericData,
@@ -32,7 +32,7 @@ export interface OnnxSession {
 /**
  * @param model  path of an ONNX file, or its bytes
  * @throws MODEL_UNSUPPORTED: ONNX Runtime cannot load it (an unknown operator, a newer opset); MODEL_INVALID: it is
- *   not a model at all
+ *   not a model at all; MODEL_NOT_FOUND
  */
 export async function openSession(
   model: string | Uint8Array,
@@ -65,11 +65,15 @@ async function create(
     return await InferenceSession.create(model, settings)
   } catch (error) {
     const message = firstLine(messageOf(error))
-    const code = /INVALID_PROTOBUF|Protobuf parsing failed/i.test(message)
-      ? 'MODEL_INVALID'
-      : 'MODEL_UNSUPPORTED'
-    throw new MillraceError(code, `ONNX Runtime cannot load the model: ${message}`, { cause: error })
+    throw new MillraceError(codeOf(message), `ONNX Runtime cannot load the model: ${message}`, {
+      cause: error,
+    })
   }
+}
+
+function codeOf(message: string): ErrorCode {
+  if (/File doesn't exist/i.test(message)) return 'MODEL_NOT_FOUND'
+  return /INVALID_PROTOBUF|Protobuf parsing failed/i.test(message) ? 'MODEL_INVALID' : 'MODEL_UNSUPPORTED'
 }
 
 async function run(session: InferenceSession, feeds: Tensors): Promise<Tensors> {

@@ -23,6 +23,8 @@ export class ThreadedSession {
   private nextId = 0
   private readonly waiting = new Map<number, Waiting>()
   private readonly exited: Promise<void>
+  /** Why it takes nothing more: what is sent to a thread that has ended is never answered. */
+  private over: MillraceError | undefined
 
   private constructor(
     private readonly thread: Worker,
@@ -33,15 +35,19 @@ export class ThreadedSession {
     thread.on('error', error => this.fail(MillraceError.from(error, 'RUNTIME_CRASHED')))
     this.exited = new Promise(resolve => {
       thread.once('exit', () => {
-        this.fail(new MillraceError('STOPPED', 'the session was closed'))
+        this.fail(closed())
         resolve()
       })
     })
   }
 
-  /** @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED */
+  /** @throws MODEL_UNSUPPORTED, MODEL_INVALID, MODEL_NOT_FOUND, ACTIVATION_FAILED */
   static async open(setup: SessionSetup): Promise<ThreadedSession> {
-    const thread = new Worker(new URL('./session-thread.js', import.meta.url), { workerData: setup })
+    // Without the program's own flags: some, such as --input-type, a thread does not take.
+    const thread = new Worker(new URL('./session-thread.js', import.meta.url), {
+      workerData: setup,
+      execArgv: [],
+    })
     const reply = await firstReply(thread)
     if (reply.type !== 'loaded') {
       throw reply.type === 'load-failed'
@@ -51,7 +57,7 @@ export class ThreadedSession {
     return new ThreadedSession(thread, reply.inputs, reply.outputs)
   }
 
-  /** @throws INFERENCE_FAILED, STOPPED */
+  /** @throws INFERENCE_FAILED, STOPPED, RUNTIME_CRASHED */
   async run(feeds: Tensors): Promise<Tensors> {
     const reply = await this.request(id => ({ type: 'tensors', id, feeds }), [])
     if (reply.type === 'tensors') return reply.outputs
@@ -76,8 +82,9 @@ export class ThreadedSession {
     throw new MillraceError('INTERNAL', `a session thread answered '${reply.type}' to an envelope`)
   }
 
-  /** Lets the frames under way end, then ends the thread. There is no way to end it during a run. */
+  /** Lets the frames under way end, then ends the thread. There is no way to end it during a run. Idempotent. */
   async close(): Promise<void> {
+    this.over ??= closed()
     this.thread.postMessage({ type: 'close' } satisfies SessionRequest)
     await this.exited
   }
@@ -85,8 +92,14 @@ export class ThreadedSession {
   private request(build: (id: number) => SessionRequest, transfer: ArrayBuffer[]): Promise<SessionReply> {
     const id = this.nextId++
     return new Promise((resolve, reject) => {
+      if (this.over !== undefined) throw this.over
       this.waiting.set(id, { resolve, reject })
-      this.thread.postMessage(build(id), transfer)
+      try {
+        this.thread.postMessage(build(id), transfer)
+      } catch (error) {
+        this.waiting.delete(id)
+        throw MillraceError.from(error, 'INFERENCE_FAILED', 'the tensors cannot be handed to a thread: ')
+      }
     })
   }
 
@@ -99,9 +112,14 @@ export class ThreadedSession {
   }
 
   private fail(error: MillraceError): void {
+    this.over ??= error
     for (const { reject } of this.waiting.values()) reject(error)
     this.waiting.clear()
   }
+}
+
+function closed(): MillraceError {
+  return new MillraceError('STOPPED', 'the session was closed')
 }
 
 function firstReply(thread: Worker): Promise<SessionReply> {

@@ -1,13 +1,4 @@
-import {
-  concatMap,
-  filter,
-  from,
-  map,
-  mergeMap,
-  type Observable,
-  Subject,
-  type Subscription as RxSubscription,
-} from 'rxjs'
+import { concatMap, filter, from, lastValueFrom, map, mergeMap, type Observable, Subject } from 'rxjs'
 import { type BusMessage, type Subscription } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
@@ -45,9 +36,11 @@ interface Departure {
  */
 export class Stage {
   private readonly arrivals = new Subject<Arrival>()
-  private readonly flow: RxSubscription
+  /** Settles when all that was taken has left. */
+  private readonly drained: Promise<void>
   private readonly next: Outlet | undefined
   private inbox: Subscription | undefined
+  private stopping = false
   private waiting = 0
   private frames = 0
   private failures = 0
@@ -59,7 +52,7 @@ export class Stage {
     private readonly parts: StageParts,
   ) {
     this.next = activation.next === undefined ? undefined : parts.link.open(activation.next)
-    this.flow = this.departures().subscribe()
+    this.drained = lastValueFrom(this.departures(), { defaultValue: undefined })
   }
 
   /**
@@ -85,12 +78,16 @@ export class Stage {
     return { pipeline, epoch, stage, replica, frames, failures, waiting, runMs }
   }
 
-  /** Takes no more frames, ends those under way, and gives its memory back. */
+  /**
+   * Takes no more frames, lets those in the session's thread end and leave, and gives its memory back. Those that still
+   * wait are left to their dispatchers, which send them again under the next epoch.
+   */
   async passivate(): Promise<void> {
+    this.stopping = true
     await this.inbox?.close().catch(() => undefined)
     this.arrivals.complete()
+    await this.drained
     await this.session.close()
-    this.flow.unsubscribe()
   }
 
   private departures(): Observable<void> {
@@ -131,12 +128,14 @@ export class Stage {
 
   private async process({ header, message, arrivedAt }: Arrival): Promise<Departure | undefined> {
     try {
+      if (this.stopping) return undefined
       const result = await this.session.process(message, header, arrivedAt)
       this.runMs += result.runMs
       return { header, ...result }
     } catch (error) {
-      this.parts.onTrouble(MillraceError.from(error))
-      return undefined
+      const failure = MillraceError.from(error)
+      this.parts.onTrouble(failure)
+      return failed(header, failure)
     } finally {
       this.waiting--
     }
@@ -164,11 +163,13 @@ export class Stage {
 
   private refuse(header: FrameHeader): void {
     const { stage, inboxFrames } = this.activation
-    const error = new MillraceError(
-      'INBOX_FULL',
-      `stage ${stage} holds ${inboxFrames} frames already`,
-    ).toInfo()
-    const message = encodeEnvelope({ header: { ...header, error }, tensors: {} })
-    void this.send(this.count({ header, message, failed: true }))
+    const error = new MillraceError('INBOX_FULL', `stage ${stage} holds ${inboxFrames} frames already`)
+    void this.send(this.count(failed(header, error)))
   }
+}
+
+/** A frame as its own error, for its dispatcher. */
+function failed(header: FrameHeader, error: MillraceError): Departure {
+  const message = encodeEnvelope({ header: { ...header, error: error.toInfo() }, tensors: {} })
+  return { header, message, failed: true }
 }

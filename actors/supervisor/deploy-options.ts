@@ -10,7 +10,7 @@ export const deployOptions = defineOptions({
   partitions: {
     check: z.coerce.number().int().min(1).max(10_000),
     value: 'N',
-    doc: 'Number of partitions; left out, one per worker that is there.',
+    doc: 'Number of partitions; left out, one per worker that is there, or as many as the model can be cut into.',
   },
   window: {
     check: z.coerce.number().int().min(1).max(10_000),

@@ -1,4 +1,4 @@
-import { merge, interval } from 'rxjs'
+import { fromEvent, interval, merge, type Observable } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
 import {
   type Activation,
@@ -46,12 +46,13 @@ export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSi
   await say('fetching')
   const model = await fetchModel(spec, parts, signal)
   await say('planning')
-  const workers = await waitForWorkers(parts)
+  const workers = await waitForWorkers(parts, signal)
   const prepared = await prepareModel(
     {
       model,
       name: spec.model.name,
       partitions: spec.partitions ?? workers.length,
+      fewerWillDo: spec.partitions === undefined,
       directory: parts.store.directory,
       measureMs: parts.options.measureMs,
     },
@@ -81,7 +82,7 @@ export async function publishStatus(
 }
 
 /** Tests whether an activation belongs to a pipeline in one epoch. */
-export function isOf(pipeline: string, epoch: number): (activation: Activation) => boolean {
+function isOf(pipeline: string, epoch: number): (activation: Activation) => boolean {
   return activation => activation.pipeline === pipeline && activation.epoch === epoch
 }
 
@@ -102,13 +103,28 @@ function fetchModel(
   return fetchPart(spec.model, { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal })
 }
 
-async function waitForWorkers({ registry, options }: DeploymentParts): Promise<string[]> {
-  const alive = () => registry.alive().map(({ birth }) => birth.worker)
+async function waitForWorkers(
+  { registry, options }: DeploymentParts,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const alive = () => {
+    refuseStopped(signal)
+    return registry.alive().map(({ birth }) => birth.worker)
+  }
   if (alive().length === 0) {
     const none = () => new MillraceError('NO_WORKER', `no worker is alive after ${options.workerWaitMs} ms`)
-    await firstWhere(registry.change$, () => alive().length > 0, options.workerWaitMs, none)
+    await firstWhere(changes(registry, signal), () => alive().length > 0, options.workerWaitMs, none)
   }
   return alive()
+}
+
+/** When what is waited for may have changed: silence is no event, so also from time to time. */
+function changes(registry: WorkerRegistry, signal: AbortSignal): Observable<unknown> {
+  return merge(registry.change$, fromEvent(signal, 'abort'), interval(RECHECK_MS))
+}
+
+function refuseStopped(signal: AbortSignal): void {
+  if (signal.aborted) throw new MillraceError('STOPPED', 'the deployment was stopped')
 }
 
 /** Contiguous stages, spread evenly over equal workers: neighbours share one where there are more stages. */
@@ -179,7 +195,7 @@ async function waitUntilReady(
     list.map(one => ({ worker, key: activationKeyOf(one) })),
   )
   const ready = () => {
-    if (signal.aborted) throw new MillraceError('STOPPED', 'the deployment was stopped')
+    refuseStopped(signal)
     return wanted.every(({ worker, key }) => isReady(registry, worker, key))
   }
   if (ready()) return
@@ -190,7 +206,7 @@ async function waitUntilReady(
       `${missing.join(', ')} of ${stages.length} stages are not loaded`,
     )
   }
-  await firstWhere(merge(registry.change$, interval(RECHECK_MS)), ready, spec.deployTimeoutMs, late)
+  await firstWhere(changes(registry, signal), ready, spec.deployTimeoutMs, late)
 }
 
 /** @throws WORKER_LOST; or why the worker could not load it */

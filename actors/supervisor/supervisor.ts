@@ -1,5 +1,5 @@
 import { interval, merge } from 'rxjs'
-import { type Bus, type BusMessage } from '../../core/bus.js'
+import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
 import {
   Actual,
   Beat,
@@ -13,9 +13,9 @@ import {
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
-import { type PartStore, serveParts } from '../model-store/index.js'
+import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { Assignments } from './assignments.js'
-import { deploy, idOf, isOf, publishStatus } from './deployment.js'
+import { deploy, idOf, publishStatus } from './deployment.js'
 import { claimLeadership } from './leadership.js'
 import { type SupervisorOptions } from './options.js'
 import { WorkerRegistry } from './registry.js'
@@ -38,6 +38,8 @@ interface Running {
 
 const CLAIM = { settleMs: 300, limitMs: 5_000 }
 const HEALTH_MS = 500
+/** How a deployment may have ended; one that has none of these is carried out anew by the next leader. */
+const ENDED: readonly PipelineStatus['state'][] = ['ready', 'degraded', 'failed']
 
 /** The client id that all supervisors of one root share, so that a broker keeps the connection of the newest only. */
 export function leaderClientId(topics: Topics): string {
@@ -56,6 +58,7 @@ export class Supervisor {
   private readonly statuses = new Map<string, PipelineStatus>()
   private readonly running = new Map<string, Running>()
   private readonly assignments: Assignments
+  private readonly subscriptions: Subscription[] = []
   private lastEpoch = 0
 
   private constructor(
@@ -74,10 +77,16 @@ export class Supervisor {
   static async start(parts: SupervisorParts, options: SupervisorOptions): Promise<Supervisor> {
     const term = await claimLeadership(parts.bus, parts.topics, parts.id, CLAIM)
     const supervisor = new Supervisor(parts, options, term)
-    await supervisor.watch()
-    return supervisor
+    try {
+      await supervisor.watch()
+      return supervisor
+    } catch (error) {
+      await supervisor.stop()
+      throw error
+    }
   }
 
+  /** What runs goes on running, for the next leader. Idempotent. */
   async stop(): Promise<void> {
     await this.halt(undefined)
   }
@@ -89,10 +98,11 @@ export class Supervisor {
       if (state !== 'connected')
         void this.halt(new MillraceError('BUS_DISCONNECTED', 'the leader lost the broker'))
     })
-    const on = (filter: string, handler: (message: BusMessage, worker: string) => void) =>
-      bus.subscribe(filter, message => handler(message, levelsBelow(topics.root, message.topic)?.[1] ?? ''), {
-        qos: 1,
-      })
+    const on = async (filter: string, handler: (message: BusMessage, name: string) => void) => {
+      const named = (message: BusMessage) =>
+        handler(message, levelsBelow(topics.root, message.topic)?.[1] ?? '')
+      this.subscriptions.push(await bus.subscribe(filter, named, { qos: 1 }))
+    }
     await on(topics.worker.births, (message, worker) => this.onBirth(message, worker))
     await on(topics.worker.deaths, (message, worker) => this.onDeath(message, worker))
     await on(topics.worker.beats, message => this.take(Beat, message, beat => this.registry.beaten(beat)))
@@ -102,9 +112,10 @@ export class Supervisor {
     await on(topics.worker.desireds, (message, worker) => this.onDesired(message, worker))
     await on(topics.pipeline.plans, message => this.take(Plan, message, plan => this.onPlan(plan)))
     await on(topics.pipeline.statuses, message =>
-      this.take(PipelineStatus, message, status => this.statuses.set(status.pipeline, status)),
+      this.take(PipelineStatus, message, status => this.onStatus(status)),
     )
-    await serveParts(bus, topics, (sha256, offset, length) => store.read(sha256, offset, length), onTrouble)
+    const read: ReadPart = (sha256, offset, length) => store.read(sha256, offset, length)
+    this.subscriptions.push(await serveParts(bus, topics, read, onTrouble))
     await on(topics.pipeline.specs, (message, pipeline) => this.onSpec(message, pipeline))
     this.watchHealth()
   }
@@ -130,13 +141,25 @@ export class Supervisor {
   /** Retained before this term: written by an earlier leader. */
   private onDesired(message: BusMessage, worker: string): void {
     this.take(Desired, message, ({ term, activations }) => {
-      if (term < this.term) this.assignments.adopt(worker, activations)
+      if (term >= this.term) return
+      this.assignments.adopt(worker, activations)
+      for (const { epoch } of activations) this.noteEpoch(epoch)
     })
+  }
+
+  /** An epoch is never used twice, also where the plan that it was for never came into force. */
+  private noteEpoch(epoch: number): void {
+    this.lastEpoch = Math.max(this.lastEpoch, epoch)
+  }
+
+  private onStatus(status: PipelineStatus): void {
+    this.statuses.set(status.pipeline, status)
+    this.noteEpoch(status.epoch)
   }
 
   private onPlan(plan: Plan): void {
     this.plans.set(plan.pipeline, plan)
-    this.lastEpoch = Math.max(this.lastEpoch, plan.epoch)
+    this.noteEpoch(plan.epoch)
   }
 
   private onSpec(message: BusMessage, pipeline: string): void {
@@ -144,7 +167,9 @@ export class Supervisor {
     this.take(Spec, message, spec => {
       if (this.running.get(pipeline)?.spec.deployment === spec.deployment) return
       const inForce = this.plans.get(pipeline)?.deployment === spec.deployment
-      if (!inForce && this.statuses.get(pipeline)?.deployment !== spec.deployment) this.begin(spec)
+      const status = this.statuses.get(pipeline)
+      const ended = status?.deployment === spec.deployment && ENDED.includes(status.state)
+      if (!inForce && !ended) this.begin(spec)
     })
   }
 
@@ -163,14 +188,14 @@ export class Supervisor {
     const { registry, assignments, options, term } = this
     const nextEpoch = () => ++this.lastEpoch
     try {
-      const before = this.plans.get(spec.pipeline)
       const plan = await deploy(
         spec,
         { bus, topics, store, registry, assignments, options, term, nextEpoch },
         signal,
       )
       this.onPlan(plan)
-      if (before !== undefined) await assignments.remove(isOf(spec.pipeline, before.epoch))
+      // What came before, be it in force or left half done by an earlier leader.
+      await assignments.remove(({ pipeline, epoch }) => pipeline === spec.pipeline && epoch !== plan.epoch)
     } catch (error) {
       if (signal.aborted) return
       const failure = MillraceError.from(error, 'PIPELINE_FAILED')
@@ -235,7 +260,11 @@ export class Supervisor {
     const running = [...this.running.values()]
     this.running.clear()
     for (const { abort } of running) abort.abort()
-    await Promise.allSettled(running.map(({ done }) => done))
+    const subscriptions = this.subscriptions.splice(0)
+    await Promise.allSettled([
+      ...running.map(({ done }) => done),
+      ...subscriptions.map(subscription => subscription.close()),
+    ])
     this.end(reason)
   }
 }

@@ -55,6 +55,8 @@ export class WorkerAgent {
   private term = 0
   private stopping = false
   private crashes: number[] = []
+  /** Settles when no runtime is being started in the place of a crashed one. */
+  private mending: Promise<void> = Promise.resolve()
 
   private constructor(
     private readonly parts: AgentParts,
@@ -80,11 +82,16 @@ export class WorkerAgent {
   static async start(parts: AgentParts, options: WorkerOptions): Promise<WorkerAgent> {
     await refuseTakenId(parts, options)
     const agent = new WorkerAgent(parts, options, await parts.createRuntime())
-    await agent.begin()
-    return agent
+    try {
+      await agent.begin()
+      return agent
+    } catch (error) {
+      await agent.stop()
+      throw error
+    }
   }
 
-  /** Leaves the cluster as intended, and takes back what it retained. */
+  /** Leaves the cluster as intended, and takes back what it retained. Idempotent. */
   async stop(): Promise<void> {
     if (this.stopping) return
     this.stopping = true
@@ -92,6 +99,7 @@ export class WorkerAgent {
     this.connection.unsubscribe()
     const { bus, topics, id, incarnation } = this.parts
     const will = deathWill(topics, id, incarnation)
+    await this.mending
     await Promise.allSettled([this.reconciler.stop(), this.runtime.stop()])
     await Promise.allSettled([
       bus.publish(will.topic, will.payload, { qos: 1, timeoutMs: 1_000 }),
@@ -174,22 +182,23 @@ export class WorkerAgent {
 
   private watchRuntime(): void {
     this.runtime.trouble$.subscribe(this.parts.onTrouble)
-    void this.runtime.ended.then(error => (error === undefined ? undefined : this.restart(error)))
+    void this.runtime.ended.then(error => {
+      if (error !== undefined && !this.stopping) this.mending = this.mend(error)
+    })
   }
 
   /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop. */
-  private async restart(error: MillraceError): Promise<void> {
-    if (this.stopping) return
+  private async mend(error: MillraceError): Promise<void> {
     this.parts.onTrouble(error)
+    this.reconciler.crashed(error)
     this.crashes = [...this.crashes, Date.now()].filter(at => at > Date.now() - RESTART_WINDOW_MS)
-    const again = this.crashes.length <= this.options.runtimeRestarts
-    if (!again) return this.reconciler.crashed(error, false)
+    if (this.stopping || this.crashes.length > this.options.runtimeRestarts) return
     try {
       this.runtime = await this.parts.createRuntime()
       this.watchRuntime()
-      this.reconciler.crashed(error, true)
+      if (!this.stopping) this.reconciler.begin()
     } catch (cause) {
-      await this.restart(MillraceError.from(cause, 'RUNTIME_CRASHED'))
+      await this.mend(MillraceError.from(cause, 'RUNTIME_CRASHED'))
     }
   }
 }

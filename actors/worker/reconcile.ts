@@ -36,15 +36,19 @@ export class Reconciler {
     this.host.onChange(this.actual())
   }
 
-  /** All actors are lost with their runtime: says so, and begins each again if `again`. */
-  crashed(error: MillraceError, again: boolean): void {
-    const activations = [...this.actors.values()].map(actor => actor.activation)
+  /** All actors are lost with their runtime. */
+  crashed(error: MillraceError): void {
     for (const actor of this.actors.values()) {
       actor.abort.abort()
       actor.state = stateOf(actor.activation, 'failed', error)
     }
     this.host.onChange(this.actual())
-    if (!again) return
+  }
+
+  /** Begins every actor anew, in a new runtime. */
+  begin(): void {
+    const activations = [...this.actors.values()].map(actor => actor.activation)
+    for (const actor of this.actors.values()) actor.abort.abort()
     this.actors.clear()
     this.apply(activations)
   }

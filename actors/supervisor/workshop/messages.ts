@@ -8,6 +8,8 @@ export interface Order {
   readonly model: string
   readonly name: string
   readonly partitions: number
+  /** Whether fewer will do where the model has not that many. */
+  readonly fewerWillDo: boolean
   /** Where the parts go: the directory of a part store. */
   readonly directory: string
   readonly measureMs: number

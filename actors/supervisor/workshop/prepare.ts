@@ -55,8 +55,10 @@ async function chooseCuts(
   order: Order,
   checkpoint: () => Promise<void>,
 ): Promise<number[]> {
-  if (order.partitions === 1) return []
-  const positions = cutCandidates(graph, order.partitions)
+  const most = graph.positions.filter(position => position.cuttable).length + 1
+  const count = order.fewerWillDo ? Math.min(order.partitions, most) : order.partitions
+  if (count === 1) return []
+  const positions = cutCandidates(graph, count)
   const partitions = cutGraph(graph, positions, specs)
   const { stages } = await measureChain(partitions, feeds, order.measureMs, checkpoint)
   const bounds = [0, ...positions, graph.nodes.length]
@@ -67,7 +69,7 @@ async function chooseCuts(
     outBytes: stages[i]?.outBytes ?? 0,
     weightBytes: partition.weightBytes,
   }))
-  return [...planEqualWorkers(blocks, order.partitions).cuts]
+  return [...planEqualWorkers(blocks, count).cuts]
 }
 
 /** Specs with every free dim of one size. */

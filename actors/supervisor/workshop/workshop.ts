@@ -10,7 +10,12 @@ import { type Order, type PreparedModel, type WorkshopReply } from './messages.j
  */
 export function prepareModel(order: Order, signal: AbortSignal): Promise<PreparedModel> {
   return new Promise((resolve, reject) => {
-    const thread = new Worker(new URL('./workshop-thread.js', import.meta.url), { workerData: order })
+    if (signal.aborted) throw stopped()
+    // Without the program's own flags: some, such as --input-type, a thread does not take.
+    const thread = new Worker(new URL('./workshop-thread.js', import.meta.url), {
+      workerData: order,
+      execArgv: [],
+    })
     const stop = () => thread.postMessage('stop')
     signal.addEventListener('abort', stop, { once: true })
     thread.once('message', (reply: WorkshopReply) => {
@@ -20,7 +25,11 @@ export function prepareModel(order: Order, signal: AbortSignal): Promise<Prepare
     thread.once('error', error => reject(MillraceError.from(error)))
     thread.once('exit', () => {
       signal.removeEventListener('abort', stop)
-      reject(new MillraceError('STOPPED', 'the preparation of the model was stopped'))
+      reject(stopped())
     })
   })
+}
+
+function stopped(): MillraceError {
+  return new MillraceError('STOPPED', 'the preparation of the model was stopped')
 }

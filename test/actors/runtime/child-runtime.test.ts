@@ -1,0 +1,143 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import test, { type ExecutionContext } from 'ava'
+import { map } from 'rxjs'
+import { ChildRuntime } from '../../../actors/runtime/index.js'
+import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
+import { type Activation } from '../../../core/control.js'
+import {
+  adder,
+  inTurns,
+  listen,
+  modelFile,
+  numbersOf,
+  plodder,
+  rejection,
+  row,
+  testBroker,
+} from '../../support/actors.js'
+import { TOPICS, until } from '../../support/actors.js'
+import { inCheckout } from '../../support/index.js'
+
+const LIMITS = { startTimeoutMs: 20_000, stopTimeoutMs: 3_000 }
+const INBOX = TOPICS.data.stage('p', 1, 0, 0)
+const KEY = 'p/1/0/0'
+const ACTIVATION: Activation = {
+  pipeline: 'p',
+  epoch: 1,
+  stage: 0,
+  replica: 0,
+  term: 1,
+  part: { sha256: '0'.repeat(64), bytes: 1 },
+  receives: ['x'],
+  carries: [],
+  sends: ['sum'],
+  inbox: { topic: INBOX },
+  inboxFrames: 4,
+  lz4: false,
+}
+
+function runtimeProcess(t: ExecutionContext, broker: string): ChildProcess {
+  const settings = { id: 'w1', broker, progressMs: 20, connect: {} }
+  const child = fork(inCheckout('dist/actors/bin/runtime.js'), [], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    env: { ...process.env, MILLRACE_RUNTIME: JSON.stringify(settings) },
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  return child
+}
+
+async function start(t: ExecutionContext) {
+  const { broker, connect } = await testBroker(t)
+  const child = runtimeProcess(t, broker.url)
+  return { runtime: await ChildRuntime.start(() => child, LIMITS), child, connect }
+}
+
+function frame(): Uint8Array {
+  const identity = { dispatcher: 'door', stream: 'camera', sequence: 0 }
+  const header = { ...identity, epoch: 1, stage: 0, admittedAt: 1, timings: [] }
+  return encodeEnvelope({ header, tensors: { x: row(1, 2) } })
+}
+
+test('a runtime process - runs actors, tells how far they are, and ends when it is told to', async t => {
+  const { runtime, child, connect } = await start(t)
+  await runtime.activate(ACTIVATION, await modelFile(t, adder(1)))
+  t.is(await rejection(runtime.activate(ACTIVATION, await modelFile(t, adder(1)))), 'ACTIVATION_FAILED')
+  const bus = await connect('door')
+  const results = await listen(bus, TOPICS.data.results('p', 'door'))
+  await bus.publish(INBOX, frame())
+  const { tensors } = await until(results.pipe(map(({ payload }) => decodeEnvelope(payload))))
+  t.deepEqual(numbersOf(tensors, 'sum'), [2, 3])
+  await inTurns(() => runtime.progress().some(({ frames }) => frames === 1))
+  await runtime.passivate(KEY)
+  await inTurns(() => runtime.progress().length === 0)
+  await runtime.stop()
+  await runtime.stop()
+  t.is(await runtime.ended, undefined)
+  t.is(child.exitCode, 0)
+})
+
+test('a runtime process - says why a model cannot be loaded, and goes on', async t => {
+  const { runtime } = await start(t)
+  const bad = runtime.activate(ACTIVATION, await modelFile(t, new Uint8Array(20)))
+  t.is(await rejection(bad), 'MODEL_INVALID')
+  await runtime.activate(ACTIVATION, await modelFile(t, adder(1)))
+  await runtime.stop()
+})
+
+test('a runtime process - tells the trouble of its actors', async t => {
+  const { runtime, connect } = await start(t)
+  await runtime.activate(ACTIVATION, await modelFile(t, adder(1)))
+  const trouble = until(runtime.trouble$)
+  await (await connect('door')).publish(INBOX, new Uint8Array(5))
+  t.is((await trouble).code, 'ENVELOPE_INVALID')
+  await runtime.stop()
+})
+
+test('a runtime process - a kill is noticed, and ends what was asked of it', async t => {
+  const { runtime, child } = await start(t)
+  child.kill('SIGSTOP')
+  const asked = rejection(runtime.activate(ACTIVATION, await modelFile(t, adder(1))))
+  child.kill('SIGKILL')
+  const error = await runtime.ended
+  t.is(error?.code, 'RUNTIME_CRASHED')
+  t.true(error?.message.includes('SIGKILL'))
+  t.is(await asked, 'RUNTIME_CRASHED')
+  t.is(await rejection(runtime.passivate(KEY)), 'RUNTIME_CRASHED')
+  t.deepEqual(runtime.progress(), [])
+  await runtime.stop()
+})
+
+test('a runtime process - one that does not stop in time is killed', async t => {
+  const { broker } = await testBroker(t)
+  const child = runtimeProcess(t, broker.url)
+  const runtime = await ChildRuntime.start(() => child, { ...LIMITS, stopTimeoutMs: 50 })
+  child.kill('SIGSTOP')
+  await runtime.stop()
+  t.is(child.signalCode, 'SIGKILL')
+  t.is(await runtime.ended, undefined)
+})
+
+test('a runtime process - ends with its agent, also during a run', async t => {
+  const { runtime, child, connect } = await start(t)
+  await runtime.activate({ ...ACTIVATION, sends: ['y'] }, await modelFile(t, plodder(50)))
+  await (await connect('door')).publish(INBOX, frame())
+  await inTurns(() => runtime.progress().some(({ waiting }) => waiting === 1))
+  child.disconnect()
+  await runtime.ended
+  t.is(child.signalCode, 'SIGKILL')
+})
+
+test('a runtime process - one that cannot start says why, and is gone', async t => {
+  const { broker } = await testBroker(t)
+  const { url } = broker
+  await broker.close()
+  const child = runtimeProcess(t, url)
+  t.is(await rejection(ChildRuntime.start(() => child, LIMITS)), 'BROKER_UNREACHABLE')
+  const silent = () => spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+  const late = ChildRuntime.start(silent, { ...LIMITS, startTimeoutMs: 50 })
+  await t.throwsAsync(late, { code: 'RUNTIME_CRASHED', message: /50 ms/ })
+  const dying = () => spawn(process.execPath, ['-e', 'process.exit(3)'], { stdio: 'ignore' })
+  await t.throwsAsync(ChildRuntime.start(dying, LIMITS), { code: 'RUNTIME_CRASHED', message: /exit code 3/ })
+  const absent = () => spawn('/nowhere/node', { stdio: 'ignore' })
+  await t.throwsAsync(ChildRuntime.start(absent, LIMITS), { code: 'RUNTIME_CRASHED', message: /ENOENT/ })
+})

@@ -1,0 +1,145 @@
+import { join } from 'node:path'
+import test from 'ava'
+import { ThreadedSession, wallClock } from '../../../actors/session/index.js'
+import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
+import { type FrameHeader } from '../../../core/frame.js'
+import { tensor } from '../../../core/tensor.js'
+import { adder, modelFile, numbersOf, plodder, rejection, row, testFolder } from '../../support/actors.js'
+
+const HEADER: FrameHeader = {
+  dispatcher: 'door',
+  stream: 'camera',
+  sequence: 5,
+  epoch: 1,
+  stage: 0,
+  admittedAt: 1,
+  timings: [],
+}
+
+test('a threaded session - says what the model takes and gives, and runs it', async t => {
+  const session = await ThreadedSession.open({ model: await modelFile(t, adder(3)) })
+  t.deepEqual(session.inputs, [{ name: 'x', dtype: 'float32', dims: [1, 2] }])
+  t.deepEqual(session.outputs, [{ name: 'sum', dtype: 'float32', dims: [1, 2] }])
+  t.deepEqual(numbersOf(await session.run({ x: row(1, 2) }), 'sum'), [4, 5])
+  await session.close()
+})
+
+test('a threaded session - answers runs that overlap each with its own outputs', async t => {
+  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)) })
+  const runs = Array.from({ length: 20 }, (_, i) => session.run({ x: row(i, -i) }))
+  const answers = (await Promise.all(runs)).map(outputs => numbersOf(outputs, 'sum'))
+  t.deepEqual(
+    answers,
+    answers.map((_, i) => [i + 1, 1 - i]),
+  )
+  await session.close()
+})
+
+test('a threaded session - leaves the tensors of a run with the caller', async t => {
+  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)) })
+  const x = row(1, 2)
+  await session.run({ x })
+  t.deepEqual(numbersOf({ x }, 'x'), [1, 2])
+  await session.close()
+})
+
+test('a threaded session - goes on after feeds that the model does not take', async t => {
+  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)) })
+  const wrong = [
+    { other: row(1, 2) },
+    { x: row(1, 2, 3) },
+    { x: tensor('float64', [1, 2], new Float64Array(2)) },
+    { x: { ...row(1, 2), dims: [1, 5] } },
+  ]
+  for (const feeds of wrong) t.is(await rejection(session.run(feeds)), 'INFERENCE_FAILED')
+  const gone = row(1, 2)
+  if (gone.dtype !== 'string') structuredClone(gone.data.buffer, { transfer: [gone.data.buffer] })
+  t.is(await rejection(session.run({ x: gone })), 'INFERENCE_FAILED')
+  t.deepEqual(numbersOf(await session.run({ x: row(1, 2) }), 'sum'), [2, 3])
+  await session.close()
+})
+
+test('a threaded session - a file that is no model, or is not there, is refused with a code', async t => {
+  const folder = await testFolder(t)
+  const bad = await modelFile(t, new TextEncoder().encode('this is no model'))
+  t.is(await rejection(ThreadedSession.open({ model: bad })), 'MODEL_INVALID')
+  const cut = await modelFile(t, adder(1).slice(0, -20))
+  t.is(await rejection(ThreadedSession.open({ model: cut })), 'MODEL_INVALID')
+  t.is(await rejection(ThreadedSession.open({ model: join(folder, 'absent.onnx') })), 'MODEL_NOT_FOUND')
+})
+
+test("a threaded session - does not block the caller's event loop while it runs", async t => {
+  const session = await ThreadedSession.open({ model: await modelFile(t, plodder(20)) })
+  let running = true
+  let turns = 0
+  const turn = () => {
+    turns++
+    if (running) setImmediate(turn)
+  }
+  setImmediate(turn)
+  t.deepEqual(numbersOf(await session.run({ x: row(1, 2) }), 'y'), [1, 2])
+  running = false
+  t.true(turns > 20, `${turns} turns`)
+  await session.close()
+})
+
+test('a threaded session - closing lets runs end, and what comes after is refused', async t => {
+  const session = await ThreadedSession.open({ model: await modelFile(t, plodder(5)) })
+  const runs = [session.run({ x: row(1, 2) }), session.run({ x: row(3, 4) })]
+  const closing = session.close()
+  t.is(await rejection(session.run({ x: row(5, 6) })), 'STOPPED')
+  await closing
+  t.deepEqual(
+    (await Promise.all(runs)).map(outputs => numbersOf(outputs, 'y')),
+    [
+      [1, 2],
+      [3, 4],
+    ],
+  )
+  t.is(await rejection(session.run({ x: row(7, 8) })), 'STOPPED')
+  await session.close()
+})
+
+test('a threaded session - a frame comes out as the envelope for the next stage, with its timing', async t => {
+  const handover = { carries: ['kept'], sends: ['sum', 'kept'], lz4: false }
+  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
+  const message = encodeEnvelope({
+    header: HEADER,
+    tensors: { x: row(1, 2), kept: row(7), other: row(8) },
+  })
+  const bytesIn = message.byteLength
+  const result = await session.process(message, HEADER, wallClock())
+  t.is(message.byteLength, 0)
+  t.false(result.failed)
+  const { header, tensors } = decodeEnvelope(result.message)
+  t.deepEqual(Object.keys(tensors), ['sum', 'kept'])
+  t.deepEqual([numbersOf(tensors, 'sum'), numbersOf(tensors, 'kept')], [[2, 3], [7]])
+  const [timing, ...more] = header.timings
+  t.deepEqual(more, [])
+  t.deepEqual({ ...header, timings: [] }, { ...HEADER, stage: 1 })
+  t.like(timing, { stage: 0, bytesIn, runMs: result.runMs })
+  for (const ms of [timing?.queueMs, timing?.codecMs, timing?.runMs]) t.true(ms !== undefined && ms >= 0)
+  await session.close()
+})
+
+test('a threaded session - a frame that fails comes out as its own error', async t => {
+  const handover = { carries: ['kept'], sends: ['sum', 'kept'], lz4: false }
+  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
+  const broken = encodeEnvelope({ header: HEADER, tensors: { x: row(1, 2), kept: row(7) } })
+  broken[broken.length - 1] = 1
+  const frames = [
+    ['INFERENCE_FAILED', encodeEnvelope({ header: HEADER, tensors: { x: row(1, 2, 3), kept: row(7) } })],
+    ['FRAME_INPUT_UNKNOWN', encodeEnvelope({ header: HEADER, tensors: { kept: row(7) } })],
+    ['FRAME_INPUT_UNKNOWN', encodeEnvelope({ header: HEADER, tensors: { x: row(1, 2) } })],
+    ['ENVELOPE_CORRUPT', broken],
+  ] as const
+  for (const [code, frame] of frames) {
+    const result = await session.process(frame, HEADER, wallClock())
+    t.true(result.failed)
+    const { header, tensors } = decodeEnvelope(result.message)
+    t.is(header.error?.code, code)
+    t.deepEqual({ ...header, error: undefined }, { ...HEADER, error: undefined })
+    t.deepEqual(tensors, {})
+  }
+  await session.close()
+})

@@ -1,0 +1,469 @@
+import { createHash } from 'node:crypto'
+import test, { type ExecutionContext } from 'ava'
+import { filter, interval, type Observable, startWith } from 'rxjs'
+import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { leaderClientId, Supervisor, supervisorOptions } from '../../../actors/supervisor/index.js'
+import { deathWill } from '../../../actors/worker/index.js'
+import { type Bus } from '../../../core/bus.js'
+import {
+  type Activation,
+  type ActivationState,
+  Desired,
+  encodeControl,
+  Leader,
+  PipelineStatus,
+  Plan,
+  type Spec,
+} from '../../../core/control.js'
+import { type MillraceError } from '../../../core/errors.js'
+import { parseOptions } from '../../../core/options.js'
+import { doubler, hear, inTurns, listen, rejection, settled } from '../../support/actors.js'
+import { testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
+
+const { worker, pipeline } = TOPICS
+const OPTIONS = { workerWaitMs: 10_000, measureMs: 1, deadAfterMs: 5_000 }
+const MODEL = doubler(6)
+
+/** Says of all that it is to run that it is ready, or what a test says. */
+class Puppet {
+  private readonly beats
+  readonly desired: Activation[] = []
+
+  private constructor(
+    private readonly bus: Bus,
+    private readonly id: string,
+  ) {
+    this.beats = interval(50)
+      .pipe(startWith(0))
+      .subscribe(() => {
+        const beat = { worker: id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: [] }
+        void bus.publish(worker.beat(id), encodeControl(beat)).catch(() => undefined)
+      })
+  }
+
+  static async start(t: ExecutionContext, bus: Bus, id: string, state: Partial<ActivationState> = {}) {
+    const puppet = new Puppet(bus, id)
+    t.teardown(() => puppet.beats.unsubscribe())
+    const birth = { worker: id, incarnation: 1, cores: 1, memoryBytes: 1, bornAt: 1 }
+    await bus.publish(worker.birth(id), encodeControl(birth), { qos: 1, retain: true })
+    await bus.subscribe(worker.desired(id), ({ payload }) => puppet.obey(payload, state))
+    return puppet
+  }
+
+  async die(): Promise<void> {
+    this.beats.unsubscribe()
+    const { topic, payload } = deathWill(TOPICS, this.id, 1)
+    await this.bus.publish(topic, payload, { qos: 1 })
+  }
+
+  private obey(payload: Uint8Array, state: Partial<ActivationState>): void {
+    const given =
+      payload.byteLength === 0 ? [] : Desired.parse(JSON.parse(new TextDecoder().decode(payload))).activations
+    this.desired.splice(0, Infinity, ...given)
+    const activations = given.map(({ pipeline, epoch, stage, replica }) => {
+      return { pipeline, epoch, stage, replica, state: 'ready', ...state }
+    })
+    const actual = encodeControl({ worker: this.id, incarnation: 1, activations })
+    void this.bus.publish(worker.actual(this.id), actual, { qos: 1, retain: true })
+  }
+}
+
+async function setting(t: ExecutionContext) {
+  const { broker, connect, dial } = await testBroker(t)
+  const [bus, user] = [await connect('workers'), await connect('user')]
+  const troubles: MillraceError[] = []
+  const start = async (id = 'one', options: Partial<typeof OPTIONS> = {}) => {
+    const own = await dial(leaderClientId(TOPICS), { reconnect: false })
+    const store = await PartStore.open(await testFolder(t))
+    const onTrouble = (error: MillraceError) => troubles.push(error)
+    const parts = { id, bus: own, topics: TOPICS, store, onTrouble }
+    const settings = parseOptions(supervisorOptions, { ...OPTIONS, ...options }, 'test')
+    const supervisor = await Supervisor.start(parts, settings)
+    t.teardown(() => supervisor.stop())
+    return { supervisor, own, store }
+  }
+  const puppet = (id: string, state?: Partial<ActivationState>) => Puppet.start(t, bus, id, state)
+  const puppets = (count: number) => Promise.all(Array.from({ length: count }, (_, i) => puppet(`w${i + 1}`)))
+  const ask = async (deployment: string, change: Partial<Spec> = {}, model = MODEL) => {
+    const sha256 = change.model?.sha256 ?? createHash('sha256').update(model).digest('hex')
+    await serveParts(
+      user,
+      TOPICS,
+      async (wanted, at, length) => {
+        return wanted === sha256 ? model.subarray(at, at + length) : undefined
+      },
+      () => {},
+    )
+    await user.publish(pipeline.spec('p'), encodeControl(specOf(deployment, change, model)), {
+      qos: 1,
+      retain: true,
+    })
+  }
+  const statuses = await hear(user, pipeline.statuses, PipelineStatus)
+  const plans = await hear(user, pipeline.plans, Plan)
+  const ends = (deployment: string) => end(statuses, deployment)
+  return { broker, bus, user, start, puppet, puppets, ask, statuses, plans, ends, troubles }
+}
+
+function specOf(deployment: string, change: Partial<Spec> = {}, model = MODEL): Spec {
+  const sha256 = createHash('sha256').update(model).digest('hex')
+  const about = { sha256, bytes: model.byteLength, name: 'doubler.onnx' }
+  return { pipeline: 'p', deployment, model: about, lz4: false, deployTimeoutMs: 20_000, ...change }
+}
+
+/** How a deployment ended: `ready`, or the code that it failed with. */
+async function end(statuses: Observable<PipelineStatus>, deployment: string): Promise<string> {
+  const ended = ({ state }: PipelineStatus) => state === 'ready' || state === 'failed'
+  const { state, error } = await until(
+    statuses.pipe(filter(status => status.deployment === deployment)),
+    ended,
+  )
+  return error?.code ?? state
+}
+
+test('a supervisor - cuts a model, spreads it over the workers, and says when it is ready', async t => {
+  const { start, puppets, ask, statuses, plans, ends } = await setting(t)
+  const { supervisor, store } = await start()
+  const workers = await puppets(3)
+  const states: string[] = []
+  statuses.subscribe(({ state }) => states.push(state))
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  t.deepEqual(states, ['fetching', 'planning', 'loading', 'ready'])
+  const plan = await until(plans)
+  t.like(plan, {
+    pipeline: 'p',
+    deployment: 'd1',
+    term: supervisor.term,
+    epoch: 1,
+    window: 8,
+    sampleError: 0,
+  })
+  t.deepEqual(plan.inputs, [{ name: 'x', dtype: 'float32', dims: [1, 2] }])
+  t.deepEqual(plan.outputs, [{ name: 'y', dtype: 'float32', dims: [1, 2] }])
+  t.deepEqual(
+    plan.stages.map(({ stage, worker, inbox }) => [stage, worker, inbox.topic]),
+    [0, 1, 2].map(stage => [stage, `w${stage + 1}`, TOPICS.data.stage('p', 1, stage, 0)]),
+  )
+  t.is(
+    plan.stages.reduce((sum, { operators }) => sum + operators, 0),
+    6,
+  )
+  for (const [i, { desired }] of workers.entries()) {
+    const [activation, ...more] = desired
+    t.deepEqual(more, [])
+    t.like(activation, { stage: i, term: supervisor.term, epoch: 1, inbox: plan.stages[i]?.inbox })
+    t.deepEqual(activation?.next, plan.stages[i + 1]?.inbox)
+    t.true((activation?.inboxFrames ?? 0) >= plan.window)
+    t.true(activation && (await store.has(activation.part)))
+  }
+  t.deepEqual(
+    workers.map(({ desired }) => desired[0]?.receives),
+    [['x'], workers[0]?.desired[0]?.sends, workers[1]?.desired[0]?.sends],
+  )
+})
+
+test('a supervisor - neighbouring stages share a worker where there are more stages', async t => {
+  const { start, puppets, ask, plans, ends } = await setting(t)
+  await start()
+  await puppets(2)
+  await ask('d1', { partitions: 5, window: 3 })
+  t.is(await ends('d1'), 'ready')
+  const plan = await until(plans)
+  t.deepEqual(
+    plan.stages.map(({ worker }) => worker),
+    ['w1', 'w1', 'w1', 'w2', 'w2'],
+  )
+  t.is(plan.window, 3)
+})
+
+test('a supervisor - takes fewer partitions than workers where the model has no more, unless a number was asked for', async t => {
+  const { start, puppets, ask, plans, ends, statuses } = await setting(t)
+  await start()
+  await puppets(4)
+  await ask('d1', {}, doubler(2))
+  t.is(await ends('d1'), 'ready')
+  t.is((await until(plans)).stages.length, 2)
+  await ask('d2', { partitions: 7 })
+  t.is(await ends('d2'), 'TOO_MANY_PARTITIONS')
+  const { error } = await until(
+    statuses,
+    ({ deployment, state }) => deployment === 'd2' && state === 'failed',
+  )
+  t.regex(error?.message ?? '', /doubler.onnx.*7 partitions.*at most 6/)
+})
+
+test('a supervisor - waits for a worker, and says so when none comes', async t => {
+  const { start, puppet, ask, ends } = await setting(t)
+  const { supervisor } = await start('one', { workerWaitMs: 50 })
+  await ask('d1')
+  t.is(await ends('d1'), 'NO_WORKER')
+  await supervisor.stop()
+  await start('two')
+  await ask('d2')
+  await puppet('w1')
+  t.is(await ends('d2'), 'ready')
+})
+
+test('a supervisor - a model that is none, or not the one that was named, is refused with a code', async t => {
+  const { start, puppets, ask, ends } = await setting(t)
+  await start()
+  await puppets(1)
+  await ask('d1', {}, new TextEncoder().encode('no model'))
+  t.is(await ends('d1'), 'MODEL_INVALID')
+  await ask('d2', { model: { sha256: 'a'.repeat(64), bytes: 100, name: 'other.onnx' } })
+  t.is(await ends('d2'), 'PART_CORRUPT')
+  await ask('d3')
+  t.is(await ends('d3'), 'ready')
+})
+
+test('a supervisor - what a worker could not load fails the deployment, and nothing stays assigned', async t => {
+  const { start, puppet, ask, statuses, ends } = await setting(t)
+  await start()
+  const [good, bad] = [
+    await puppet('w1'),
+    await puppet('w2', { state: 'failed', error: { code: 'ACTIVATION_FAILED', message: 'no memory' } }),
+  ]
+  await ask('d1')
+  t.is(await ends('d1'), 'ACTIVATION_FAILED')
+  t.is((await until(statuses, ({ state }) => state === 'failed')).error?.message, 'no memory')
+  await inTurns(() => good.desired.length + bad.desired.length === 0)
+})
+
+test('a supervisor - a worker that dies while it loads, or takes too long, fails the deployment', async t => {
+  const { start, puppet, ask, statuses, ends } = await setting(t)
+  await start()
+  const slow = await puppet('w1', { state: 'loading' })
+  await ask('d1', { deployTimeoutMs: 100 })
+  t.is(await ends('d1'), 'DEPLOY_TIMEOUT')
+  await ask('d2')
+  await until(statuses, ({ deployment, state }) => deployment === 'd2' && state === 'loading')
+  await inTurns(() => slow.desired.length === 1)
+  await slow.die()
+  t.is(await ends('d2'), 'WORKER_LOST')
+})
+
+test('a supervisor - a pipeline is degraded while a worker of it is gone', async t => {
+  const { start, puppets, ask, statuses, ends, puppet } = await setting(t)
+  await start()
+  const [, second] = await puppets(2)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  await second?.die()
+  const degraded = await until(statuses, ({ state }) => state === 'degraded')
+  t.like(degraded, { pipeline: 'p', deployment: 'd1', epoch: 1, error: { code: 'WORKER_LOST' } })
+  t.regex(degraded.error?.message ?? '', /'w2'.*stage 1/)
+  await puppet('w2')
+  const states: string[] = []
+  statuses.subscribe(({ state }) => states.push(state))
+  await inTurns(() => states.at(-1) === 'ready')
+})
+
+test('a supervisor - a worker that falls silent counts as gone', async t => {
+  const { bus, start, ask, statuses, ends } = await setting(t)
+  await start('one', { deadAfterMs: 2_000 })
+  const beat = encodeControl({ worker: 'w1', incarnation: 1, at: 1, rssBytes: 1, actors: [] })
+  const activation = { pipeline: 'p', epoch: 1, stage: 0, replica: 0, state: 'ready' }
+  const actual = encodeControl({ worker: 'w1', incarnation: 1, activations: [activation] })
+  const birth = encodeControl({ worker: 'w1', incarnation: 1, cores: 1, memoryBytes: 1, bornAt: 1 })
+  await bus.publish(worker.birth('w1'), birth, { qos: 1, retain: true })
+  await bus.publish(worker.actual('w1'), actual, { qos: 1, retain: true })
+  const beating = interval(50).subscribe(
+    () => void bus.publish(worker.beat('w1'), beat).catch(() => undefined),
+  )
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  beating.unsubscribe()
+  const { error } = await until(statuses, ({ state }) => state === 'degraded')
+  t.is(error?.code, 'WORKER_LOST')
+})
+
+test('a supervisor - a new deployment takes the place of the old one, under a higher epoch', async t => {
+  const { start, puppets, ask, plans, ends } = await setting(t)
+  await start()
+  const workers = await puppets(2)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  await ask('d2', { partitions: 1 })
+  t.is(await ends('d2'), 'ready')
+  const plan = await until(plans, ({ deployment }) => deployment === 'd2')
+  t.is(plan.epoch, 2)
+  await inTurns(() => workers.every(({ desired }) => desired.every(({ epoch }) => epoch === 2)))
+  t.deepEqual(
+    workers.map(({ desired }) => desired.length),
+    [1, 0],
+  )
+})
+
+test('a supervisor - a deployment that is replaced before it is ready leaves nothing', async t => {
+  const { start, puppet, ask, ends, statuses } = await setting(t)
+  await start()
+  const slow = await puppet('w1', { state: 'loading' })
+  await ask('d1')
+  await inTurns(() => slow.desired.length === 1)
+  await slow.die()
+  await puppet('w1')
+  const states: string[] = []
+  statuses.subscribe(({ deployment, state }) => states.push(`${deployment} ${state}`))
+  await ask('d2')
+  t.is(await ends('d2'), 'ready')
+  t.false(states.includes('d1 ready'))
+})
+
+test('a supervisor - taking a pipeline down takes back all that was retained for it', async t => {
+  const { broker, start, user, puppets, ask, ends } = await setting(t)
+  await start()
+  const workers = await puppets(2)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  const gone = await listen(user, pipeline.statuses)
+  await user.publish(pipeline.spec('p'), new Uint8Array(), { qos: 1, retain: true })
+  await until(gone, ({ payload }) => payload.byteLength === 0)
+  await inTurns(() => workers.every(({ desired }) => desired.length === 0))
+  // Birth and actual state of each worker, and the leader.
+  await inTurns(() => broker.metrics().retainedMessages === 5)
+})
+
+test('a supervisor - its successor knows from retained messages what is in force, and does not do it again', async t => {
+  const { start, user, puppets, ask, statuses, plans, ends } = await setting(t)
+  const first = await start('one')
+  const workers = await puppets(2)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  await first.supervisor.stop()
+  await first.own.close()
+  const { supervisor } = await start('two')
+  t.is(supervisor.term, first.supervisor.term + 1)
+  await workers[1]?.die()
+  await until(statuses, ({ state }) => state === 'degraded')
+  const all: Plan[] = []
+  plans.subscribe(plan => all.push(plan))
+  t.is(all.length, 1)
+  const gone = await listen(user, pipeline.plans)
+  await user.publish(pipeline.spec('p'), new Uint8Array(), { qos: 1, retain: true })
+  await until(gone, ({ payload }) => payload.byteLength === 0)
+  await inTurns(() => workers.every(({ desired }) => desired.length === 0))
+})
+
+test('a supervisor - its successor carries out what it left half done, and takes back what that had assigned', async t => {
+  const { bus, user, start, ask, puppets, plans, ends } = await setting(t)
+  const stale = {
+    ...{ pipeline: 'p', epoch: 4, stage: 0, replica: 0, term: 1, receives: [], carries: [], sends: [] },
+    ...{ part: { sha256: 'a'.repeat(64), bytes: 1 }, inboxFrames: 1, lz4: false },
+    inbox: { topic: TOPICS.data.stage('p', 4, 0, 0) },
+  }
+  const retain = (topic: string, message: unknown) =>
+    bus.publish(topic, encodeControl(message), { qos: 1, retain: true })
+  await retain(TOPICS.supervisor.leader, { term: 1, supervisor: 'zero' })
+  await retain(worker.desired('w1'), { term: 1, activations: [stale] })
+  await ask('d1')
+  await retain(pipeline.status('p'), { pipeline: 'p', deployment: 'd1', state: 'loading', epoch: 4 })
+  const workers = await puppets(2)
+  await start('one')
+  t.is(await ends('d1'), 'ready')
+  const plan = await until(plans)
+  t.true(plan.epoch > 4)
+  await inTurns(() => workers.every(({ desired }) => desired.every(({ epoch }) => epoch === plan.epoch)))
+  t.deepEqual(
+    workers.map(({ desired }) => desired.length),
+    [1, 1],
+  )
+  t.is((await until(await hear(user, TOPICS.supervisor.leader, Leader))).term, 2)
+})
+
+test('a supervisor - its successor does not try again what has failed', async t => {
+  const { bus, start, ask, puppets, statuses, ends } = await setting(t)
+  await ask('d1')
+  const failed = {
+    pipeline: 'p',
+    deployment: 'd1',
+    state: 'failed',
+    epoch: 7,
+    error: { code: 'NO_WORKER', message: '' },
+  }
+  await bus.publish(pipeline.status('p'), encodeControl(failed), { qos: 1, retain: true })
+  await puppets(1)
+  await start('one')
+  await ask('d2')
+  t.is(await ends('d2'), 'ready')
+  const d1: string[] = []
+  statuses.subscribe(({ deployment, state }) => deployment === 'd1' && d1.push(state))
+  t.deepEqual(d1, ['failed'])
+  t.true((await until(statuses, ({ deployment }) => deployment === 'd2')).epoch > 7)
+})
+
+test('a supervisor - leads until its connection is lost or another leads, and does nothing after', async t => {
+  const { start, ask, puppets, plans, ends } = await setting(t)
+  const first = await start('one')
+  const second = await start('two')
+  t.is((await first.supervisor.ended)?.code, 'BUS_DISCONNECTED')
+  t.is(second.supervisor.term, 2)
+  await puppets(1)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  t.is((await until(plans)).term, 2)
+})
+
+test('a supervisor - that is stopped does nothing more, though its connection is there', async t => {
+  const { start, ask, puppets, statuses } = await setting(t)
+  const { supervisor, own } = await start('one')
+  await supervisor.stop()
+  t.is(await supervisor.ended, undefined)
+  await puppets(1)
+  const heard: PipelineStatus[] = []
+  statuses.subscribe(status => heard.push(status))
+  const specs = await listen(own, pipeline.specs)
+  await ask('d1')
+  await until(specs)
+  await settled()
+  await own.publish(
+    pipeline.status('q'),
+    encodeControl({ pipeline: 'q', deployment: 'q', state: 'ready', epoch: 1 }),
+    { qos: 1, retain: true },
+  )
+  await until(statuses, ({ pipeline }) => pipeline === 'q')
+  t.deepEqual(
+    heard.map(({ pipeline }) => pipeline),
+    ['q'],
+  )
+})
+
+test('a supervisor - stops at once while a deployment waits for workers, or loads', async t => {
+  const { start, ask, puppet, statuses, troubles } = await setting(t)
+  const first = await start('one', { workerWaitMs: 600_000 })
+  await ask('d1')
+  await until(statuses, ({ state }) => state === 'planning')
+  await first.supervisor.stop()
+  await first.own.close()
+  const second = await start('two')
+  await puppet('w1', { state: 'loading' })
+  await until(statuses.pipe(filter(({ state }) => state === 'loading')))
+  await second.supervisor.stop()
+  t.deepEqual(troubles, [])
+})
+
+test('a supervisor - a message that nobody can read, or of another shape, changes nothing', async t => {
+  const { bus, start, ask, puppets, ends, troubles } = await setting(t)
+  await start('one')
+  const topics = [
+    ...[worker.birth('w9'), worker.beat('w9'), worker.actual('w9'), worker.desired('w9')],
+    ...[worker.death('w9', 1), pipeline.spec('q'), pipeline.plan('q'), pipeline.status('q')],
+  ]
+  for (const topic of topics) {
+    await bus.publish(topic, new Uint8Array([0xff, 0]), { qos: 1 })
+    await bus.publish(topic, encodeControl({ term: 'x', activations: 7 }), { qos: 1 })
+  }
+  await puppets(1)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  t.deepEqual(troubles, [])
+})
+
+test('a supervisor - one that finds no broker any more says so', async t => {
+  const { connect } = await testBroker(t)
+  const bus = await connect('gone')
+  await bus.close()
+  const store = await PartStore.open(await testFolder(t))
+  const parts = { id: 'one', bus, topics: TOPICS, store, onTrouble: () => {} }
+  t.is(await rejection(Supervisor.start(parts, parseOptions(supervisorOptions, {}, 'test'))), 'BUS_CLOSED')
+})

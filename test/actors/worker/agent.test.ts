@@ -1,0 +1,366 @@
+import { readFile } from 'node:fs/promises'
+import test, { type ExecutionContext } from 'ava'
+import { filter, map, Subject } from 'rxjs'
+import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { type Runtime } from '../../../actors/runtime/index.js'
+import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
+import {
+  activationKeyOf,
+  type Activation,
+  Actual,
+  type ActorProgress,
+  Beat,
+  Birth,
+  Death,
+  encodeControl,
+} from '../../../core/control.js'
+import { MillraceError } from '../../../core/errors.js'
+import { parseOptions } from '../../../core/options.js'
+import {
+  hear,
+  inTurns,
+  listen,
+  rejection,
+  settled,
+  testBroker,
+  testFolder,
+  TOPICS,
+  until,
+} from '../../support/actors.js'
+
+const INCARNATION = 1_000
+const FAST = parseOptions(workerOptions, { heartbeatMs: 30, pieceTimeoutMs: 100, runtimeRestarts: 2 }, 'test')
+const { worker } = TOPICS
+
+/** Hosts nothing, and does what a test says. */
+class FakeRuntime implements Runtime {
+  readonly trouble$ = new Subject<MillraceError>()
+  readonly ended: Promise<MillraceError | undefined>
+  readonly active = new Map<string, string>()
+  readonly calls: string[] = []
+  actors: ActorProgress[] = []
+  refusal: MillraceError | undefined
+  crash: (error: MillraceError | undefined) => void = () => {}
+
+  constructor() {
+    this.ended = new Promise(resolve => {
+      this.crash = resolve
+    })
+  }
+
+  async activate(activation: Activation, model: string): Promise<void> {
+    this.calls.push(`activate ${activationKeyOf(activation)}`)
+    if (this.refusal !== undefined) throw this.refusal
+    this.active.set(activationKeyOf(activation), model)
+  }
+
+  async passivate(key: string): Promise<void> {
+    this.calls.push(`passivate ${key}`)
+    this.active.delete(key)
+  }
+
+  progress(): readonly ActorProgress[] {
+    return this.actors
+  }
+
+  async stop(): Promise<void> {
+    this.calls.push('stop')
+    this.crash(undefined)
+  }
+}
+
+const PART = new TextEncoder().encode('any bytes')
+
+async function setting(t: ExecutionContext) {
+  const { broker, connect } = await testBroker(t)
+  const bus = await connect('others')
+  const store = await PartStore.open(await testFolder(t))
+  const held = await PartStore.open(await testFolder(t))
+  const part = await held.put(PART)
+  await serveParts(
+    bus,
+    TOPICS,
+    (sha256, offset, length) => held.read(sha256, offset, length),
+    () => {},
+  )
+  const runtimes: FakeRuntime[] = []
+  const troubles: MillraceError[] = []
+  const start = async (change: Partial<AgentParts> = {}) => {
+    const parts: AgentParts = {
+      id: 'w1',
+      incarnation: INCARNATION,
+      bus: await connect(`worker-${runtimes.length}`),
+      topics: TOPICS,
+      store,
+      createRuntime: async () => {
+        const runtime = new FakeRuntime()
+        runtimes.push(runtime)
+        return runtime
+      },
+      onTrouble: error => troubles.push(error),
+      ...change,
+    }
+    const agent = await WorkerAgent.start(parts, FAST)
+    t.teardown(() => agent.stop())
+    return agent
+  }
+  const activation = (stage: number, change: Partial<Activation> = {}): Activation => ({
+    pipeline: 'p',
+    epoch: 1,
+    stage,
+    replica: 0,
+    term: 1,
+    part,
+    receives: [],
+    carries: [],
+    sends: [],
+    inbox: { topic: TOPICS.data.stage('p', 1, stage, 0) },
+    inboxFrames: 1,
+    lz4: false,
+    ...change,
+  })
+  const desire = (term: number, activations: readonly Activation[]) =>
+    bus.publish(worker.desired('w1'), encodeControl({ term, activations }), { qos: 1, retain: true })
+  return { broker, bus, connect, start, store, runtimes, troubles, activation, desire }
+}
+
+/** The state of each stage, as `stage state code`. */
+function statesOf({ activations }: Actual): string[] {
+  return activations.map(({ stage, state, error }) => [stage, state, error?.code].join(' ').trim())
+}
+
+function is(...states: string[]): (actual: Actual) => boolean {
+  return actual => JSON.stringify(statesOf(actual)) === JSON.stringify(states)
+}
+
+test('a worker - its birth is retained and says its incarnation, and it beats under that', async t => {
+  const { bus, start } = await setting(t)
+  const beats = await hear(bus, worker.beats, Beat)
+  await start()
+  const first = await until(beats)
+  t.like(first, { worker: 'w1', incarnation: INCARNATION, actors: [] })
+  t.true(first.rssBytes > 1_000_000)
+  await until(beats, ({ at }) => at > first.at)
+  const births = await listen(bus, worker.births)
+  const message = await until(births)
+  t.true(message.retained)
+  const birth = Birth.parse(JSON.parse(new TextDecoder().decode(message.payload)))
+  t.like(birth, { worker: 'w1', incarnation: INCARNATION })
+  t.true(birth.cores >= 1 && birth.memoryBytes > 0)
+  t.true((await until(await listen(bus, worker.actuals))).retained)
+})
+
+test("a worker - its will goes to its own incarnation's topic", t => {
+  const { topic, payload } = deathWill(TOPICS, 'w1', INCARNATION)
+  t.is(topic, worker.death('w1', INCARNATION))
+  t.deepEqual(Death.parse(JSON.parse(new TextDecoder().decode(payload))), { incarnation: INCARNATION })
+})
+
+test('a worker - that sees its own death publishes its birth again, and that of another not', async t => {
+  const { bus, start } = await setting(t)
+  await start()
+  const births = await hear(bus, worker.births, Birth)
+  const heard: Birth[] = []
+  births.subscribe(birth => heard.push(birth))
+  await until(births)
+  const beats = await hear(bus, worker.beats, Beat)
+  for (const incarnation of [INCARNATION - 1, INCARNATION]) {
+    const { topic, payload } = deathWill(TOPICS, 'w1', incarnation)
+    await bus.publish(topic, payload, { qos: 1 })
+  }
+  await until(births, birth => birth !== heard[0])
+  await until(beats)
+  t.deepEqual(
+    heard.map(({ incarnation }) => incarnation),
+    [INCARNATION, INCARNATION],
+  )
+})
+
+test('a worker - its beats say how far each actor is', async t => {
+  const { bus, start, runtimes } = await setting(t)
+  await start()
+  const beats = await hear(bus, worker.beats, Beat)
+  const actor = {
+    pipeline: 'p',
+    epoch: 1,
+    stage: 2,
+    replica: 0,
+    frames: 7,
+    failures: 1,
+    waiting: 3,
+    runMs: 1.5,
+  }
+  runtimes[0]?.actors.push(actor)
+  t.deepEqual((await until(beats, ({ actors }) => actors.length > 0)).actors, [actor])
+})
+
+test('a worker - fetches, loads and reports what it is to run, and lets go what it is not', async t => {
+  const { bus, start, runtimes, activation, desire, store } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  const heard: string[] = []
+  actuals.pipe(map(actual => statesOf(actual).join())).subscribe(states => heard.push(states))
+  await desire(1, [activation(0)])
+  await until(actuals, is('0 ready'))
+  t.deepEqual([...new Set(heard)], ['', '0 fetching', '0 loading', '0 ready'])
+  const path = store.pathOf(activation(0).part.sha256)
+  t.deepEqual([...(runtimes[0]?.active ?? [])], [['p/1/0/0', path]])
+  t.deepEqual(new Uint8Array(await readFile(path)), PART)
+  await desire(1, [activation(0), activation(1)])
+  await until(actuals, is('0 ready', '1 ready'))
+  await desire(1, [activation(1)])
+  await until(actuals, is('1 ready'))
+  await bus.publish(worker.desired('w1'), new Uint8Array(), { qos: 1, retain: true })
+  await until(actuals.pipe(filter((_, index) => index > 4)), is())
+  await settled()
+  t.deepEqual(runtimes[0]?.calls, [
+    'activate p/1/0/0',
+    'activate p/1/1/0',
+    'passivate p/1/0/0',
+    'passivate p/1/1/0',
+  ])
+})
+
+test('a worker - carries out what was desired before it came', async t => {
+  const { bus, start, activation, desire } = await setting(t)
+  await desire(1, [activation(0)])
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await start()
+  const actual = await until(actuals, is('0 ready'))
+  t.like(actual, { worker: 'w1', incarnation: INCARNATION })
+})
+
+test('a worker - what an older term desires, or nobody can read, changes nothing', async t => {
+  const { bus, start, runtimes, activation, desire } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(5, [activation(0)])
+  await until(actuals, is('0 ready'))
+  await desire(4, [activation(1)])
+  await bus.publish(worker.desired('w1'), new TextEncoder().encode('{"term":9'), { qos: 1 })
+  await bus.publish(worker.desired('w1'), encodeControl({ term: 9, activations: [{}] }), { qos: 1 })
+  await desire(5, [activation(0), activation(2)])
+  await until(actuals, is('0 ready', '2 ready'))
+  t.deepEqual(runtimes[0]?.calls, ['activate p/1/0/0', 'activate p/1/2/0'])
+})
+
+test('a worker - an activation that cannot be fetched or loaded is reported with a code, and alone', async t => {
+  const { bus, start, runtimes, activation, desire } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(1, [activation(0)])
+  await until(actuals, is('0 ready'))
+  if (runtimes[0]) runtimes[0].refusal = new MillraceError('MODEL_UNSUPPORTED', 'no such operator')
+  const absent = { sha256: 'f'.repeat(64), bytes: 10 }
+  await desire(1, [activation(0), activation(1), activation(2, { part: absent })])
+  const actual = await until(
+    actuals,
+    is('0 ready', '1 failed MODEL_UNSUPPORTED', '2 failed PART_UNAVAILABLE'),
+  )
+  t.is(actual.activations[1]?.error?.message, 'no such operator')
+})
+
+test('a worker - one whose id is in use on a live worker does not start', async t => {
+  const { start, runtimes } = await setting(t)
+  await start()
+  t.is(await rejection(start({ incarnation: INCARNATION + 1 })), 'WORKER_ID_TAKEN')
+  t.is(runtimes.length, 1)
+  await start({ id: 'w2' })
+})
+
+test('a worker - stopping it stops its runtime, says that it ended, and takes back what it retained', async t => {
+  const { broker, bus, start, runtimes, activation, desire } = await setting(t)
+  const agent = await start()
+  const actuals = await hear(bus, worker.actual('w1'), Actual)
+  await desire(1, [activation(0)])
+  await until(actuals, is('0 ready'))
+  const deaths = await hear(bus, worker.deaths, Death)
+  await agent.stop()
+  await agent.stop()
+  t.is(runtimes[0]?.calls.filter(call => call === 'stop').length, 1)
+  t.deepEqual(await until(deaths), { incarnation: INCARNATION })
+  // What it is to run is the supervisor's to take back.
+  await inTurns(() => broker.metrics().retainedMessages === 1)
+})
+
+test('a worker - a crash of its runtime is reported at once, and mended with a new one', async t => {
+  const { bus, start, runtimes, troubles, activation, desire } = await setting(t)
+  const gate = new Subject<void>()
+  let first = true
+  const createRuntime = async () => {
+    const runtime = new FakeRuntime()
+    runtimes.push(runtime)
+    if (!first) await until(gate)
+    first = false
+    return runtime
+  }
+  await start({ createRuntime })
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(1, [activation(0)])
+  await until(actuals, is('0 ready'))
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  const reported = await until(actuals, is('0 failed RUNTIME_CRASHED'))
+  t.is(reported.activations[0]?.error?.message, 'killed')
+  t.deepEqual(
+    troubles.map(({ code }) => code),
+    ['RUNTIME_CRASHED'],
+  )
+  const later = await hear(bus, worker.actuals, Actual)
+  gate.next()
+  await until(later, is('0 ready'))
+  t.deepEqual(runtimes[1]?.calls, ['activate p/1/0/0'])
+})
+
+test('a worker - a runtime that crashes again and again is given up, and that is reported', async t => {
+  const { bus, start, runtimes, activation, desire } = await setting(t)
+  await start()
+  await desire(1, [activation(0)])
+  for (let i = 0; i <= FAST.runtimeRestarts; i++) {
+    await until(await hear(bus, worker.actuals, Actual), is('0 ready'))
+    runtimes[i]?.crash(new MillraceError('RUNTIME_CRASHED', `crash ${i}`))
+    const failed = await hear(bus, worker.actuals, Actual)
+    await until(failed, ({ activations }) => activations[0]?.error?.message === `crash ${i}`)
+  }
+  const beats = await hear(bus, worker.beats, Beat)
+  const actuals: Actual[] = []
+  ;(await hear(bus, worker.actuals, Actual)).subscribe(actual => actuals.push(actual))
+  await until(beats.pipe(filter((_, index) => index > 1)))
+  t.deepEqual(actuals.map(statesOf), [['0 failed RUNTIME_CRASHED']])
+  t.is(runtimes.length, 1 + FAST.runtimeRestarts)
+})
+
+test('a worker - that is stopped while its runtime starts again leaves none behind', async t => {
+  const { start, runtimes } = await setting(t)
+  const starting = new Subject<void>()
+  const gate = new Subject<void>()
+  const createRuntime = async () => {
+    const runtime = new FakeRuntime()
+    if (runtimes.push(runtime) > 1) {
+      const opened = until(gate)
+      starting.next()
+      await opened
+    }
+    return runtime
+  }
+  const agent = await start({ createRuntime })
+  const again = until(starting)
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  await again
+  const stopped = agent.stop()
+  gate.next()
+  await stopped
+  t.deepEqual(runtimes[1]?.calls, ['stop'])
+})
+
+test('a worker - that cannot begin leaves no runtime behind', async t => {
+  const { connect, start, runtimes } = await setting(t)
+  const bus = await connect('worker-lost')
+  const createRuntime = async () => {
+    const runtime = new FakeRuntime()
+    runtimes.push(runtime)
+    await bus.close()
+    return runtime
+  }
+  t.is(await rejection(start({ bus, createRuntime })), 'BUS_CLOSED')
+  t.deepEqual(runtimes[0]?.calls, ['stop'])
+})
