@@ -17,7 +17,10 @@ const cleanup = new Cleanup()
 // The agent alone ends a runtime: with a message, by going away, or with a kill.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 // An orderly exit would end the threads, and a thread that ends during an inference aborts the process with a core dump.
-process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+const die = () => process.kill(process.pid, 'SIGKILL')
+process.on('disconnect', die)
+// The agent may have gone while this file was being loaded.
+if (!process.connected) die()
 
 try {
   const { id, broker, progressMs, connect } = JSON.parse(

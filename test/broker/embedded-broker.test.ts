@@ -129,7 +129,7 @@ test('the broker - drops its clients when it is closed, frees the port, and does
   t.is(await noticed, 'closed')
   t.is(broker.metrics().connections, 0)
   await t.throwsAsync(RawClient.open(broker.port), { code: 'ECONNREFUSED' })
-  await t.throwsAsync(broker.connect({ clientId: 'late' }), { code: 'STOPPED' })
+  await t.throwsAsync(broker.connect({ clientId: 'late' }), { code: 'BROKER_UNREACHABLE' })
   await bus.close()
   const again = await brokerFor(t, {}, { port: broker.port })
   t.is(again.port, broker.port)

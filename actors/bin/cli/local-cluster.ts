@@ -1,5 +1,7 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { from, lastValueFrom, mergeMap } from 'rxjs'
+import { temporaryFolder } from '../../../config/hosts.js'
 import { startBroker } from '../../../broker/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { ProcessGroup } from './processes.js'
@@ -28,6 +30,8 @@ const STARTS_AT_ONCE = 2 * availableParallelism()
 
 /** A supervisor and workers as processes of their own, which stop with the session. */
 export async function startMembers(session: Session, wish: MembersWish): Promise<void> {
+  // Theirs would stay behind if one of them were killed.
+  const folder = await temporaryFolder('cluster', session.cleanup)
   const group = new ProcessGroup({
     debug: session.debug,
     env: wish.password === undefined ? {} : { MILLRACE_PASSWORD: wish.password },
@@ -36,12 +40,16 @@ export async function startMembers(session: Session, wish: MembersWish): Promise
   })
   session.cleanup.defer('stopping the supervisor and the workers', () => group.stop())
   const common = ['--broker', wish.broker, ...wish.connection, ...(session.debug ? ['--debug'] : [])]
+  const commandLine = (id: string, command: string) => [
+    ...[command, '--id', id, '--cache-dir', join(folder, id)],
+    ...common,
+  ]
   const members = [
-    ['supervisor', '--id', 'supervisor'],
-    ...Array.from({ length: wish.workers }, (_, i) => ['worker', '--id', `w${i + 1}`]),
+    ['supervisor', 'supervisor'] as const,
+    ...Array.from({ length: wish.workers }, (_, i) => [`w${i + 1}`, 'worker'] as const),
   ]
   const started = lastValueFrom(
-    from(members).pipe(mergeMap(args => group.start([...args, ...common]), STARTS_AT_ONCE)),
+    from(members).pipe(mergeMap(([id, command]) => group.start(commandLine(id, command)), STARTS_AT_ONCE)),
   )
   await session.untilStopped(started)
 }

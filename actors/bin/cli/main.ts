@@ -57,7 +57,10 @@ function listenForStop(session: Session): () => number | undefined {
     })
   }
   // A parent that is gone without a word, even by SIGKILL, closes the channel.
-  process.on('disconnect', () => session.stop('the parent process is gone'))
+  const orphaned = () => session.stop('the parent process is gone')
+  process.on('disconnect', orphaned)
+  // It may have gone while this program was being loaded; `connected` is undefined where there was none to begin with.
+  if ((process.connected as boolean | undefined) === false) orphaned()
   return () => status
 }
 

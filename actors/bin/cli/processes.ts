@@ -33,9 +33,10 @@ export class ProcessGroup {
   /**
    * Resolves when the command says that it is up.
    * @param args  command and options
-   * @throws START_TIMEOUT; what the command failed with before it was up; INTERNAL: it did not say
+   * @throws STOPPED; START_TIMEOUT; what the command failed with before it was up; INTERNAL: it did not say
    */
   async start(args: readonly string[]): Promise<void> {
+    if (this.stopping) throw new MillraceError('STOPPED', 'the processes are being stopped')
     const { debug, env, onLost } = this.options
     const child = fork(ENTRY, args, {
       stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc'],

@@ -89,13 +89,13 @@ export const runCommand = defineCommand({
     // What is wrong with the model or the frames is said before anything is started for them.
     const title = onlyArgument(args, 'the model')
     const { graph } = await openModel(title)
-    cutCandidates(graph, given.partitions ?? given.workers)
+    cutCandidates(graph, given.partitions ?? 1)
     const dataset = given.dataset === undefined ? undefined : await datasetSource(given.dataset, given.frames)
     if (dataset !== undefined) checkFrame(dataset.frame(0), graph.inputs)
     const model = await prepareModelFile(session, title, given)
     const cluster = await startCluster(session, given)
     session.say(`deploying ${basename(title)} on ${given.workers} workers ...`)
-    const { partitions = given.workers, window, lz4, deployTimeoutMs } = given
+    const { partitions, window, lz4, deployTimeoutMs } = given
     const pipeline = await session.untilStopped(
       cluster.deploy(model, parseOptions(deployOptions, { partitions, window, lz4, deployTimeoutMs }, 'run')),
     )

@@ -1,4 +1,5 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
@@ -33,16 +34,29 @@ export const workerCommand = defineCommand({
     const id = given.id ?? freshId('worker')
     const host = hostOf(id, given, session)
     const settings = pickOptions(workerOptions, given)
+    const runtimes = new Set<ChildProcess>()
+    // First, so that it comes last: the agent stops its runtime in order, but not one that is being started.
+    session.cleanup.defer('ending the runtime processes', () => Promise.all([...runtimes].map(endProcess)))
+    const spawn = () => {
+      const child = forkRuntime(id, given, session.debug)
+      runtimes.add(child)
+      child.once('exit', () => runtimes.delete(child))
+      return child
+    }
     const createRuntime =
       given.isolation === 'none'
         ? () => localRuntime(host, session.cleanup)
-        : () => ChildRuntime.start(() => forkRuntime(id, given, session.debug), LIMITS)
+        : () => ChildRuntime.start(spawn, LIMITS)
     await session.untilStopped(startWorker(host, settings, session.cleanup, createRuntime))
     session.print(`worker '${id}' is at ${given.broker}`, { id, broker: given.broker })
     session.announce({ id })
     await session.stopped()
   },
 })
+
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.kill('SIGKILL')) await once(child, 'exit')
+}
 
 function forkRuntime(id: string, given: Options<typeof options>, debug: boolean) {
   const settings: RuntimeSettings = {

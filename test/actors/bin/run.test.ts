@@ -92,8 +92,9 @@ test.serial('run - refuses to compare answers when all frames are alike', async 
 
 test.serial('run - fails when a worker dies', async t => {
   const broker = await startBroker({ port: 0 })
-  const bus = await broker.connect({ clientId: 'test' })
   t.teardown(() => broker.close())
+  const bus = await broker.connect({ clientId: 'test' })
+  t.teardown(() => bus.close())
   const run = new CliRun(['run', DIGITS, '--workers', '2', '--frames', '1000000', '--broker', broker.url])
   let killed = false
   await bus.subscribe('#', ({ topic }) => {

@@ -21,6 +21,7 @@ for (const [moment, topic] of Object.entries(moments)) {
       const broker = await startBroker({ port: 0 })
       t.teardown(() => broker.close())
       const bus = await broker.connect({ clientId: 'test' })
+      t.teardown(() => bus.close())
       const run = new CliRun(['run', DIGITS, '--frames', '1000000', '--broker', broker.url])
       let seen = false
       await bus.subscribe('#', message => {
@@ -55,6 +56,7 @@ test.serial('SIGKILL - of a run, its processes end by themselves', async t => {
   const broker = await startBroker({ port: 0 })
   t.teardown(() => broker.close())
   const bus = await broker.connect({ clientId: 'test' })
+  t.teardown(() => bus.close())
   const run = new CliRun(['run', DIGITS, '--frames', '1000000', '--broker', broker.url])
   await bus.subscribe('#', ({ topic }) => {
     if (moments['frames are under way'].test(topic)) run.signal('SIGKILL')
