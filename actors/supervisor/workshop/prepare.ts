@@ -12,6 +12,8 @@ import { type Order, type PreparedModel, type PreparedPart } from './messages.js
 /** The largest relative error of a float32 chain (promise 9). */
 const TOLERANCE = 1e-4
 const SAMPLE_SEED = 1
+/** Token ids and indices must be within the model's tables, whose sizes nobody tells: 0 and 1 nearly always are. */
+const SAMPLE_INTEGERS_BELOW = 2
 
 /** Read, measure, plan, cut, check, store: what `prepareModel` promises. `checkpoint` throws to stop between steps. */
 export async function prepare(
@@ -20,7 +22,8 @@ export async function prepare(
   checkpoint: () => Promise<void>,
 ): Promise<PreparedModel> {
   const graph = readGraph(bytes, { name: order.name })
-  const feedsOf = (size: number) => syntheticFrame(sized(graph.inputs, size), SAMPLE_SEED, 0)
+  const feedsOf = (size: number) =>
+    syntheticFrame(sized(graph.inputs, size), SAMPLE_SEED, 0, {}, SAMPLE_INTEGERS_BELOW)
   const feeds = feedsOf(1)
   const whole = await runOnce(bytes, feeds)
   await checkpoint()
