@@ -42,7 +42,7 @@ export async function openSession(
     intraOpNumThreads: options.threads ?? 1,
     interOpNumThreads: 1,
     executionMode: 'sequential',
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
   }
   const session = await create(model, settings)
   return {
