@@ -1,0 +1,183 @@
+import test from 'ava'
+import { filter, firstValueFrom, skip, take, timeout } from 'rxjs'
+import { openSession } from '../../actors/session/index.js'
+import { startBroker } from '../../broker/index.js'
+import {
+  type Cluster,
+  connect,
+  type LedgerEntry,
+  type Pipeline,
+  type Prediction,
+} from '../../config/index.js'
+import { relativeError } from '../../core/compare.js'
+import { type Random, randomOf, syntheticFrame } from '../../core/synthetic/index.js'
+import { type Tensors } from '../../core/tensor.js'
+import { CliRun } from '../support/cli.js'
+import { inCheckout } from '../support/index.js'
+
+const MODEL = inCheckout('examples/digits/digits.onnx')
+const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 4)
+const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Date.now() % 1_000_000)
+const DEADLINE_MS = 3_000
+const LIMIT_MS = 60_000
+const DISTINCT = 20
+const WORKERS = ['w1', 'w2', 'w3']
+
+const inputs = Array.from({ length: DISTINCT }, (_, i) =>
+  syntheticFrame([{ name: 'image', dtype: 'float32', dims: [1, 1, 8, 8] }], 1, i),
+)
+
+async function expectedOutputs(): Promise<Tensors[]> {
+  const session = await openSession(MODEL)
+  const outputs: Tensors[] = []
+  for (const feeds of inputs) outputs.push(await session.run(feeds))
+  await session.release()
+  return outputs
+}
+
+/** The processes of a cluster, each of which can be killed and started again. */
+class Members {
+  private readonly runs = new Map<string, CliRun>()
+
+  constructor(private readonly url: string) {}
+
+  async start(id: string): Promise<void> {
+    const command =
+      id === 'supervisor'
+        ? ['supervisor', '--dead-after-ms', '2000']
+        : ['worker', '--runtime-restarts', '100']
+    const run = new CliRun([...command, '--id', id, '--broker', this.url, '--json'])
+    this.runs.set(id, run)
+    await run.firstLine()
+  }
+
+  /** @returns when the process has ended */
+  async kill(id: string): Promise<void> {
+    const run = this.runs.get(id)
+    run?.signal('SIGKILL')
+    await run?.ended
+    await run?.gone()
+  }
+
+  signalRuntime(id: string, signal: NodeJS.Signals): void {
+    for (const pid of this.runs.get(id)?.descendants('runtime.js') ?? []) process.kill(pid, signal)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.runs.values()].map(run => run.stop()))
+  }
+}
+
+interface Setting {
+  readonly cluster: Cluster
+  readonly pipeline: Pipeline
+  readonly members: Members
+}
+
+/** Resolves when the stream has given so many more predictions. */
+async function predictions(pipeline: Pipeline, count: number): Promise<void> {
+  await firstValueFrom(pipeline.predictions$.pipe(skip(count - 1), take(1), timeout(LIMIT_MS)))
+}
+
+const faults: Record<string, (setting: Setting, worker: string) => Promise<void>> = {
+  'the supervisor is killed, and comes back': async ({ pipeline, members }) => {
+    await members.kill('supervisor')
+    await predictions(pipeline, 20)
+    await members.start('supervisor')
+  },
+  'a runtime is killed': async ({ pipeline, members }, worker) => {
+    members.signalRuntime(worker, 'SIGKILL')
+    await predictions(pipeline, 20)
+  },
+  'a runtime is frozen for longer than a frame may take': async ({ pipeline, members }, worker) => {
+    const expired = firstValueFrom(
+      pipeline.ledger$.pipe(
+        filter(entry => entry.end === 'failed' && entry.error.code === 'FRAME_DEADLINE'),
+        timeout(LIMIT_MS),
+      ),
+    )
+    members.signalRuntime(worker, 'SIGSTOP')
+    await expired
+    members.signalRuntime(worker, 'SIGCONT')
+    await predictions(pipeline, 20)
+  },
+  'a worker is killed, and the model deployed anew on the others': async (
+    { cluster, pipeline, members },
+    worker,
+  ) => {
+    const degraded = firstValueFrom(
+      pipeline.status$.pipe(
+        filter(({ state }) => state === 'degraded'),
+        timeout(LIMIT_MS),
+      ),
+    )
+    await members.kill(worker)
+    await degraded
+    await cluster.deploy(MODEL, { name: pipeline.name })
+    await predictions(pipeline, 20)
+    await members.start(worker)
+    await cluster.deploy(MODEL, { name: pipeline.name })
+  },
+}
+
+function pick<T>(random: Random, list: readonly T[]): T {
+  const one = list[random.below(list.length)]
+  if (one === undefined) throw new Error('nothing to pick from')
+  return one
+}
+
+test('killing at random - every frame ends once, in order, and what is predicted is right', async t => {
+  t.timeout(600_000)
+  t.log(`seed ${SEED}, ${ROUNDS} rounds`)
+  const random = randomOf('kills', SEED)
+  const broker = await startBroker({ port: 0 })
+  t.teardown(() => broker.close())
+  const members = new Members(broker.url)
+  t.teardown(() => members.stop())
+  await Promise.all(['supervisor', ...WORKERS].map(id => members.start(id)))
+  const cluster = await connect(broker.url)
+  t.teardown(() => cluster.close())
+  const pipeline = await cluster.deploy(MODEL, { name: 'digits' })
+  const setting = { cluster, pipeline, members }
+
+  const entries: LedgerEntry[] = []
+  pipeline.ledger$.subscribe(entry => entries.push(entry))
+  const given: Prediction[] = []
+  let stop = false
+  function* source(): Generator<Tensors> {
+    for (let i = 0; !stop; i++) yield inputs[i % DISTINCT] ?? {}
+  }
+  const streamed = new Promise<void>((resolve, reject) => {
+    pipeline
+      .pull(source())
+      .pipe(pipeline.infer({ stream: 'camera', deadlineMs: DEADLINE_MS }))
+      .subscribe({ next: prediction => given.push(prediction), complete: resolve, error: reject })
+  })
+  // Awaited at the end; should the test fail before, that failure is the one to report.
+  streamed.catch(() => undefined)
+  await predictions(pipeline, 20)
+  for (let round = 0; round < ROUNDS; round++) {
+    const fault = pick(random, Object.keys(faults))
+    const worker = pick(random, WORKERS)
+    t.log(`${worker}: ${fault}`)
+    await faults[fault]?.(setting, worker)
+  }
+  stop = true
+  await streamed
+
+  const { admitted, predicted, dropped, failed } = pipeline.counts()
+  t.log(`${admitted} admitted, ${predicted} predicted, ${failed} failed`)
+  t.is(predicted + dropped + failed, admitted)
+  t.is(dropped, 0)
+  t.deepEqual(
+    entries.map(({ sequence }) => sequence).sort((a, b) => a - b),
+    Array.from({ length: admitted }, (_, i) => i),
+  )
+  t.true(given.every(({ sequence }, i) => sequence > (given[i - 1]?.sequence ?? -1)))
+  t.is(given.length, predicted)
+  const expected = await expectedOutputs()
+  const worst = Math.max(
+    ...given.map(({ sequence, outputs }) => relativeError(outputs, expected[sequence % DISTINCT] ?? {})),
+  )
+  t.true(worst <= 1e-4, String(worst))
+})
