@@ -5,7 +5,7 @@ import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { parseOptions } from '../core/options.js'
 import { withLimit } from '../core/wait.js'
-import { type Access, accessFor, type User } from './access.js'
+import { type Access, accessFor, type Grant, type User } from './access.js'
 import { type BoundedStore, boundedStore } from './bounded-store.js'
 import { ClientStream } from './client-stream.js'
 import { type BusOptions, connectStream } from './connect-bus.js'
@@ -19,8 +19,15 @@ export interface BrokerOptions {
   readonly port?: number
   /** Who may connect; without any, everybody, and then only on loopback. */
   readonly users?: readonly User[]
+  /** Decides instead of `users`. */
+  readonly access?: Access
+  /** Takes every message in, instead of passing it on to subscribers. */
+  readonly intake?: Intake
   readonly limits?: BrokerLimitsInput
 }
+
+/** @param payload  a view into memory that is used again after the call, unless it spans its whole ArrayBuffer */
+export type Intake = (topic: string, payload: Uint8Array, from: ClientStream) => void
 
 export interface BrokerMetrics {
   readonly connections: number
@@ -79,15 +86,15 @@ export class EmbeddedBroker {
    *   address is none of this machine
    */
   static async start(options: BrokerOptions = {}): Promise<EmbeddedBroker> {
-    const { host = '127.0.0.1', port = 1883, users = [] } = options
+    const { host = '127.0.0.1', port = 1883, users = [], access = accessFor(users), intake } = options
     const limits = parseOptions(brokerLimits, options.limits ?? {}, 'the broker')
-    if (users.length === 0 && !isLoopback(host)) {
+    if (users.length === 0 && options.access === undefined && !isLoopback(host)) {
       throw new MillraceError('BROKER_EXPOSED', `anybody who reaches ${host} could connect`)
     }
     const store = boundedStore(limits)
     const aedes = new Aedes({
       ...AEDES,
-      ...hooks(accessFor(users), limits),
+      ...hooks(access, limits, intake),
       persistence: store.persistence,
     })
     await aedes.listen()
@@ -203,21 +210,28 @@ export function startBroker(options: BrokerOptions = {}): Promise<EmbeddedBroker
   return EmbeddedBroker.start(options)
 }
 
-function hooks(access: Access, limits: BrokerLimits): AedesOptions {
+function hooks(access: Access, limits: BrokerLimits, intake: Intake | undefined): AedesOptions {
+  const grants = new WeakMap<Client, Grant>()
   return {
     connectTimeout: limits.connectTimeoutMs,
     authenticate: (client, username, password, done) => {
-      const welcome = access.authenticate(username, password)
+      const grant = access.grant(username, password)
+      if (grant !== undefined) grants.set(client, grant)
       // Before the CONNACK leaves: a client may answer it at once with its largest packet.
-      if (welcome) streamOf(client)?.admit()
-      done(null, welcome)
+      if (grant !== undefined) streamOf(client)?.admit()
+      done(null, grant !== undefined)
     },
-    authorizePublish: (_client, { topic }, done) => {
-      done(access.mayPublish(topic) ? null : new Error(`'${topic}' may not be published to`))
+    authorizePublish: (client, { topic, payload }, done) => {
+      if (client === null || grants.get(client)?.mayPublish(topic) !== true)
+        return done(new Error(`'${topic}' may not be published to`))
+      const stream = streamOf(client)
+      if (stream !== undefined)
+        intake?.(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, stream)
+      done(null)
     },
     authorizeSubscribe: (client, subscription, done) => {
       streamOf(client)?.subscribed(subscription.qos)
-      done(null, access.maySubscribe(subscription.topic) ? subscription : null)
+      done(null, grants.get(client)?.maySubscribe(subscription.topic) === true ? subscription : null)
     },
   }
 }

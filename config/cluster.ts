@@ -186,7 +186,7 @@ export class Cluster {
 }
 
 function specOf(source: ModelSource, options: DeployOptions): Spec {
-  const { name, partitions, window, lz4, deployTimeoutMs } = options
+  const { name, partitions, window, lz4, links, deployTimeoutMs } = options
   return {
     pipeline: name ?? pipelineNameOf(source.name),
     deployment: randomBytes(8).toString('hex'),
@@ -194,6 +194,7 @@ function specOf(source: ModelSource, options: DeployOptions): Spec {
     ...(partitions === undefined ? {} : { partitions }),
     ...(window === undefined ? {} : { window }),
     lz4,
+    links,
     deployTimeoutMs,
   }
 }

@@ -7,7 +7,7 @@ import { leaderClientId, Supervisor, type SupervisorOptions } from '../actors/su
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
-import { brokerLink } from '../core/link.js'
+import { type InboxBroker, PeerLink } from '../broker/index.js'
 import { type Topics } from '../core/topics.js'
 import { type OpenBus } from './connect.js'
 
@@ -43,14 +43,19 @@ export async function startWorker(
   return agent
 }
 
-/** A runtime in this process, with a connection of its own for frames (decision D1). */
+/**
+ * A runtime in this process, with a connection of its own for frames (decision D1).
+ * @param inbox  where it takes frames straight from its peers; left out: through the cluster's broker only
+ */
 export async function localRuntime(
   { id, open, topics, sendTimeoutMs }: Host,
   cleanup: Cleanup,
+  inbox?: InboxBroker,
 ): Promise<LocalRuntime> {
   const bus = await open({ clientId: `millrace-runtime-${id}-${process.pid}-${Date.now()}` })
   cleanup.defer("closing the runtime's connection", () => bus.close())
-  return new LocalRuntime(brokerLink(bus, { sendTimeoutMs }), topics)
+  const link = new PeerLink({ worker: id, bus, inbox, sendTimeoutMs })
+  return new LocalRuntime(link, topics, inbox?.url)
 }
 
 export async function startSupervisor(

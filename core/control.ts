@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ErrorCode, isErrorCode, MillraceError } from './errors.js'
+import { LinkAddress, LinkKind } from './link.js'
 import { isName } from './topics.js'
 import { type DType, isDType } from './tensor.js'
 
@@ -31,6 +32,8 @@ export const Birth = z.object({
   cores: z.int().min(1),
   memoryBytes: count,
   bornAt: count,
+  /** Where its runtime's inbox broker listens; left out: it has none. */
+  inbox: z.string().optional(),
 })
 export type Birth = z.infer<typeof Birth>
 
@@ -62,9 +65,9 @@ export const Activation = z.object({
   receives: z.array(z.string()),
   carries: z.array(z.string()),
   sends: z.array(z.string()),
-  inbox: z.object({ topic: z.string() }),
+  inbox: LinkAddress,
   /** The next stage's inbox; left out for the last stage, which answers the frame's dispatcher. */
-  next: z.object({ topic: z.string() }).optional(),
+  next: LinkAddress.optional(),
   /** Frames that may wait before the stage; more are refused. */
   inboxFrames: z.int().min(1),
   /** LZ4 on the tensors that leave, where it makes them smaller. */
@@ -84,6 +87,8 @@ export const Actual = z.object({
     z.object({
       ...activationKey,
       state: z.enum(['fetching', 'loading', 'ready', 'failed']),
+      /** Which way it sends what it makes; known when it is ready. */
+      link: LinkKind.optional(),
       error: errorInfo.optional(),
     }),
   ),
@@ -106,6 +111,7 @@ export const Spec = z.object({
   /** Frames in flight per dispatcher; left out: two per partition and two more. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
+  links: z.enum(['auto', 'peer', 'broker']).default('auto'),
   deployTimeoutMs: count,
 })
 export type Spec = z.infer<typeof Spec>
@@ -120,6 +126,8 @@ export const PlanStage = z.object({
   outBytes: count,
   /** Measured when the plan was made, on the supervisor's machine. */
   computeMs: z.number(),
+  /** Which way it sends what it makes. */
+  link: LinkKind,
   inbox: z.object({ topic: z.string() }),
 })
 export type PlanStage = z.infer<typeof PlanStage>

@@ -127,6 +127,11 @@ export const ERRORS = {
     'a message is larger than the limit, and of a kind that cannot be sent in chunks',
     'raise the limit on both sides, or send less',
   ),
+  LINK_UNREACHABLE: row(
+    true,
+    'a worker cannot reach the inbox of the next one',
+    'let the machines reach each other, or deploy with links `auto` or `broker`',
+  ),
   TOPIC_INVALID: row(
     false,
     'a topic, filter or name is malformed',

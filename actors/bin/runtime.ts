@@ -1,6 +1,7 @@
 import { connectOptions } from '../../config/connect-options.js'
 import { busOpener } from '../../config/connect.js'
 import { localRuntime } from '../../config/hosts.js'
+import { InboxBroker } from '../../broker/index.js'
 import { Cleanup } from '../../core/cleanup.js'
 import { MillraceError } from '../../core/errors.js'
 import { parseOptions } from '../../core/options.js'
@@ -23,14 +24,16 @@ process.on('disconnect', die)
 if (!process.connected) die()
 
 try {
-  const { id, broker, progressMs, connect } = JSON.parse(
+  const { id, broker, progressMs, inbox, connect } = JSON.parse(
     process.env[RUNTIME_SETTINGS] ?? '{}',
   ) as RuntimeSettings
   const options = parseOptions(connectOptions, connect, 'runtime')
   const onTrouble = (error: MillraceError) => channel.send({ type: 'trouble', error: error.toInfo() })
   const { root, sendTimeoutMs } = options
   const host = { id, open: busOpener(broker, options), topics: topicsOf(root), sendTimeoutMs, onTrouble }
-  await serveRuntime(await localRuntime(host, cleanup), channel, progressMs)
+  const inboxBroker = await startInbox(inbox)
+  cleanup.defer('closing the inbox', () => inboxBroker.close())
+  await serveRuntime(await localRuntime(host, cleanup, inboxBroker), channel, progressMs)
   await cleanup.run()
 } catch (error) {
   const reply: RuntimeReply = {
@@ -40,3 +43,13 @@ try {
   await new Promise(resolve => process.send?.(reply, undefined, undefined, resolve))
 }
 process.exit(0)
+
+/** On the port that the worker's peers know; on a free one if that is taken, and they go through the cluster's broker. */
+async function startInbox(address: RuntimeSettings['inbox']): Promise<InboxBroker> {
+  try {
+    return await InboxBroker.start(address)
+  } catch (error) {
+    if (address.port === 0) throw error
+    return InboxBroker.start({ ...address, port: 0 })
+  }
+}

@@ -1,6 +1,7 @@
 import { type Observable } from 'rxjs'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { type MillraceError } from '../../core/errors.js'
+import { type LinkKind } from '../../core/link.js'
 
 /**
  * Hosts the actors of one worker: in this process, or in a child process that can be killed (decision D3). Actors are
@@ -9,14 +10,17 @@ import { type MillraceError } from '../../core/errors.js'
 export interface Runtime {
   /** What went wrong in an actor that goes on. */
   readonly trouble$: Observable<MillraceError>
+  /** URL of the broker on which its actors take frames straight from their peers, if there is one. */
+  readonly inbox?: string | undefined
   /** Settles with the reason when the runtime ends without `stop`; with undefined after `stop`. */
   readonly ended: Promise<MillraceError | undefined>
   /**
-   * Resolves when the actor takes frames.
+   * Resolves when the actor takes frames, with the way that it sends what it makes.
    * @param model  path of the partition's ONNX file
-   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, RUNTIME_CRASHED, BUS_DISCONNECTED
+   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, RUNTIME_CRASHED, BUS_DISCONNECTED,
+   *   LINK_UNREACHABLE
    */
-  activate(activation: Activation, model: string): Promise<void>
+  activate(activation: Activation, model: string): Promise<LinkKind>
   /** Resolves when the actor has ended the frames under way and given its memory back. */
   passivate(key: string): Promise<void>
   /** How far each actor is, as last heard. */

@@ -19,7 +19,7 @@ export function serveRuntime(runtime: Runtime, channel: AgentChannel, progressMs
     if (request.type === 'stop') void runtime.stop()
     else void answer(runtime, channel, request)
   })
-  channel.send({ type: 'online' })
+  channel.send({ type: 'online', inbox: runtime.inbox })
   return runtime.ended.then(() => clearInterval(beat))
 }
 
@@ -29,8 +29,11 @@ async function answer(
   request: Exclude<RuntimeRequest, { type: 'stop' }>,
 ): Promise<void> {
   try {
-    if (request.type === 'activate') await runtime.activate(request.activation, request.model)
-    else await runtime.passivate(request.key)
+    if (request.type === 'activate') {
+      const link = await runtime.activate(request.activation, request.model)
+      return channel.send({ type: 'done', id: request.id, link })
+    }
+    await runtime.passivate(request.key)
     channel.send({ type: 'done', id: request.id })
   } catch (error) {
     channel.send({

@@ -1,10 +1,10 @@
 import { concatMap, filter, from, lastValueFrom, map, mergeMap, type Observable, Subject } from 'rxjs'
-import { type BusMessage, type Subscription } from '../../core/bus.js'
+import { type BusMessage } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'
-import { type Link, type Outlet } from '../../core/link.js'
+import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { ThreadedSession, wallClock } from '../session/index.js'
 
@@ -39,7 +39,8 @@ export class Stage {
   /** Settles when all that was taken has left. */
   private readonly drained: Promise<void>
   private readonly next: Outlet | undefined
-  private inbox: Subscription | undefined
+  private inbox: Inlet | undefined
+  private holding = false
   private stopping = false
   private waiting = 0
   private frames = 0
@@ -57,7 +58,7 @@ export class Stage {
 
   /**
    * @param model  path of the partition's ONNX file
-   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, BUS_DISCONNECTED
+   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, BUS_DISCONNECTED, LINK_UNREACHABLE
    */
   static async activate(activation: Activation, model: string, parts: StageParts): Promise<Stage> {
     const { carries, sends, lz4 } = activation
@@ -65,11 +66,17 @@ export class Stage {
     const stage = new Stage(activation, session, parts)
     try {
       stage.inbox = await parts.link.listen(activation.inbox, message => stage.receive(message))
+      await stage.next?.settled
       return stage
     } catch (error) {
       await stage.passivate()
       throw error
     }
+  }
+
+  /** Which way its frames go on first; results go through the cluster's broker. */
+  get link(): Promise<LinkKind> {
+    return this.next?.settled ?? Promise.resolve('broker' as const)
   }
 
   progress(): ActorProgress {
@@ -87,6 +94,7 @@ export class Stage {
     await this.inbox?.close().catch(() => undefined)
     this.arrivals.complete()
     await this.drained
+    await this.next?.close()
     await this.session.close()
   }
 
@@ -107,6 +115,7 @@ export class Stage {
       return
     }
     this.waiting++
+    this.regulate()
     const message =
       owned && payload.buffer instanceof ArrayBuffer
         ? new Uint8Array(payload.buffer)
@@ -138,7 +147,18 @@ export class Stage {
       return failed(header, failure)
     } finally {
       this.waiting--
+      this.regulate()
     }
+  }
+
+  /** Credits bound what waits; behind them, senders that go beyond what one dispatcher may have under way are held. */
+  private regulate(): void {
+    const { inboxFrames } = this.activation
+    const hold = this.waiting >= (this.holding ? inboxFrames / 4 : inboxFrames / 2)
+    if (hold === this.holding) return
+    this.holding = hold
+    if (hold) this.inbox?.hold()
+    else this.inbox?.release()
   }
 
   private count(departure: Departure): Departure {

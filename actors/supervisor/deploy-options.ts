@@ -22,6 +22,12 @@ export const deployOptions = defineOptions({
     default: false,
     doc: 'LZ4 on the tensors between stages, where it makes them smaller.',
   },
+  links: {
+    check: z.enum(['auto', 'peer', 'broker']),
+    default: 'auto',
+    value: 'auto|peer|broker',
+    doc: "`peer` sends frames straight from worker to worker, `broker` through the cluster's broker, `auto` straight where that is possible.",
+  },
   deployTimeoutMs: {
     check: z.coerce.number().int().min(1_000),
     default: 300_000,

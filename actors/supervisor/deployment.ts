@@ -16,8 +16,9 @@ import { firstWhere } from '../../core/wait.js'
 import { fetchPart, type PartStore } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
 import { type SupervisorOptions } from './options.js'
+import { activationsOf, place, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry } from './registry.js'
-import { type PreparedModel, type PreparedPart } from './workshop/messages.js'
+import { type PreparedModel } from './workshop/messages.js'
 import { prepareModel } from './workshop/workshop.js'
 
 /** What a deployment works with; the supervisor's. */
@@ -58,16 +59,17 @@ export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSi
     },
     signal,
   )
-  const stages = place(spec, prepared.parts, workers, parts, epoch)
-  const activations = activationsOf(spec, prepared.parts, stages, parts, epoch)
+  const placed = place(prepared.parts, workers)
+  const activations = activationsOf(spec, placed, parts, epoch)
   await say('loading')
   try {
     await parts.assignments.add(activations)
-    await waitUntilReady(stages, activations, spec, parts, signal)
+    await waitUntilReady(activations, spec, parts, signal)
   } catch (error) {
     await parts.assignments.remove(isOf(spec.pipeline, epoch))
     throw error
   }
+  const stages = planStagesOf(spec, placed, parts, epoch)
   const plan = planOf(spec, prepared, stages, parts.term, epoch)
   await publishPlan(parts, plan)
   await say('ready')
@@ -127,65 +129,7 @@ function refuseStopped(signal: AbortSignal): void {
   if (signal.aborted) throw new MillraceError('STOPPED', 'the deployment was stopped')
 }
 
-/** Contiguous stages, spread evenly over equal workers: neighbours share one where there are more stages. */
-function place(
-  spec: Spec,
-  prepared: readonly PreparedPart[],
-  workers: readonly string[],
-  { topics }: DeploymentParts,
-  epoch: number,
-): PlanStage[] {
-  const used = Math.min(workers.length, prepared.length)
-  return prepared.map(({ operators, weightBytes, outBytes, computeMs }, stage) => {
-    const worker = workers[Math.floor((stage * used) / prepared.length)]
-    if (worker === undefined) throw new MillraceError('NO_WORKER', `no worker for stage ${stage}`)
-    const inbox = { topic: topics.data.stage(spec.pipeline, epoch, stage, 0) }
-    return { stage, worker, replica: 0, operators, weightBytes, outBytes, computeMs, inbox }
-  })
-}
-
-function activationsOf(
-  spec: Spec,
-  prepared: readonly PreparedPart[],
-  stages: readonly PlanStage[],
-  { term }: DeploymentParts,
-  epoch: number,
-): Map<string, Activation[]> {
-  const byWorker = new Map<string, Activation[]>()
-  for (const { stage, worker, replica, inbox } of stages) {
-    const made = prepared[stage]
-    if (made === undefined) continue
-    const next = stages[stage + 1]?.inbox
-    const activation: Activation = {
-      pipeline: spec.pipeline,
-      epoch,
-      stage,
-      replica,
-      term,
-      part: made.part,
-      receives: [...made.receives],
-      carries: [...made.carries],
-      sends: [...made.sends],
-      inbox,
-      ...(next === undefined ? {} : { next }),
-      inboxFrames: windowOf(spec, prepared.length) * DISPATCHERS,
-      lz4: spec.lz4,
-    }
-    byWorker.set(worker, [...(byWorker.get(worker) ?? []), activation])
-  }
-  return byWorker
-}
-
-/** One frame that runs and one that waits in each stage, and one on either end. */
-function windowOf({ window }: Spec, stages: number): number {
-  return window ?? 2 * stages + 2
-}
-
-/** Dispatchers whose full windows a stage's inbox has room for. */
-const DISPATCHERS = 8
-
 async function waitUntilReady(
-  stages: readonly PlanStage[],
   activations: ReadonlyMap<string, readonly Activation[]>,
   spec: Spec,
   { registry }: DeploymentParts,
@@ -203,7 +147,7 @@ async function waitUntilReady(
     const missing = wanted.filter(({ worker, key }) => !isReady(registry, worker, key)).map(({ key }) => key)
     return new MillraceError(
       'DEPLOY_TIMEOUT',
-      `${missing.join(', ')} of ${stages.length} stages are not loaded`,
+      `${missing.join(', ')} of ${wanted.length} stages are not loaded`,
     )
   }
   await firstWhere(changes(registry, signal), ready, spec.deployTimeoutMs, late)

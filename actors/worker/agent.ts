@@ -14,6 +14,7 @@ import {
   encodeControl,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
+import { type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { fetchPart, type PartStore } from '../model-store/index.js'
@@ -127,6 +128,7 @@ export class WorkerAgent {
       cores: availableParallelism(),
       memoryBytes: totalmem(),
       bornAt: incarnation,
+      inbox: this.runtime.inbox,
     }
     this.publish(topics.worker.birth(id), birth, true)
     this.report(this.reconciler.actual())
@@ -173,7 +175,7 @@ export class WorkerAgent {
     return fetchPart(part, { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, signal: limit })
   }
 
-  private activate(activation: Activation, model: string): Promise<void> {
+  private activate(activation: Activation, model: string): Promise<LinkKind> {
     const { activationTimeoutMs } = this.options
     return withLimit(this.runtime.activate(activation, model), activationTimeoutMs, () => {
       return new MillraceError('ACTIVATION_FAILED', `the partition did not load in ${activationTimeoutMs} ms`)
@@ -196,6 +198,7 @@ export class WorkerAgent {
     try {
       this.runtime = await this.parts.createRuntime()
       this.watchRuntime()
+      this.announce()
       if (!this.stopping) this.reconciler.begin()
     } catch (cause) {
       await this.mend(MillraceError.from(cause, 'RUNTIME_CRASHED'))

@@ -74,6 +74,7 @@ const options = defineOptions({
   },
   window: deployOptions.window,
   lz4: deployOptions.lz4,
+  links: deployOptions.links,
   deadlineMs: inferOptions.deadlineMs,
   deployTimeoutMs: deployOptions.deployTimeoutMs,
 })
@@ -95,9 +96,12 @@ export const runCommand = defineCommand({
     const model = await prepareModelFile(session, title, given)
     const cluster = await startCluster(session, given)
     session.say(`deploying ${basename(title)} on ${given.workers} workers ...`)
-    const { partitions, window, lz4, deployTimeoutMs } = given
+    const { partitions, window, lz4, links, deployTimeoutMs } = given
     const pipeline = await session.untilStopped(
-      cluster.deploy(model, parseOptions(deployOptions, { partitions, window, lz4, deployTimeoutMs }, 'run')),
+      cluster.deploy(
+        model,
+        parseOptions(deployOptions, { partitions, window, lz4, links, deployTimeoutMs }, 'run'),
+      ),
     )
     const plan = await currentPlan(pipeline)
     const source = dataset ?? syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES)

@@ -108,7 +108,15 @@ async function setting(t: ExecutionContext) {
 function specOf(deployment: string, change: Partial<Spec> = {}, model = MODEL): Spec {
   const sha256 = createHash('sha256').update(model).digest('hex')
   const about = { sha256, bytes: model.byteLength, name: 'doubler.onnx' }
-  return { pipeline: 'p', deployment, model: about, lz4: false, deployTimeoutMs: 20_000, ...change }
+  return {
+    pipeline: 'p',
+    deployment,
+    model: about,
+    lz4: false,
+    links: 'auto',
+    deployTimeoutMs: 20_000,
+    ...change,
+  }
 }
 
 /** How a deployment ended: `ready`, or the code that it failed with. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, Subject } from 'rxjs'
 import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { type LinkKind } from '../../../core/link.js'
 import { type Runtime } from '../../../actors/runtime/index.js'
 import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
 import {
@@ -48,10 +49,11 @@ class FakeRuntime implements Runtime {
     })
   }
 
-  async activate(activation: Activation, model: string): Promise<void> {
+  async activate(activation: Activation, model: string): Promise<LinkKind> {
     this.calls.push(`activate ${activationKeyOf(activation)}`)
     if (this.refusal !== undefined) throw this.refusal
     this.active.set(activationKeyOf(activation), model)
+    return 'broker'
   }
 
   async passivate(key: string): Promise<void> {

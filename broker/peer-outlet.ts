@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
+import { type Bus } from '../core/bus.js'
+import { MillraceError } from '../core/errors.js'
+import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
+import { connectBus } from './connect-bus.js'
+import { INBOX_PACKET_BYTES } from './inbox-broker.js'
+
+/** By then it is known whether the peer can be reached, or the fallback is taken. */
+const SETTLE_MS = 1_500
+const TRY_MS = 500
+const RETRY_MS = 50
+const LATER_RETRY_MS = 2_000
+
+export type PeerAddress = LinkAddress & { readonly peer: NonNullable<LinkAddress['peer']> }
+
+/**
+ * The way straight to one inbox of another runtime. Until that can be reached, and whenever it cannot, messages go the
+ * other way, if there is one.
+ */
+export class PeerOutlet implements Outlet {
+  readonly settled: Promise<LinkKind>
+  private bus: Bus | undefined
+  private connected = false
+  private readonly ended = new AbortController()
+
+  /** @param fallback  the way through the cluster's broker */
+  constructor(
+    private readonly address: PeerAddress,
+    private readonly fallback: Outlet,
+    private readonly options: { readonly sendTimeoutMs: number },
+  ) {
+    this.settled = this.settle()
+    // Whoever does not ask learns it from `send`.
+    this.settled.catch(() => undefined)
+  }
+
+  async send(message: Uint8Array): Promise<void> {
+    const { topic, peer } = this.address
+    if (this.bus !== undefined && this.connected) {
+      return this.bus.publish(topic, message, { qos: 0, timeoutMs: this.options.sendTimeoutMs })
+    }
+    if (peer.only) throw unreachable(this.address)
+    return this.fallback.send(message)
+  }
+
+  async close(): Promise<void> {
+    this.ended.abort()
+    await Promise.all([this.bus?.close(), this.fallback.close()])
+  }
+
+  private settle(): Promise<LinkKind> {
+    return new Promise((resolve, reject) => {
+      const startedAt = performance.now()
+      const run = async () => {
+        while (!this.ended.signal.aborted) {
+          const outcome = await this.attempt()
+          if (outcome !== 'unreachable') resolve('peer')
+          if (outcome === 'connected') return
+          const late = performance.now() - startedAt >= SETTLE_MS
+          if (late && outcome === 'unreachable') {
+            if (this.address.peer.only) reject(unreachable(this.address))
+            else resolve('broker')
+          }
+          await setTimeout(late ? LATER_RETRY_MS : RETRY_MS, undefined, { signal: this.ended.signal })
+        }
+      }
+      run().catch(() => resolve('broker'))
+    })
+  }
+
+  /** `refused`: it can be reached, but its inbox is not there yet. */
+  private async attempt(): Promise<'connected' | 'refused' | 'unreachable'> {
+    const { url, username, password } = this.address.peer
+    try {
+      const clientId = `millrace-peer-${randomBytes(8).toString('hex')}`
+      const limits = { connectTimeoutMs: TRY_MS, maxMessageBytes: INBOX_PACKET_BYTES }
+      this.adopt(await connectBus(url, { clientId, username, password, ...limits }))
+      return 'connected'
+    } catch (error) {
+      return MillraceError.from(error).code === 'BROKER_REFUSED' ? 'refused' : 'unreachable'
+    }
+  }
+
+  private adopt(bus: Bus): void {
+    this.bus = bus
+    bus.state$.subscribe(state => (this.connected = state === 'connected'))
+    if (this.ended.signal.aborted) void bus.close()
+  }
+}
+
+function unreachable({ topic, peer }: PeerAddress): MillraceError {
+  return new MillraceError('LINK_UNREACHABLE', `no way to '${topic}' at ${peer.url}`)
+}
