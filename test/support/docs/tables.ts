@@ -62,7 +62,11 @@ function commandTables(): string {
 
 function rowCells(row: OptionRow): string[] {
   const none = row.required === true ? 'required' : ''
-  return [valuesOf(row), row.default === undefined ? none : `\`${String(row.default)}\``, row.doc]
+  return [valuesOf(row), row.default === undefined ? none : `\`${textOf(row.default)}\``, row.doc]
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 interface Shape {
