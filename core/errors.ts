@@ -9,7 +9,7 @@ export interface ErrorRow {
 
 /**
  * Every error that Millrace raises or sends in a failure message, by code.
- * README's error table is generated from this, and `MillraceError` accepts no other code.
+ * The error table in `config/README.md` is generated from this, and `MillraceError` accepts no other code.
  */
 export const ERRORS = {
   // Models and graphs
