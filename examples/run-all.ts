@@ -16,10 +16,12 @@ const chosen = examples.filter(name => wanted.length === 0 || wanted.some(start 
 for (const name of chosen.sort()) {
   const startedAt = performance.now()
   const { status, output } = await run(name)
-  const took = `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`
+  const interrupted = status === null || status > 128
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+  const took = `${seconds} s${interrupted ? ', interrupted' : ''}`
   console.log(status === 0 ? `ok ${name} (${took})` : `not ok ${name} (${took})\n${output}`)
   // An example that was interrupted has cleaned up by now; those that would follow are not wanted.
-  if (status === null || status > 128) process.exit(1)
+  if (interrupted) process.exit(1)
   if (status !== 0) process.exitCode = 1
 }
 

@@ -1,4 +1,5 @@
 import anyTest, { type ExecutionContext } from 'ava'
+import { inTurns, testBroker } from '../support/actors.js'
 import { CliRun, type Ended } from '../support/cli.js'
 import { inCheckout } from '../support/index.js'
 import { hasMosquitto } from '../support/mosquitto.js'
@@ -47,15 +48,17 @@ test('example 02 - reads them with processes on Mosquitto, and tells of a lost w
   assertNothingLeft(t, ended)
 })
 
-test('example 02 - interrupted, even twice, leaves nothing behind', async t => {
-  if (!hasMosquitto()) return t.log('mosquitto is not installed: skipped')
-  const run = program('02-separate-processes/main')
+test('example 02 - interrupted, even twice, leaves nothing behind, also on a broker that was given', async t => {
+  const { broker } = await testBroker(t)
+  const run = program('02-separate-processes/main', {}, [broker.url])
   await run.firstLine()
+  t.true(broker.metrics().retainedMessages > 0)
   t.true(run.descendants('worker').length >= 4)
   run.signal('SIGINT')
   run.signal('SIGINT')
   const ended = await run.ended
   t.is(ended.status, 130)
+  t.is(broker.metrics().retainedMessages, 0)
   assertNothingLeft(t, ended)
 })
 
@@ -71,6 +74,18 @@ test('running the examples - a failure is told with what it printed, and in the 
   t.is(ended.status, 1)
   t.regex(ended.stdout, /^not ok 02-separate-processes \(\d+\.\d s\)\n/)
   t.regex(ended.stdout, /BROKER_UNREACHABLE/)
+  assertNothingLeft(t, ended)
+})
+
+test('running the examples - when it is stopped, the example that runs cleans up first', async t => {
+  const { broker } = await testBroker(t)
+  const run = program('run-all', { BROKER: broker.url }, ['02'])
+  await inTurns(() => broker.metrics().retainedMessages > 0)
+  run.signal('SIGTERM')
+  const ended = await run.ended
+  t.is(ended.status, 1)
+  t.regex(ended.stdout, /^not ok 02-separate-processes \(\d+\.\d s, interrupted\)$/m)
+  t.is(broker.metrics().retainedMessages, 0)
   assertNothingLeft(t, ended)
 })
 
