@@ -70,6 +70,11 @@ export const ERRORS = {
     "a frame's tensor has another shape than the model's input",
     'resize or reshape it first',
   ),
+  OUTPUT_UNKNOWN: row(
+    false,
+    'the model has no output of this name',
+    "use the names in `outputs` of the pipeline's plan or of a prediction",
+  ),
   ENVELOPE_INVALID: row(
     false,
     'a message is not a Millrace envelope',
