@@ -41,6 +41,29 @@ export function assemble(
   graph: GraphProto,
   late: readonly LateTensor[] = [],
 ): Uint8Array<ArrayBuffer> {
+  const pieces = filePieces(model, graph, late)
+  const file = new Uint8Array(sizeOf(pieces))
+  let offset = 0
+  for (const piece of pieces) {
+    file.set(bytesOf(piece), offset)
+    offset += piece.byteLength
+  }
+  return file
+}
+
+/**
+ * The same file piece by piece, so that it is not held as a whole.
+ * @throws MODEL_UNSUPPORTED, before the first piece: the file would be larger than 2 GiB
+ */
+export function* assemblePieces(
+  model: ModelProto,
+  graph: GraphProto,
+  late: readonly LateTensor[],
+): Generator<Uint8Array> {
+  for (const piece of filePieces(model, graph, late)) yield bytesOf(piece)
+}
+
+function filePieces(model: ModelProto, graph: GraphProto, late: readonly LateTensor[]): Piece[] {
   const pieces = [
     toBinary(ModelProtoSchema, without(model, 'graph')),
     ...field(MODEL_GRAPH, [
@@ -58,13 +81,11 @@ export function assemble(
       `'${graph.name}' would be a file of ${size} bytes; ONNX ends at 2 GiB`,
     )
   }
-  const file = new Uint8Array(size)
-  let offset = 0
-  for (const piece of pieces) {
-    file.set(piece instanceof Uint8Array ? piece : piece.bytes(), offset)
-    offset += piece.byteLength
-  }
-  return file
+  return pieces
+}
+
+function bytesOf(piece: Piece): Uint8Array {
+  return piece instanceof Uint8Array ? piece : piece.bytes()
 }
 
 function tensorPieces(tensor: TensorProto): Piece[] {

@@ -4,13 +4,14 @@ import {
   AttributeProto_AttributeType as Kind,
   AttributeProtoSchema,
   GraphProtoSchema,
+  type ModelProto,
   ModelProtoSchema,
   NodeProtoSchema,
   TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from '../graph/proto/onnx_pb.js'
-import { type Filled, writeModel } from './write-model.js'
+import { type Filled, modelPieces, writeModel } from './write-model.js'
 
 const FLOAT = 1
 const INT64 = 7
@@ -73,15 +74,26 @@ export class ModelBuilder {
     return output
   }
 
-  /** @throws MODEL_UNSUPPORTED: the file would be larger than 2 GB */
+  /** @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB */
   build(): Uint8Array {
-    const model = create(ModelProtoSchema, {
+    return writeModel(this.#model(), [...this.#weights.values()])
+  }
+
+  /**
+   * The same file piece by piece, for one that is better not held as a whole: at most one weight is, at a time.
+   * @throws MODEL_UNSUPPORTED, before the first piece: the file would be larger than 2 GiB
+   */
+  pieces(): Iterable<Uint8Array> {
+    return modelPieces(this.#model(), [...this.#weights.values()])
+  }
+
+  #model(): ModelProto {
+    return create(ModelProtoSchema, {
       irVersion: IR_VERSION,
       producerName: 'millrace',
       graph: this.#graph,
       opsetImport: [{ domain: '', version: BigInt(this.opset) }],
     })
-    return writeModel(model, [...this.#weights.values()])
   }
 
   #int64(name: string, dims: readonly number[], values: readonly number[]): string {

@@ -1,6 +1,11 @@
 import { create } from '@bufbuild/protobuf'
-import { assemble, type LateTensor } from '../graph/assemble.js'
-import { GraphProtoSchema, type ModelProto, TensorProtoSchema } from '../graph/proto/onnx_pb.js'
+import { assemble, assemblePieces, type LateTensor } from '../graph/assemble.js'
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  TensorProtoSchema,
+} from '../graph/proto/onnx_pb.js'
 import { elementCount } from '../tensor.js'
 
 const FLOAT = 1
@@ -17,7 +22,16 @@ export interface Filled {
  * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
 export function writeModel(model: ModelProto, filled: readonly Filled[]): Uint8Array {
-  return assemble(model, model.graph ?? create(GraphProtoSchema), filled.map(lateTensor))
+  return assemble(model, graphOf(model), filled.map(lateTensor))
+}
+
+/** The same piece by piece: at most one initializer is held at once. */
+export function modelPieces(model: ModelProto, filled: readonly Filled[]): Iterable<Uint8Array> {
+  return assemblePieces(model, graphOf(model), filled.map(lateTensor))
+}
+
+function graphOf({ graph }: ModelProto): GraphProto {
+  return graph ?? create(GraphProtoSchema)
 }
 
 function lateTensor(filled: Filled): LateTensor {
