@@ -17,10 +17,10 @@ const MODEL_GRAPH = 7
 const GRAPH_INITIALIZER = 5
 const TENSOR_RAW_DATA = 9
 
-/** Bytes that are made when they are written, so that no more than one of them is held beside the file. */
+/** Bytes that are made when they are written, piece by piece, so that no more than one piece is held beside the file. */
 export interface LateBytes {
   readonly byteLength: number
-  bytes(): Uint8Array
+  pieces(): Iterable<Uint8Array>
 }
 
 /** An initializer without its data, and that. */
@@ -44,23 +44,23 @@ export function assemble(
   const pieces = filePieces(model, graph, late)
   const file = new Uint8Array(sizeOf(pieces))
   let offset = 0
-  for (const piece of pieces) {
-    file.set(bytesOf(piece), offset)
-    offset += piece.byteLength
+  for (const bytes of written(pieces)) {
+    file.set(bytes, offset)
+    offset += bytes.byteLength
   }
   return file
 }
 
 /**
  * The same file piece by piece, so that it is not held as a whole.
- * @throws MODEL_UNSUPPORTED, before the first piece: the file would be larger than 2 GiB
+ * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
-export function* assemblePieces(
+export function assemblePieces(
   model: ModelProto,
   graph: GraphProto,
   late: readonly LateTensor[],
-): Generator<Uint8Array> {
-  for (const piece of filePieces(model, graph, late)) yield bytesOf(piece)
+): Iterable<Uint8Array> {
+  return written(filePieces(model, graph, late))
 }
 
 function filePieces(model: ModelProto, graph: GraphProto, late: readonly LateTensor[]): Piece[] {
@@ -84,8 +84,11 @@ function filePieces(model: ModelProto, graph: GraphProto, late: readonly LateTen
   return pieces
 }
 
-function bytesOf(piece: Piece): Uint8Array {
-  return piece instanceof Uint8Array ? piece : piece.bytes()
+function* written(pieces: readonly Piece[]): Generator<Uint8Array> {
+  for (const piece of pieces) {
+    if (piece instanceof Uint8Array) yield piece
+    else yield* piece.pieces()
+  }
 }
 
 function tensorPieces(tensor: TensorProto): Piece[] {

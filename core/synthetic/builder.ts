@@ -49,8 +49,13 @@ export class ModelBuilder {
   }
 
   /** A float32 initializer; the last one of a name counts. `values` runs when the model is built. */
-  weight(name: string, dims: readonly number[], values: () => Float32Array<ArrayBuffer>): string {
-    this.#weights.set(name, { name, dims, values })
+  weight(name: string, dims: readonly number[], values: () => Float32Array): string {
+    return this.largeWeight(name, dims, () => [values()])
+  }
+
+  /** The same with values in pieces, for one that is better not held as a whole. */
+  largeWeight(name: string, dims: readonly number[], pieces: () => Iterable<Float32Array>): string {
+    this.#weights.set(name, { name, dims, pieces })
     return name
   }
 
@@ -80,8 +85,8 @@ export class ModelBuilder {
   }
 
   /**
-   * The same file piece by piece, for one that is better not held as a whole: at most one weight is, at a time.
-   * @throws MODEL_UNSUPPORTED, before the first piece: the file would be larger than 2 GiB
+   * The same file piece by piece, for one that is better not held as a whole.
+   * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
    */
   pieces(): Iterable<Uint8Array> {
     return modelPieces(this.#model(), [...this.#weights.values()])

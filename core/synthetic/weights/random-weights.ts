@@ -118,9 +118,9 @@ function fill(
 ): Filled | undefined {
   const { dims, stored } = parameter
   const random = () => randomOf('weights', seed, stored.name)
-  if (role !== 'weight') return { ...stored, values: () => fillParameter(role, dims, input, random()) }
+  if (role !== 'weight') return { ...stored, pieces: () => [fillParameter(role, dims, input, random())] }
   const fanIn = fanInOf(node, dims)
-  return fanIn && { ...stored, values: () => fillWeights(dims, fanIn, input, random()) }
+  return fanIn && { ...stored, pieces: () => [fillWeights(dims, fanIn, input, random())] }
 }
 
 function storedName(name: string, parameters: ReadonlyMap<string, Parameter>): string | undefined {
