@@ -21,9 +21,13 @@ async function main(args: string[]): Promise<void> {
   const started = performance.now()
   await writeModel(architecture, seed, out)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  const megabytes = ((await stat(out)).size / 1e6).toFixed(1)
-  const memory = Math.round(process.resourceUsage().maxRSS / 1024)
-  console.log(`${out}: ${megabytes} MB in ${seconds} s, with at most ${memory} MiB of memory`)
+  const { size } = await stat(out)
+  const memory = 1024 * process.resourceUsage().maxRSS
+  console.log(`${out}: ${megabytes(size)} MB in ${seconds} s, with at most ${megabytes(memory)} MB of memory`)
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1)
 }
 
 /** Ends the process with status 2 where it is used wrongly. */

@@ -31,8 +31,9 @@ export class CliRun {
   /** Settles when the command has ended and its output is read. */
   readonly ended: Promise<Ended>
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.child = spawn(process.execPath, [ENTRY, ...args], {
+  /** @param entry  path of the program to run; Millrace's command line unless given */
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, entry = ENTRY) {
+    this.child = spawn(process.execPath, [entry, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env, [MARK]: this.mark, TMPDIR: this.folder },
     })
