@@ -1,8 +1,8 @@
+import { type OnnxSession, openSession } from 'millrace/session'
+import { type ModelBuilder, syntheticFrame } from 'millrace/synthetic'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type OnnxSession, openSession } from '../../actors/session/index.js'
-import { type ModelBuilder, syntheticFrame } from '../../core/synthetic/index.js'
 import { CLASSES } from './layers.js'
 import { type Calibration, type ChannelStatistics, meanOf, Net, varianceOf } from './net.js'
 

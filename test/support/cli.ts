@@ -21,7 +21,7 @@ export interface Ended {
   readonly files: readonly string[]
 }
 
-/** One run of the command line, whose descendants and temporary files can be told from all others. */
+/** One run of the command line, or of another program, whose descendants and temporary files can be told from all others. */
 export class CliRun {
   stdout = ''
   stderr = ''
@@ -31,7 +31,6 @@ export class CliRun {
   /** Settles when the command has ended and its output is read. */
   readonly ended: Promise<Ended>
 
-  /** @param entry  path of the program to run; Millrace's command line unless given */
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, entry = ENTRY) {
     this.child = spawn(process.execPath, [entry, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
