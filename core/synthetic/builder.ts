@@ -8,13 +8,10 @@ import {
   ModelProtoSchema,
   NodeProtoSchema,
   TensorProtoSchema,
-  type ValueInfoProto,
-  ValueInfoProtoSchema,
 } from '../graph/proto/onnx_pb.js'
+import { elemTypeOf, infoOf } from '../graph/types.js'
 import { type Filled, modelPieces, writeModel } from './write-model.js'
 
-const FLOAT = 1
-const INT64 = 7
 /** The version of the format that goes with opset 17. */
 const IR_VERSION = 8n
 
@@ -39,13 +36,13 @@ export class ModelBuilder {
 
   /** A float32 input of the model; a free dim is given by its symbol. */
   input(name: string, dims: readonly (number | string)[]): string {
-    this.#graph.input.push(valueInfo(name, dims))
+    this.#graph.input.push(infoOf({ name, dtype: 'float32', dims }))
     return name
   }
 
   /** Makes a float32 tensor an output of the model. */
   output(name: string, dims: readonly (number | string)[]): void {
-    this.#graph.output.push(valueInfo(name, dims))
+    this.#graph.output.push(infoOf({ name, dtype: 'float32', dims }))
   }
 
   /** A float32 initializer; the last one of a name counts. `values` runs when the model is built. */
@@ -105,7 +102,12 @@ export class ModelBuilder {
     const unique = this.#unique(name)
     const int64Data = values.map(BigInt)
     this.#graph.initializer.push(
-      create(TensorProtoSchema, { name: unique, dims: dims.map(BigInt), dataType: INT64, int64Data }),
+      create(TensorProtoSchema, {
+        name: unique,
+        dims: dims.map(BigInt),
+        dataType: elemTypeOf('int64'),
+        int64Data,
+      }),
     )
     return unique
   }
@@ -115,16 +117,6 @@ export class ModelBuilder {
     this.#names.set(name, count + 1)
     return count === 0 ? name : `${name}_${count}`
   }
-}
-
-function valueInfo(name: string, dims: readonly (number | string)[]): ValueInfoProto {
-  const dim = dims.map(size =>
-    typeof size === 'number'
-      ? { value: { case: 'dimValue' as const, value: BigInt(size) } }
-      : { value: { case: 'dimParam' as const, value: size } },
-  )
-  const value = { case: 'tensorType' as const, value: { elemType: FLOAT, shape: { dim } } }
-  return create(ValueInfoProtoSchema, { name, type: { value } })
 }
 
 function attributeOf(name: string, value: Attributes[string]): AttributeProto {

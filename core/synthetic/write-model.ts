@@ -6,9 +6,8 @@ import {
   type ModelProto,
   TensorProtoSchema,
 } from '../graph/proto/onnx_pb.js'
+import { elemTypeOf } from '../graph/types.js'
 import { elementCount } from '../tensor.js'
-
-const FLOAT = 1
 
 /** A float32 initializer whose values are made when they are written, piece by piece. */
 export interface Filled {
@@ -40,7 +39,7 @@ function graphOf({ graph }: ModelProto): GraphProto {
 function lateTensor(filled: Filled): LateTensor {
   const { name, dims } = filled
   return {
-    tensor: create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: FLOAT }),
+    tensor: create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: elemTypeOf('float32') }),
     data: { byteLength: 4 * elementCount(dims), pieces: () => bytesOf(filled) },
   }
 }

@@ -7,6 +7,25 @@ export const BEFORE_RELU: Target = { deviation: 1, mean: 1 }
 /** Half a deviation for what is added to a shortcut, or to a stream of tokens, does the same. */
 export const BEFORE_SUM: Target = { deviation: 0.5, mean: 0 }
 
+/** So many blocks of one kind; the first of them has the stride. */
+export interface Stage {
+  readonly blocks: number
+  readonly stride: number
+}
+
+/** The blocks of all stages in order: name, stage, and stride. */
+export function blocksOf<S extends Stage>(
+  stages: readonly S[],
+): { name: string; stage: S; stride: number }[] {
+  return stages.flatMap((stage, i) =>
+    Array.from({ length: stage.blocks }, (_, block) => ({
+      name: `stage${i + 1}.block${block + 1}`,
+      stage,
+      stride: block === 0 ? stage.stride : 1,
+    })),
+  )
+}
+
 /** A convolution with batch normalisation and a ReLU. */
 export function convNormRelu(net: Net, name: string, x: string, kernel: Kernel): string {
   return net.relu(net.convNorm(name, x, kernel, BEFORE_RELU))

@@ -1,8 +1,8 @@
 import { type Architecture } from './calibrate.js'
-import { averagePooled, BEFORE_RELU, BEFORE_SUM, classifier } from './layers.js'
+import { averagePooled, BEFORE_RELU, BEFORE_SUM, blocksOf, classifier } from './layers.js'
 import { type Kernel, type Net } from './net.js'
 
-/** Inverted residuals of each stage: factor by which they widen, channels that they end in, how many, first's stride. */
+/** Inverted residuals: the factor by which they widen, and the channels that they end in. */
 const STAGES = [
   { expansion: 1, outputs: 16, blocks: 1, stride: 1 },
   { expansion: 6, outputs: 24, blocks: 2, stride: 2 },
@@ -27,12 +27,10 @@ export const mobilenetV2: Architecture = {
   build: (net, input) => {
     let x = convNormRelu6(net, 'stem', input, { inputs: 3, outputs: STEM, size: 3, stride: 2 })
     let inputs = STEM
-    for (const [stage, { expansion, outputs, blocks, stride }] of STAGES.entries()) {
-      for (let block = 0; block < blocks; block++) {
-        const shape = { inputs, width: expansion * inputs, outputs, stride: block === 0 ? stride : 1 }
-        x = invertedResidual(net, `stage${stage + 1}.block${block + 1}`, x, shape)
-        inputs = outputs
-      }
+    for (const { name, stage, stride } of blocksOf(STAGES)) {
+      const { expansion, outputs } = stage
+      x = invertedResidual(net, name, x, { inputs, width: expansion * inputs, outputs, stride })
+      inputs = outputs
     }
     const last = convNormRelu6(net, 'features', x, { inputs, outputs: FEATURES, size: 1 })
     return classifier(net, averagePooled(net, last), FEATURES)

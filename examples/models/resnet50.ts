@@ -1,13 +1,21 @@
 import { type Architecture } from './calibrate.js'
-import { averagePooled, BEFORE_RELU, BEFORE_SUM, classifier, convNormRelu, maxPool } from './layers.js'
+import {
+  averagePooled,
+  BEFORE_RELU,
+  BEFORE_SUM,
+  blocksOf,
+  classifier,
+  convNormRelu,
+  maxPool,
+} from './layers.js'
 import { type Net } from './net.js'
 
-/** Bottleneck blocks per stage, and the width inside them; a block makes four times as many channels. */
+/** Bottleneck blocks and the width inside them; a block makes four times as many channels. */
 const STAGES = [
-  { blocks: 3, width: 64 },
-  { blocks: 4, width: 128 },
-  { blocks: 6, width: 256 },
-  { blocks: 3, width: 512 },
+  { blocks: 3, width: 64, stride: 1 },
+  { blocks: 4, width: 128, stride: 2 },
+  { blocks: 6, width: 256, stride: 2 },
+  { blocks: 3, width: 512, stride: 2 },
 ]
 const EXPANSION = 4
 
@@ -24,12 +32,9 @@ export const resnet50: Architecture = {
     const stem = convNormRelu(net, 'stem', input, { inputs: 3, outputs: 64, size: 7, stride: 2 })
     let x = maxPool(net, stem, 3, 2, 1)
     let inputs = 64
-    for (const [stage, { blocks, width }] of STAGES.entries()) {
-      for (let block = 0; block < blocks; block++) {
-        const stride = stage > 0 && block === 0 ? 2 : 1
-        x = bottleneck(net, `stage${stage + 1}.block${block + 1}`, x, { inputs, width, stride })
-        inputs = EXPANSION * width
-      }
+    for (const { name, stage, stride } of blocksOf(STAGES)) {
+      x = bottleneck(net, name, x, { inputs, width: stage.width, stride })
+      inputs = EXPANSION * stage.width
     }
     return classifier(net, averagePooled(net, x), inputs)
   },
