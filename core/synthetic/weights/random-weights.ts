@@ -84,7 +84,7 @@ function momentsMade(node: NodeProto, inputs: readonly Moments[], biased: boolea
   return { mean: biased ? mean + BIAS_MEAN : mean, variance }
 }
 
-/** Whether a node's parameters say nothing: its weights decide, where it has any; biases of 0 are nothing unusual. */
+/** Whether a node's parameters say nothing: its weights decide where there are some; biases of 0 are nothing unusual. */
 function isBlank(slots: readonly Slot[], parameters: ReadonlyMap<string, Parameter>): boolean {
   const weights = slots.filter(isWeight)
   return (weights.length > 0 ? weights : slots).some(({ name }) => parameters.get(name)?.constant)
