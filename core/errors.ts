@@ -70,6 +70,11 @@ export const ERRORS = {
     "a frame's tensor has another shape than the model's input",
     'resize or reshape it first',
   ),
+  FRAME_MALFORMED: row(
+    false,
+    "a sensor's message cannot be read as what the last level of its topic says",
+    'the message says where it differs; see the formats in the README',
+  ),
   ENVELOPE_INVALID: row(
     false,
     'a message is not a Millrace envelope',
