@@ -130,8 +130,13 @@ function numberOf({ dtype }: Tensor, element: Element): number {
   return dtype === 'float16' ? halfToFloat(Number(element)) : Number(element)
 }
 
-/** As few digits as tell the value from its neighbours. */
+/** As few digits as give the value back. */
 function shortened({ dtype }: Tensor, value: number): number {
-  if (dtype === 'float32') return Number(value.toPrecision(9))
-  return dtype === 'float16' ? Number(value.toPrecision(5)) : value
+  if (dtype === 'float16') return Number(value.toPrecision(5))
+  if (dtype !== 'float32') return value
+  const digits = FLOAT32_DIGITS.find(count => Math.fround(Number(value.toPrecision(count))) === value)
+  return Number(value.toPrecision(digits))
 }
+
+/** The last always do. */
+const FLOAT32_DIGITS = [6, 7, 8, 9]
