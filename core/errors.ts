@@ -9,7 +9,7 @@ export interface ErrorRow {
 
 /**
  * Every error that Millrace raises or sends in a failure message, by code.
- * README's error table is generated from this, and `MillraceError` accepts no other code.
+ * The error table in `config/README.md` is generated from this, and `MillraceError` accepts no other code.
  */
 export const ERRORS = {
   // Models and graphs
@@ -74,6 +74,11 @@ export const ERRORS = {
     false,
     "a sensor's message cannot be read as what the last level of its topic says",
     'the message says where it differs; see the formats in the README',
+  ),
+  OUTPUT_UNKNOWN: row(
+    false,
+    'the model has no output of this name',
+    "use the names in `outputs` of the pipeline's plan or of a prediction",
   ),
   ENVELOPE_INVALID: row(
     false,

@@ -1,6 +1,6 @@
-import { Packr } from 'msgpackr'
 import { halfToFloat } from '../../core/compare.js'
 import { type ErrorInfo } from '../../core/errors.js'
+import { encodeMsgpack } from '../../core/sensing/index.js'
 import { type Tensor } from '../../core/tensor.js'
 import { type Prediction, topK } from '../dispatcher/index.js'
 
@@ -33,7 +33,6 @@ const TEXT_UNIT = 16
 type Element = number | bigint | string
 
 const encoder = new TextEncoder()
-const packr = new Packr({ useRecords: false })
 
 export function mishapLine(note: FrameNote, mishap: Mishap): Uint8Array {
   return encoder.encode(JSON.stringify({ ...note, ...mishap }))
@@ -57,16 +56,9 @@ export function predictionLine(
 
 /** A prediction with all values: the same fields as MessagePack, `data` being the elements' little-endian bytes. */
 export function rawPrediction(note: FrameNote, { epoch, outputs }: Prediction): Uint8Array {
-  const tensors = Object.entries(outputs).map(([name, tensor]) => {
-    const { dtype, dims, data } = tensor
-    const content = ArrayBuffer.isView(data)
-      ? Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-      : data
-    return [name, { dtype, dims, data: content }] as const
-  })
   const { frameId, ...rest } = note
   const head = frameId === undefined ? rest : { frameId, ...rest }
-  return packr.pack({ ...head, epoch, outputs: Object.fromEntries(tensors) })
+  return encodeMsgpack({ ...head, epoch }, outputs)
 }
 
 function lineWith(

@@ -6,6 +6,9 @@ export class Session {
   readonly cleanup = new Cleanup()
   private finishing = false
   private readonly abort = new AbortController()
+  private readonly whenStopped = new Promise<void>(resolve => {
+    this.abort.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
   constructor(
     readonly json: boolean,
@@ -34,10 +37,7 @@ export class Session {
 
   /** Resolves when the process is asked to stop. */
   stopped(): Promise<void> {
-    return new Promise(resolve => {
-      if (this.signal.aborted) resolve()
-      else this.signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    return this.whenStopped
   }
 
   /** `work`, or STOPPED as soon as the process is asked to stop. */
