@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { defineOptions, type Options, type OptionsInput } from '../../core/options.js'
 
@@ -26,7 +25,7 @@ export const ingressOptions = defineOptions({
   },
   decoders: {
     check: many.max(64),
-    default: Math.min(4, availableParallelism()),
+    default: 2,
     value: 'N',
     doc: 'Images decoded at once.',
   },
