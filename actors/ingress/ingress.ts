@@ -170,7 +170,10 @@ export class Ingress {
         new MillraceError('TOPIC_INVALID', `'${topic}': ${parsed.problem}`),
       )
     }
-    const arrival = { ...parsed, arrivedAt, payload: owned ? payload : new Uint8Array(payload) }
+    const bytes = payload.byteLength
+    const kept =
+      bytes > this.options.maxFrameBytes ? new Uint8Array() : owned ? payload : new Uint8Array(payload)
+    const arrival = { ...parsed, arrivedAt, payload: kept, bytes }
     const lane = this.entries.get(parsed.pipeline)?.lane
     if (lane === undefined) this.waiting.add(arrival)
     else lane.offer(arrival)

@@ -76,14 +76,13 @@ export class Lane {
     return this.plan.sensors ?? DEFAULTS
   }
 
-  private judge({ format, payload }: Arrival): Verdict {
+  private judge({ format, payload, bytes }: Arrival): Verdict {
     const { budget, decode, options } = this.parts
-    const { byteLength } = payload
-    if (byteLength > options.maxFrameBytes) {
-      const what = `a frame of ${byteLength} bytes, the limit is ${options.maxFrameBytes}`
+    if (bytes > options.maxFrameBytes) {
+      const what = `a frame of ${bytes} bytes, the limit is ${options.maxFrameBytes}`
       return { reject: new MillraceError('MESSAGE_TOO_LARGE', what) }
     }
-    const release = budget.hold(byteLength)
+    const release = budget.hold(bytes)
     if (release === undefined) return { discard: 'overrun' }
     const load = async () => {
       try {
@@ -92,7 +91,7 @@ export class Lane {
         release()
       }
     }
-    return { take: new DeferredFrame(byteLength, load), release }
+    return { take: new DeferredFrame(bytes, load), release }
   }
 
   /** @returns undefined where there are too many, all with frames under way */
