@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ErrorCode, isErrorCode, MillraceError } from './errors.js'
+import { SensorSettings } from './sensing/settings.js'
 import { isName } from './topics.js'
 import { type DType, isDType } from './tensor.js'
 
@@ -109,6 +110,8 @@ export const Spec = z.object({
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
   deployTimeoutMs: count,
+  /** What is done with frames that sensors publish; left out: the defaults. */
+  sensors: SensorSettings.optional(),
 })
 export type Spec = z.infer<typeof Spec>
 
@@ -140,6 +143,7 @@ export const Plan = z.object({
   lz4: z.boolean(),
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),
+  sensors: SensorSettings.optional(),
 })
 export type Plan = z.infer<typeof Plan>
 

@@ -70,6 +70,11 @@ export const ERRORS = {
     "a frame's tensor has another shape than the model's input",
     'resize or reshape it first',
   ),
+  FRAME_MALFORMED: row(
+    false,
+    "a sensor's message cannot be read as what the last level of its topic says",
+    'the message says where it differs; see the formats in the README',
+  ),
   OUTPUT_UNKNOWN: row(
     false,
     'the model has no output of this name',

@@ -6,6 +6,7 @@ import { type Tensor, type Tensors } from '../../core/tensor.js'
 export interface AdmittedFrame extends FrameIdentity {
   /** ms since the Unix epoch. */
   readonly admittedAt: number
+  /** None for a frame that was malformed, or admitted before it was decoded. */
   readonly tensors: Tensors
 }
 

@@ -11,6 +11,7 @@ const PAGES = [
   'core/planner/README.md',
   'config/README.md',
   'broker/README.md',
+  'actors/ingress/README.md',
 ]
 
 function page(path: string): string {

@@ -69,6 +69,25 @@ test('example 02 - without Mosquitto says what to do, and fails', async t => {
   assertNothingLeft(t, ended)
 })
 
+test('example 03 - publishes images with an MQTT client, and prints an answer for each', async t => {
+  const ended = await program('03-sensor/main').ended
+  t.is(ended.status, 0, ended.stderr)
+  t.is(ended.stderr, '')
+  t.is(ended.stdout.match(/^camera-[12], frame \d+: a \d \(\d+ ms\)$/gm)?.length, 100)
+  t.regex(ended.stdout, /^camera-2, frame broken: FRAME_MALFORMED: .*neither JPEG nor PNG/m)
+  t.regex(ended.stdout, /^camera-1: 47 of 50 digits read right$/m)
+  assertNothingLeft(t, ended)
+})
+
+test('example 03 - interrupted, leaves nothing behind', async t => {
+  const run = program('03-sensor/main')
+  await run.firstLine()
+  run.signal('SIGINT')
+  const ended = await run.ended
+  t.is(ended.status, 130)
+  assertNothingLeft(t, ended)
+})
+
 test('running the examples - a failure is told with what it printed, and in the exit status', async t => {
   const ended = await program('run-all', { BROKER: await deadBroker() }, ['02']).ended
   t.is(ended.status, 1)
@@ -99,5 +118,5 @@ test('running the examples - has a line for each that went well', async t => {
 test('running the examples - one that does not exist is refused', async t => {
   const ended = await program('run-all', {}, ['99']).ended
   t.is(ended.status, 2)
-  t.regex(ended.stderr, /'99'.*01-one-process, 02-separate-processes/)
+  t.regex(ended.stderr, /'99'.*01-one-process, 02-separate-processes, 03-sensor/)
 })

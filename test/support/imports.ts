@@ -46,10 +46,10 @@ const AREAS: Readonly<Record<string, Area>> = {
   'actors/': {
     name: 'actors',
     areas: ['actors', 'core'],
-    packages: ['onnxruntime-node', 'rxjs', 'zod'],
+    packages: ['onnxruntime-node', 'rxjs', 'sharp', 'zod'],
   },
   'config/': { name: 'config', areas: ['config', 'actors', 'broker', 'core'], packages: ['rxjs', 'zod'] },
-  'examples/': { name: 'examples', areas: ['examples'], packages: ['millrace', 'rxjs'] },
+  'examples/': { name: 'examples', areas: ['examples'], packages: ['millrace', 'mqtt', 'rxjs', 'sharp'] },
   'test/': {
     name: 'test',
     behindDoors: ['actors', 'actors/bin', 'broker', 'config', 'core', 'examples', 'test'],

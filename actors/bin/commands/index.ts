@@ -1,6 +1,7 @@
 import { type CommandDefinition } from '../cli/command.js'
 import { brokerCommand } from './broker.js'
 import { deployCommand } from './deploy.js'
+import { ingressCommand } from './ingress.js'
 import { runCommand } from './run.js'
 import { statusCommand } from './status.js'
 import { supervisorCommand } from './supervisor.js'
@@ -13,6 +14,7 @@ export const commands = [
   brokerCommand,
   supervisorCommand,
   workerCommand,
+  ingressCommand,
   deployCommand,
   runCommand,
   statusCommand,

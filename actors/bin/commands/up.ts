@@ -3,12 +3,14 @@ import { connectOptions } from '../../../config/connect-options.js'
 import { embeddedOptions } from '../../../config/embedded.js'
 import { defineOptions } from '../../../core/options.js'
 import { defineCommand } from '../cli/command.js'
+import { keepProcess } from '../cli/kept-process.js'
 import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
 import { usersOf } from './broker.js'
+import { sensorTopics, usage } from './ingress.js'
 
 export const upCommand = defineCommand({
   name: 'up',
-  summary: 'Run a broker, a supervisor and workers on this machine until stopped.',
+  summary: 'Run a broker, a supervisor, workers and the ingress for sensors on this machine until stopped.',
   options: defineOptions({ ...brokerOptions, root: connectOptions.root, workers: embeddedOptions.workers }),
   async run(session, options) {
     const { host, port, root, workers } = options
@@ -17,8 +19,11 @@ export const upCommand = defineCommand({
     const url = await startOwnBroker(session, { host, port, users })
     const connection = ['--root', root, ...(user === undefined ? [] : ['--username', user.name])]
     await startMembers(session, { broker: url, workers, password: user?.password, connection })
-    const text = `broker on ${url}, a supervisor and ${workers} workers; stop with Ctrl-C`
-    session.print(text, { broker: url, workers })
+    const flags = session.debug ? ['--debug'] : []
+    const secret = user === undefined ? {} : { MILLRACE_PASSWORD: user.password }
+    await keepProcess(session, ['ingress', '--broker', url, ...connection, ...flags], secret)
+    const text = `broker on ${url}, a supervisor and ${workers} workers; stop with Ctrl-C\n${usage(root)}`
+    session.print(text, { broker: url, workers, ...sensorTopics(root) })
     session.announce({ url })
     await session.stopped()
   },
