@@ -234,6 +234,11 @@ export const ERRORS = {
     'this machine cannot emulate devices',
     'it takes Linux, root, a cpu and a memory cgroup, and the programs `ip` and `tc` (Debian: apt-get install iproute2)',
   ),
+  EMULATION_INEXACT: row(
+    false,
+    'what is emulated differs from what the cluster file says',
+    'the message says in what; a comparison under the same conditions still holds',
+  ),
   VERIFY_FAILED: row(
     false,
     "the pipeline's answers differ from the uncut model's",

@@ -23,7 +23,7 @@ export interface CgroupKind {
   readonly version: 1 | 2
   /** Each group is a folder in all of them. */
   readonly roots: readonly string[]
-  /** Lets the groups in `parent` have limits. */
+  /** Lets the groups in `parent` have limits, and their share of the processor before what else the machine does. */
   prepare(parent: string): Write[]
   quota(group: string, cores: number): Write[]
   memory(group: string, bytes: number): Write[]
@@ -37,6 +37,17 @@ const LEAST_QUOTA_US = 1_000
 const LONGEST_PERIOD_US = 1_000_000
 /** The smallest share of a core that the kernel can give. */
 export const LEAST_CORES = LEAST_QUOTA_US / LONGEST_PERIOD_US
+
+/** How much more of a busy processor the devices together get than an ordinary process, so that all have their quotas. */
+const PRECEDENCE = 100
+/** What an ordinary process, or a device of one core, weighs among others. */
+const WEIGHT_V1 = 1_024
+const WEIGHT_V2 = 100
+
+/** Where devices are given more than the machine has, all are slower by the same factor. */
+function weightOf(cores: number, ordinary: number): string {
+  return String(Math.min(PRECEDENCE * ordinary, Math.max(2, Math.round(cores * ordinary))))
+}
 
 /** @returns a quota and its period in microseconds; below 0.1 core the period is longer than 10 ms */
 export function quotaOf(cores: number): { readonly quotaUs: number; readonly periodUs: number } {
@@ -57,12 +68,15 @@ export function cgroupV1(roots: {
   return {
     version: 1,
     roots: [...new Set([roots.cpu, roots.cpuacct, roots.memory])],
-    prepare: () => [],
+    prepare: parent => [
+      { file: join(roots.cpu, parent, 'cpu.shares'), value: String(PRECEDENCE * WEIGHT_V1) },
+    ],
     quota: (group, cores) => {
       const { quotaUs, periodUs } = quotaOf(cores)
       return [
         { file: join(roots.cpu, group, 'cpu.cfs_period_us'), value: String(periodUs) },
         { file: join(roots.cpu, group, 'cpu.cfs_quota_us'), value: String(quotaUs) },
+        { file: join(roots.cpu, group, 'cpu.shares'), value: weightOf(cores, WEIGHT_V1) },
       ]
     },
     memory: (group, bytes) => {
@@ -91,10 +105,17 @@ export function cgroupV2(root: string): CgroupKind {
   return {
     version: 2,
     roots: [root],
-    prepare: parent => [enable(''), enable(parent)],
+    prepare: parent => [
+      enable(''),
+      enable(parent),
+      { file: join(root, parent, 'cpu.weight'), value: String(PRECEDENCE * WEIGHT_V2) },
+    ],
     quota: (group, cores) => {
       const { quotaUs, periodUs } = quotaOf(cores)
-      return [{ file: join(root, group, 'cpu.max'), value: `${quotaUs} ${periodUs}` }]
+      return [
+        { file: join(root, group, 'cpu.max'), value: `${quotaUs} ${periodUs}` },
+        { file: join(root, group, 'cpu.weight'), value: weightOf(cores, WEIGHT_V2) },
+      ]
     },
     memory: (group, bytes) => [
       { file: join(root, group, 'memory.max'), value: String(bytes) },

@@ -116,9 +116,14 @@ export class EmulatedCluster {
     }
     const ids = devices.map(({ id }) => id)
     const links = ids.flatMap((from, i) =>
-      ids.flatMap((to, j) => (i === j ? [] : [{ from, to, bytes: traffic.bytes[i]?.[j] ?? 0 }])),
+      ids.map((to, j) => ({ from, to, bytes: traffic.bytes[i]?.[j] ?? 0 })),
     )
-    return { seconds: (now - this.began) / 1_000, rttMs: this.delayed ? rttMs : 0, devices: rows, links }
+    return {
+      seconds: (now - this.began) / 1_000,
+      rttMs: this.delayed ? rttMs : 0,
+      devices: rows,
+      links: links.filter(({ bytes }) => bytes > 0),
+    }
   }
 
   /** Kills what runs in the devices, and removes everything that was made. */

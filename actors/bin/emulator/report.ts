@@ -19,6 +19,7 @@ export interface EmulationReport {
   /** Of the links; 0 where there is none, or where the kernel cannot. */
   readonly rttMs: number
   readonly devices: readonly DeviceReport[]
+  /** Those that were used. */
   readonly links: readonly { readonly from: string; readonly to: string; readonly bytes: number }[]
 }
 
