@@ -9,7 +9,7 @@ export interface ErrorRow {
 
 /**
  * Every error that Millrace raises or sends in a failure message, by code.
- * README's error table is generated from this, and `MillraceError` accepts no other code.
+ * The error table in `config/README.md` is generated from this, and `MillraceError` accepts no other code.
  */
 export const ERRORS = {
   // Models and graphs
@@ -69,6 +69,11 @@ export const ERRORS = {
     false,
     "a frame's tensor has another shape than the model's input",
     'resize or reshape it first',
+  ),
+  OUTPUT_UNKNOWN: row(
+    false,
+    'the model has no output of this name',
+    "use the names in `outputs` of the pipeline's plan or of a prediction",
   ),
   ENVELOPE_INVALID: row(
     false,

@@ -196,7 +196,7 @@ export class Dispatcher {
     return frame
   }
 
-  /** Sends queued frames while the window has room, one stream after the other. */
+  /** Sends queued frames while the window has room (promise 8), one stream after the other. */
   private pump(): void {
     while (!this.closed && this.inFlight.size < this.plan.window) {
       const next = this.takeNext()

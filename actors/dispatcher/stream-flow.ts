@@ -34,8 +34,8 @@ export class StreamFlow {
     public nextSequence: number,
     private readonly actions: FlowActions,
   ) {
-    const { delivery, order, maxQueuedFrames, maxQueuedBytes } = options
-    this.queue = new AdmissionQueue({ delivery, maxFrames: maxQueuedFrames, maxBytes: maxQueuedBytes })
+    const { delivery, order, maxQueuedBytes } = options
+    this.queue = new AdmissionQueue({ delivery, maxFrames: longestQueue(options), maxBytes: maxQueuedBytes })
     this.reorder = new Reorder(order, nextSequence)
   }
 
@@ -126,8 +126,8 @@ export class StreamFlow {
     const { admitted, displaced } = this.queue.offer(frame, tensorsBytes(frame.tensors))
     for (const stale of displaced) this.drop(stale, 'stale')
     if (admitted) return this.actions.queued()
-    const { maxQueuedFrames, maxQueuedBytes } = this.options
-    const full = `stream '${this.stream}' pushed more than ${maxQueuedFrames} frames or ${maxQueuedBytes} bytes`
+    const limits = `${longestQueue(this.options)} frames or ${this.options.maxQueuedBytes} bytes`
+    const full = `stream '${this.stream}' pushed more than ${limits}`
     const error = new MillraceError('SOURCE_OVERRUN', `${full} ahead of the window`)
     this.actions.fail(frame, error)
     this.abort(error)
@@ -148,4 +148,9 @@ export class StreamFlow {
     this.ended = true
     this.actions.complete()
   }
+}
+
+/** A frame that has waited behind many others is not fresh. */
+function longestQueue({ delivery, maxQueuedFrames }: InferOptions): number {
+  return maxQueuedFrames ?? (delivery === 'freshest' ? 1 : 1_024)
 }

@@ -187,7 +187,7 @@ export class WorkerAgent {
     })
   }
 
-  /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop. */
+  /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop (promise 6). */
   private async mend(error: MillraceError): Promise<void> {
     this.parts.onTrouble(error)
     this.reconciler.crashed(error)

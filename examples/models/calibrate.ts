@@ -1,5 +1,5 @@
-import { openSession } from '../../actors/session/index.js'
-import { syntheticFrame } from '../../core/synthetic/index.js'
+import { openSession } from 'millrace/session'
+import { syntheticFrame } from 'millrace/synthetic'
 import { type Calibration, type ChannelStatistics, meanOf, Net, varianceOf } from './net.js'
 
 export interface Architecture {

@@ -1,4 +1,4 @@
-import { type Attributes, ModelBuilder, randomOf } from '../../core/synthetic/index.js'
+import { type Attributes, ModelBuilder, randomOf } from 'millrace/synthetic'
 
 /** Mean and variance of each channel, over calibration frames and positions. */
 export interface ChannelStatistics {

@@ -21,7 +21,7 @@ export interface Ended {
   readonly files: readonly string[]
 }
 
-/** One run of the command line, whose descendants and temporary files can be told from all others. */
+/** One run of the command line, or of another program, whose descendants and temporary files can be told from all others. */
 export class CliRun {
   stdout = ''
   stderr = ''
@@ -31,8 +31,8 @@ export class CliRun {
   /** Settles when the command has ended and its output is read. */
   readonly ended: Promise<Ended>
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.child = spawn(process.execPath, [ENTRY, ...args], {
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, entry = ENTRY) {
+    this.child = spawn(process.execPath, [entry, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env, [MARK]: this.mark, TMPDIR: this.folder },
     })
