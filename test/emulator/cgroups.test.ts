@@ -39,7 +39,7 @@ test('cgroups - version 1 has quota and memory in trees of their own', async t =
   t.is(read('cpu', 'cpu.cfs_period_us'), '10000')
   t.is(read('cpu', 'cpu.cfs_quota_us'), '2500')
   t.is(read('memory', 'memory.limit_in_bytes'), String(64 * 2 ** 20))
-  t.is(readFileSync(join(roots.cpu, 'mr-1/cpu.shares'), 'utf8'), '102400')
+  t.is(readFileSync(join(roots.cpu, 'mr-1/cpu.shares'), 'utf8'), '10240')
   t.false(existsSync(join(roots.memory, 'mr-1/device-pi/memory.memsw.limit_in_bytes')))
   t.deepEqual(
     joinFiles(kind, 'mr-1/device-pi'),
@@ -78,7 +78,7 @@ test('cgroups - version 2 has one tree, in which the controllers are enabled lev
   const read = (file: string) => readFileSync(join(root, file), 'utf8')
   t.is(read('cgroup.subtree_control'), '+cpu +memory')
   t.is(read('mr-1/cgroup.subtree_control'), '+cpu +memory')
-  t.is(read('mr-1/cpu.weight'), '10000')
+  t.is(read('mr-1/cpu.weight'), '1000')
   t.is(read('mr-1/device-pi/cpu.max'), '2500 10000')
   t.is(read('mr-1/device-pi/cpu.weight'), '25')
   t.is(read('mr-1/device-pi/memory.max'), String(64 * 2 ** 20))

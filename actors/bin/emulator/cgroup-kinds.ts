@@ -39,14 +39,16 @@ const LONGEST_PERIOD_US = 1_000_000
 export const LEAST_CORES = LEAST_QUOTA_US / LONGEST_PERIOD_US
 
 /** How much more of a busy processor the devices together get than an ordinary process, so that all have their quotas. */
-const PRECEDENCE = 100
+const PRECEDENCE = 10
 /** What an ordinary process, or a device of one core, weighs among others. */
 const WEIGHT_V1 = 1_024
 const WEIGHT_V2 = 100
+/** The kernel takes no more than so many times the weight of an ordinary process. */
+const MOST_WEIGHT = 100
 
 /** Where devices are given more than the machine has, all are slower by the same factor. */
 function weightOf(cores: number, ordinary: number): string {
-  return String(Math.min(PRECEDENCE * ordinary, Math.max(2, Math.round(cores * ordinary))))
+  return String(Math.min(MOST_WEIGHT * ordinary, Math.max(2, Math.round(cores * ordinary))))
 }
 
 /** @returns a quota and its period in microseconds; below 0.1 core the period is longer than 10 ms */
