@@ -80,6 +80,8 @@ export type Desired = z.infer<typeof Desired>
 export const Actual = z.object({
   worker: name,
   incarnation: count,
+  /** The largest of the supervisors that it has obeyed; it takes nothing from smaller ones. */
+  term: count.default(0),
   activations: z.array(
     z.object({
       ...activationKey,

@@ -272,7 +272,9 @@ export class Dispatcher {
 
   /** Every frame under way starts anew; what the old epoch still gives is not taken (promise 7). */
   private adopt(plan: Plan): void {
-    if (plan.term < this.plan.term || plan.epoch <= this.plan.epoch) return
+    const { term, epoch } = this.plan
+    // Epochs grow within a term, and begin anew with one that found nothing retained.
+    if (plan.term < term || (plan.term === term && plan.epoch <= epoch)) return
     this.plan = plan
     this.entry = this.open(plan)
     this.plan$.next(plan)

@@ -143,7 +143,7 @@ export class WorkerAgent {
 
   private report(activations: readonly ActivationState[]): void {
     const { topics, id, incarnation } = this.parts
-    const actual: Actual = { worker: id, incarnation, activations: [...activations] }
+    const actual: Actual = { worker: id, incarnation, term: this.term, activations: [...activations] }
     if (!this.stopping) this.publish(topics.worker.actual(id), actual, true)
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { concatMap, filter, from, interval, lastValueFrom, map, take, toArray } from 'rxjs'
-import { embedded, type Pipeline, topK } from '../../config/index.js'
+import { embedded, type Pipeline, topK } from 'millrace'
 import { draw, MODEL, readDigits, toTensor } from '../digits/digits.js'
 
 /** Sequence numbers of a stream's frames: all of them, and by how they ended. */

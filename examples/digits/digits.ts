@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { type Tensor, tensor } from '../../config/index.js'
+import { type Tensor, tensor } from 'millrace'
 
 const SIDE = 8
 const PIXELS = SIDE * SIDE

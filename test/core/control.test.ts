@@ -83,6 +83,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     good: {
       worker: 'w-1',
       incarnation: 1,
+      term: 3,
       activations: [{ ...key, state: 'failed', error: { code: 'ACTIVATION_FAILED', message: 'no' } }],
     },
     bad: { worker: 'a b', activations: [{ ...key, state: 'lost' }] },

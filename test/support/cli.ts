@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inCheckout } from './index.js'
+import { processesWith } from './processes.js'
 
 const MARK = 'MILLRACE_TEST_MARK'
 const GONE_LIMIT_MS = 20_000
@@ -33,7 +34,8 @@ export class CliRun {
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, entry = ENTRY) {
     this.child = spawn(process.execPath, [entry, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // With a channel to it, the command notices when the test is gone, and stops.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...env, [MARK]: this.mark, TMPDIR: this.folder },
     })
     this.child.stdout?.on('data', (data: Buffer) => (this.stdout += data.toString()))
@@ -93,27 +95,4 @@ export class CliRun {
 /** Runs a command to its end. */
 export function millrace(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
   return new CliRun(args, env).ended
-}
-
-/** The processes that have this in their environment; none where the system does not tell. */
-function processesWith(variable: string): { pid: number; command: string }[] {
-  return pids().flatMap(pid => {
-    try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(variable)) return []
-      return [
-        { pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ') },
-      ]
-    } catch {
-      // It ended meanwhile, or belongs to somebody else.
-      return []
-    }
-  })
-}
-
-function pids(): string[] {
-  try {
-    return readdirSync('/proc').filter(name => /^\d+$/.test(name))
-  } catch {
-    return []
-  }
 }

@@ -8,6 +8,9 @@ export class Session {
   status = 0
   private finishing = false
   private readonly abort = new AbortController()
+  private readonly whenStopped = new Promise<void>(resolve => {
+    this.abort.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
   constructor(
     readonly json: boolean,
@@ -36,10 +39,7 @@ export class Session {
 
   /** Resolves when the process is asked to stop. */
   stopped(): Promise<void> {
-    return new Promise(resolve => {
-      if (this.signal.aborted) resolve()
-      else this.signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    return this.whenStopped
   }
 
   /** `work`, or STOPPED as soon as the process is asked to stop. */
