@@ -234,6 +234,21 @@ export const ERRORS = {
     'a dataset description or one of its files is malformed',
     'see the layout in the README',
   ),
+  CLUSTER_INVALID: row(
+    false,
+    'a cluster file is malformed, or does not fit what it is used for',
+    'the message names the field; see the samples in config/clusters',
+  ),
+  EMULATOR_UNAVAILABLE: row(
+    false,
+    'this machine cannot emulate devices',
+    'it takes Linux, root, a cpu and a memory cgroup, and the programs `ip` and `tc` (Debian: apt-get install iproute2)',
+  ),
+  EMULATION_INEXACT: row(
+    false,
+    'what is emulated differs from what the cluster file says',
+    'the message says in what; a comparison under the same conditions still holds',
+  ),
   VERIFY_FAILED: row(
     false,
     "the pipeline's answers differ from the uncut model's",

@@ -48,7 +48,11 @@ const AREAS: Readonly<Record<string, Area>> = {
     areas: ['actors', 'core'],
     packages: ['onnxruntime-node', 'rxjs', 'sharp', 'zod'],
   },
-  'config/': { name: 'config', areas: ['config', 'actors', 'broker', 'core'], packages: ['rxjs', 'zod'] },
+  'config/': {
+    name: 'config',
+    areas: ['config', 'actors', 'broker', 'core'],
+    packages: ['rxjs', 'yaml', 'zod'],
+  },
   'examples/': { name: 'examples', areas: ['examples'], packages: ['millrace', 'mqtt', 'rxjs', 'sharp'] },
   'test/': {
     name: 'test',

@@ -22,6 +22,8 @@ export async function main(
     .description('Runs one neural network across several small machines.')
     .version(version())
     .exitOverride()
+    // What stands behind `--` is for the command.
+    .enablePositionalOptions()
     .configureOutput({ writeErr: () => undefined })
   for (const definition of definitions) {
     addCommand(program, definition, async (run, { json, debug }) => {
@@ -41,6 +43,7 @@ async function execute(session: Session, run: (session: Session) => Promise<void
   let status: number = OK
   try {
     await run(session)
+    status = session.status
   } catch (error) {
     if (signalled() === undefined) status = report(error, session.json, session.debug)
   }

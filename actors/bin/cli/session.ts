@@ -4,6 +4,8 @@ import { MillraceError } from '../../../core/errors.js'
 /** One run of one command: how it is stopped, what it undoes at its end, and where it writes. */
 export class Session {
   readonly cleanup = new Cleanup()
+  /** The exit status where nothing failed: for a command that runs another, the other's. */
+  status = 0
   private finishing = false
   private readonly abort = new AbortController()
   private readonly whenStopped = new Promise<void>(resolve => {

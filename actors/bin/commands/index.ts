@@ -1,6 +1,7 @@
 import { type CommandDefinition } from '../cli/command.js'
 import { brokerCommand } from './broker.js'
 import { deployCommand } from './deploy.js'
+import { emulateCommand } from './emulate.js'
 import { ingressCommand } from './ingress.js'
 import { runCommand } from './run.js'
 import { statusCommand } from './status.js'
@@ -18,4 +19,5 @@ export const commands = [
   deployCommand,
   runCommand,
   statusCommand,
+  emulateCommand,
 ] as readonly CommandDefinition[]
