@@ -7,6 +7,7 @@ import {
   type PublishOptions,
   type Subscription,
 } from '../core/bus.js'
+import { busClosed, busDisconnected } from '../core/bus-errors.js'
 import { BusStates } from '../core/bus-states.js'
 import { MillraceError, messageOf } from '../core/errors.js'
 import { Pending } from '../core/pending.js'
@@ -110,8 +111,8 @@ export class MqttBus implements Bus {
   }
 
   private refuseIfDown(qos: 0 | 1): void {
-    if (this.closing !== undefined || this.states.value === 'closed') throw this.closed()
-    if (qos === 0 && !this.client.connected) throw this.disconnected()
+    if (this.closing !== undefined || this.states.value === 'closed') throw busClosed(this.clientId)
+    if (qos === 0 && !this.client.connected) throw busDisconnected(this.clientId)
   }
 
   private refuseIfFull(topic: string): void {
@@ -217,7 +218,7 @@ export class MqttBus implements Bus {
     this.joiner.clear()
     if (this.closing !== undefined) return
     this.states.become('disconnected')
-    this.brief.fail(this.disconnected())
+    this.brief.fail(busDisconnected(this.clientId))
     if (!reconnect) this.end()
   }
 
@@ -231,17 +232,9 @@ export class MqttBus implements Bus {
   }
 
   private end(): void {
-    this.brief.fail(this.closed())
-    this.lasting.fail(this.closed())
+    this.brief.fail(busClosed(this.clientId))
+    this.lasting.fail(busClosed(this.clientId))
     this.states.become('closed')
-  }
-
-  private closed(): MillraceError {
-    return new MillraceError('BUS_CLOSED', `bus '${this.clientId}' was closed`)
-  }
-
-  private disconnected(): MillraceError {
-    return new MillraceError('BUS_DISCONNECTED', `bus '${this.clientId}' has no connection to its broker`)
   }
 }
 

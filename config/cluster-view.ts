@@ -69,14 +69,19 @@ function viewOf(
 ): ClusterView {
   return {
     ...(leader === undefined ? {} : { leader }),
-    workers: [...births.values()].map(({ worker, cores, memoryBytes }) => {
+    workers: valuesInOrder(births).map(({ worker, cores, memoryBytes }) => {
       const beat = beats.get(worker)
       const rss = beat === undefined ? {} : { rssBytes: beat.rssBytes }
       return { worker, cores, memoryBytes, ...rss, actors: beat?.actors ?? [] }
     }),
-    pipelines: [...statuses.values()].map(({ pipeline, state, epoch }) => {
+    pipelines: valuesInOrder(statuses).map(({ pipeline, state, epoch }) => {
       const plan = plans.get(pipeline)
       return { pipeline, state, epoch, stages: plan?.stages.length ?? 0, model: plan?.model.name ?? '' }
     }),
   }
+}
+
+/** In the natural order of their keys: messages come in whatever order the broker has them. */
+function valuesInOrder<T>(values: ReadonlyMap<string, T>): T[] {
+  return [...values].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true })).map(([, value]) => value)
 }

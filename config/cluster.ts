@@ -1,18 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import {
-  BehaviorSubject,
-  distinctUntilChanged,
-  filter,
-  map,
-  type Observable,
-  ReplaySubject,
-  skip,
-  Subject,
-} from 'rxjs'
+import { BehaviorSubject, filter, type Observable, ReplaySubject, Subject } from 'rxjs'
 import { Dispatcher } from '../actors/dispatcher/index.js'
 import { serveParts } from '../actors/model-store/index.js'
-import { deployOptions, type DeployOptions, type DeployOptionsInput } from '../actors/supervisor/index.js'
+import {
+  checkImageOptions,
+  deployOptions,
+  type DeployOptions,
+  type DeployOptionsInput,
+  sensorSettingsOf,
+} from '../actors/supervisor/index.js'
 import { type Bus, type BusMessage } from '../core/bus.js'
 import { type Cleanup } from '../core/cleanup.js'
 import {
@@ -32,6 +29,7 @@ import { firstWhere } from '../core/wait.js'
 import { type ConnectOptions } from './connect-options.js'
 import { type ModelSource, openModel, pipelineNameOf } from './model-source.js'
 import { Pipeline } from './pipeline.js'
+import { restorations } from './restorations.js'
 
 /** A connection to a cluster: two to its broker, one for control and one for frames (decision D1). */
 export interface ClusterParts {
@@ -84,6 +82,7 @@ export class Cluster {
   async deploy(model: string | Uint8Array, options: DeployOptionsInput = {}): Promise<Pipeline> {
     const parsed = parseOptions(deployOptions, options, 'deploy')
     const source = await openModel(model)
+    checkImageOptions(parsed, source.graph.inputs)
     await this.supervisor()
     const spec = specOf(source, parsed)
     const { control, topics } = this.parts
@@ -196,17 +195,8 @@ function specOf(source: ModelSource, options: DeployOptions): Spec {
     lz4,
     links,
     deployTimeoutMs,
+    sensors: sensorSettingsOf(options),
   }
-}
-
-/** Emits each time the bus is connected again. */
-function restorations(bus: Bus): Observable<void> {
-  return bus.state$.pipe(
-    distinctUntilChanged(),
-    filter(state => state === 'connected'),
-    skip(1),
-    map(() => undefined),
-  )
 }
 
 /** The newest value under each name, for whoever asks later. */

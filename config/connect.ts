@@ -13,13 +13,16 @@ export interface ConnectionWish {
   readonly will?: Will
   /** False: a lost connection stays lost (decision D5). Default true. */
   readonly reconnect?: boolean
+  /** Largest message that is to leave in one piece, for receivers that cannot join chunks; the broker may take less. */
+  readonly maxMessageBytes?: number
 }
 
 /** Opens connections to one broker: through a socket, or in the broker's own process. */
 export type OpenBus = (wish: ConnectionWish) => Promise<Bus>
 
 /**
- * Before the first connection the broker is probed, once: no connection sends larger messages than it takes (decision D10).
+ * Before the first connection of each size of messages the broker is probed, once: no connection sends larger ones than it
+ * takes (decision D10).
  * @param url  such as `mqtt://127.0.0.1:1883`
  * @returns connections with the credentials and limits of `options`; what they throw is that of `connectBus`, and
  *   BROKER_INCAPABLE
@@ -27,21 +30,27 @@ export type OpenBus = (wish: ConnectionWish) => Promise<Bus>
 export function busOpener(url: string, options: ConnectOptions): OpenBus {
   const { connectTimeoutMs } = options
   const credentials = defined({ username: options.username, password: options.password })
-  let probed: Promise<number> | undefined
+  const probes = new Map<number | undefined, Promise<number>>()
   return async wish => {
-    const probe = (probed ??= largestMessage(url, options))
+    const wanted = wish.maxMessageBytes
+    const probe = probes.get(wanted) ?? largestMessage(url, options, wanted)
+    probes.set(wanted, probe)
     // A broker that did not answer is asked again.
-    probe.catch(() => (probed = undefined))
+    probe.catch(() => probes.delete(wanted))
     const maxMessageBytes = await probe
     return connectBus(url, { ...wish, ...credentials, connectTimeoutMs, maxMessageBytes })
   }
 }
 
-async function largestMessage(url: string, options: ConnectOptions): Promise<number> {
+async function largestMessage(
+  url: string,
+  options: ConnectOptions,
+  wantedBytes: number | undefined,
+): Promise<number> {
   const clientId = `millrace-probe-${randomBytes(6).toString('hex')}`
   const topic = topicsOf(options.root).probe(clientId)
   const { username, password, connectTimeoutMs } = options
-  const found = await probeBroker(url, { clientId, topic, username, password, connectTimeoutMs })
+  const found = await probeBroker(url, { clientId, topic, username, password, connectTimeoutMs, wantedBytes })
   checkCapable(found, url, topic)
   return found.largestMessageBytes
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ingressOptions } from '../actors/ingress/index.js'
 import { supervisorOptions } from '../actors/supervisor/index.js'
 import { workerOptions } from '../actors/worker/index.js'
 import { startBroker } from '../broker/index.js'
@@ -9,7 +10,7 @@ import { topicsOf } from '../core/topics.js'
 import { type Cluster } from './cluster.js'
 import { connectOptions } from './connect-options.js'
 import { openCluster, type OpenBus } from './connect.js'
-import { type Host, startSupervisor, startWorker } from './hosts.js'
+import { type Host, startIngress, startSupervisor, startWorker } from './hosts.js'
 
 export const embeddedOptions = defineOptions({
   workers: {
@@ -30,6 +31,11 @@ export const embeddedOptions = defineOptions({
     value: 'PORT',
     doc: 'Port that the broker listens on; 0 for a free one.',
   },
+  ingress: {
+    check: z.boolean(),
+    default: false,
+    doc: 'Whether sensors may take part with an MQTT client of their own.',
+  },
 })
 
 export type EmbeddedOptionsInput = OptionsInput<typeof embeddedOptions>
@@ -41,7 +47,7 @@ export type EmbeddedOptionsInput = OptionsInput<typeof embeddedOptions>
  * @throws PORT_TAKEN, OPTION_UNKNOWN, OPTION_INVALID
  */
 export async function embedded(options: EmbeddedOptionsInput = {}): Promise<Cluster> {
-  const { workers, host, port } = parseOptions(embeddedOptions, options, 'embedded')
+  const { workers, host, port, ingress } = parseOptions(embeddedOptions, options, 'embedded')
   const cleanup = new Cleanup()
   try {
     const broker = await startBroker({ host, port })
@@ -58,6 +64,7 @@ export async function embedded(options: EmbeddedOptionsInput = {}): Promise<Clus
     await startSupervisor(at('supervisor'), parseOptions(supervisorOptions, {}, 'embedded'), cleanup)
     const each = parseOptions(workerOptions, {}, 'embedded')
     await Promise.all(Array.from({ length: workers }, (_, i) => startWorker(at(`w${i + 1}`), each, cleanup)))
+    if (ingress) await startIngress(at('ingress'), parseOptions(ingressOptions, {}, 'embedded'), cleanup)
     return await openCluster(open, defaults, cleanup)
   } catch (error) {
     await cleanup.run()

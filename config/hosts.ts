@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
 import { PartStore } from '../actors/model-store/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
 import { leaderClientId, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
@@ -8,8 +10,10 @@ import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/ind
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
 import { type InboxBroker, PeerLink } from '../broker/index.js'
+import { brokerLink } from '../core/link.js'
 import { type Topics } from '../core/topics.js'
 import { type OpenBus } from './connect.js'
+import { restorations } from './restorations.js'
 
 /** What a worker or a supervisor needs of the place where it runs. */
 export interface Host {
@@ -70,6 +74,30 @@ export async function startSupervisor(
   const supervisor = await Supervisor.start({ id, bus, topics, store, onTrouble }, options)
   cleanup.defer('stopping the supervisor', () => supervisor.stop())
   return supervisor
+}
+
+/** A sensor's client takes a message in one piece or not at all. */
+const LARGEST_ANSWER_BYTES = 2 ** 20
+
+/** Its folder of model parts is not used. */
+export async function startIngress(host: Host, options: IngressOptions, cleanup: Cleanup): Promise<Ingress> {
+  const { topics, sendTimeoutMs, onTrouble } = host
+  const id = `ingress-${randomBytes(6).toString('hex')}`
+  const open = async (what: string, maxMessageBytes?: number) => {
+    const size = maxMessageBytes === undefined ? {} : { maxMessageBytes }
+    const bus = await host.open({ clientId: `millrace-${id}-${what}`, ...size })
+    cleanup.defer(`closing the ingress's connection for ${what}`, () => bus.close())
+    return bus
+  }
+  const control = await open('control')
+  const data = await open('data')
+  const sensors = await open('sensors', LARGEST_ANSWER_BYTES)
+  const link = brokerLink(data, { sendTimeoutMs })
+  const restored$ = restorations(data)
+  const parts = { id, topics, control, sensors, link, restored$, onTrouble }
+  const ingress = await Ingress.start(parts, options)
+  cleanup.defer('stopping the ingress', () => ingress.stop())
+  return ingress
 }
 
 async function openStore({ id, cacheDir }: Host, cleanup: Cleanup): Promise<PartStore> {

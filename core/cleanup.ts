@@ -11,7 +11,7 @@ export class Cleanup {
   private readonly steps: Step[] = []
   private running: Promise<readonly MillraceError[]> | undefined
 
-  /** @param limitMs  limit on each step */
+  /** @param limitMs  limit on each step (promise 8) */
   constructor(private readonly limitMs = 10_000) {}
 
   defer(what: string, undo: () => Promise<unknown>): void {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type ErrorCode, isErrorCode, MillraceError } from './errors.js'
 import { LinkAddress, LinkKind } from './link.js'
+import { SensorSettings } from './sensing/settings.js'
 import { isName } from './topics.js'
 import { type DType, isDType } from './tensor.js'
 
@@ -83,6 +84,8 @@ export type Desired = z.infer<typeof Desired>
 export const Actual = z.object({
   worker: name,
   incarnation: count,
+  /** The largest of the supervisors that it has obeyed; it takes nothing from smaller ones. */
+  term: count.default(0),
   activations: z.array(
     z.object({
       ...activationKey,
@@ -113,6 +116,8 @@ export const Spec = z.object({
   lz4: z.boolean(),
   links: z.enum(['auto', 'peer', 'broker']).default('auto'),
   deployTimeoutMs: count,
+  /** What is done with frames that sensors publish; left out: the defaults. */
+  sensors: SensorSettings.optional(),
 })
 export type Spec = z.infer<typeof Spec>
 
@@ -146,6 +151,7 @@ export const Plan = z.object({
   lz4: z.boolean(),
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),
+  sensors: SensorSettings.optional(),
 })
 export type Plan = z.infer<typeof Plan>
 

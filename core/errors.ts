@@ -9,7 +9,7 @@ export interface ErrorRow {
 
 /**
  * Every error that Millrace raises or sends in a failure message, by code.
- * README's error table is generated from this, and `MillraceError` accepts no other code.
+ * The error table in `config/README.md` is generated from this, and `MillraceError` accepts no other code.
  */
 export const ERRORS = {
   // Models and graphs
@@ -69,6 +69,16 @@ export const ERRORS = {
     false,
     "a frame's tensor has another shape than the model's input",
     'resize or reshape it first',
+  ),
+  FRAME_MALFORMED: row(
+    false,
+    "a sensor's message cannot be read as what the last level of its topic says",
+    'the message says where it differs; see the formats in the README',
+  ),
+  OUTPUT_UNKNOWN: row(
+    false,
+    'the model has no output of this name',
+    "use the names in `outputs` of the pipeline's plan or of a prediction",
   ),
   ENVELOPE_INVALID: row(
     false,
@@ -228,6 +238,21 @@ export const ERRORS = {
     false,
     'a dataset description or one of its files is malformed',
     'see the layout in the README',
+  ),
+  CLUSTER_INVALID: row(
+    false,
+    'a cluster file is malformed, or does not fit what it is used for',
+    'the message names the field; see the samples in config/clusters',
+  ),
+  EMULATOR_UNAVAILABLE: row(
+    false,
+    'this machine cannot emulate devices',
+    'it takes Linux, root, a cpu and a memory cgroup, and the programs `ip` and `tc` (Debian: apt-get install iproute2)',
+  ),
+  EMULATION_INEXACT: row(
+    false,
+    'what is emulated differs from what the cluster file says',
+    'the message says in what; a comparison under the same conditions still holds',
   ),
   VERIFY_FAILED: row(
     false,

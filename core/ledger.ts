@@ -64,7 +64,7 @@ export class Ledger {
     this.end(frame, { end: 'failed', error }, now)
   }
 
-  /** A result came for a frame that is not open: it changes nothing but this count. */
+  /** A result came for a frame that is not open: it changes nothing but this count (promise 4). */
   duplicate(): void {
     this.duplicates++
   }

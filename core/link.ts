@@ -56,7 +56,7 @@ export interface Inlet extends Subscription {
 
 /**
  * The data path: how frames get from a dispatcher through the stages and back (decisions D1, D2). It promises no
- * delivery: the dispatcher's ledger does. Every form of link offers this and nothing else.
+ * delivery: the dispatcher's ledger does (promise 1). Every form of link offers this and nothing else.
  */
 export interface Link {
   listen(address: LinkAddress, handler: BusHandler): Promise<Inlet>

@@ -8,7 +8,7 @@ import {
 } from './memory-client.js'
 import { matchesFilter } from './topic-filter.js'
 
-/** Retained values; above, the oldest go. */
+/** Retained values; above, the oldest go (promise 8). */
 const MOST_RETAINED = 10_000
 
 /**

@@ -7,6 +7,7 @@ import {
   type Subscription,
   type Will,
 } from './bus.js'
+import { busClosed, busDisconnected } from './bus-errors.js'
 import { BusStates } from './bus-states.js'
 import { MillraceError } from './errors.js'
 import { Pending } from './pending.js'
@@ -135,7 +136,7 @@ export class MemoryBus implements Bus {
   lost(): void {
     this.connection = undefined
     if (this.closing === undefined) this.states.become('disconnected')
-    this.brief.fail(this.disconnected())
+    this.brief.fail(busDisconnected(this.clientId))
     if (!this.reconnects) this.end()
   }
 
@@ -168,8 +169,8 @@ export class MemoryBus implements Bus {
   }
 
   private refuseIfDown(qos: 0 | 1): void {
-    if (this.isClosed) throw this.closed()
-    if (qos === 0 && this.connection === undefined) throw this.disconnected()
+    if (this.isClosed) throw busClosed(this.clientId)
+    if (qos === 0 && this.connection === undefined) throw busDisconnected(this.clientId)
   }
 
   private refuseIfFull(topic: string, size: number): void {
@@ -193,16 +194,8 @@ export class MemoryBus implements Bus {
   private end(): void {
     this.connection = undefined
     this.untaken.clear()
-    this.brief.fail(this.closed())
-    this.lasting.fail(this.closed())
+    this.brief.fail(busClosed(this.clientId))
+    this.lasting.fail(busClosed(this.clientId))
     this.states.become('closed')
-  }
-
-  private closed(): MillraceError {
-    return new MillraceError('BUS_CLOSED', `bus '${this.clientId}' was closed`)
-  }
-
-  private disconnected(): MillraceError {
-    return new MillraceError('BUS_DISCONNECTED', `bus '${this.clientId}' has no connection to its broker`)
   }
 }

@@ -1,7 +1,7 @@
 import { type BusHandler, type BusMessage } from './bus.js'
 import { matchesFilter } from './topic-filter.js'
 
-/** Topics that one subscription remembers; beyond, the oldest is forgotten, and its retained value may come twice. */
+/** Topics that a subscription remembers (promise 8); beyond, the oldest is forgotten, and its value may come twice. */
 const MOST_TOPICS = 10_000
 
 export interface SubscriptionEntry {

@@ -6,6 +6,14 @@ const ROOT = /^[a-z0-9-]{1,64}(\/[a-z0-9-]{1,64}){0,7}$/
 
 export const DEFAULT_ROOT = 'millrace/v1'
 
+/** How a sensor may write its frames. */
+export const SENSOR_FORMATS = ['raw', 'json', 'msgpack', 'image'] as const
+export type SensorFormat = (typeof SENSOR_FORMATS)[number]
+
+/** The id that a sensor gives a frame: one topic level, such as a number, a UUID or a time. */
+const FRAME_ID = /^[A-Za-z0-9._:~-]{1,128}$/
+const FRAME_ID_RULE = 'a frame id is one topic level of 1 to 128 letters, digits and . _ : ~ -'
+
 /**
  * Every topic that Millrace uses, under one root. The only place where topics are built.
  * @throws TOPIC_INVALID: a name or root has other characters than [a-z0-9-], or more than 64
@@ -56,6 +64,23 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       results: (pipeline: string, dispatcher: string) =>
         at('data', name(pipeline), 'results', name(dispatcher)),
     },
+    sensor: {
+      /** A frame of a sensor, in one of the formats, with the id that the sensor gave it if it gave one. */
+      frame: (pipeline: string, stream: string, format: SensorFormat, frameId?: string) =>
+        at(
+          'in',
+          name(pipeline),
+          name(stream),
+          format,
+          ...(frameId === undefined ? [] : [checkedFrameId(frameId)]),
+        ),
+      /** Frames of all sensors, and whatever else is published beside them. */
+      frames: at('in', '#'),
+      /** Predictions for the frames of one stream, as JSON. */
+      results: (pipeline: string, stream: string) => at('out', name(pipeline), name(stream)),
+      /** The same with all tensors, as MessagePack. */
+      raw: (pipeline: string, stream: string) => at('out', name(pipeline), name(stream), 'raw'),
+    },
     /** Where one client finds out what the broker can do; levels below it are used too. */
     probe: (client: string) => at('probe', name(client)),
     model: {
@@ -76,6 +101,38 @@ export function levelsBelow(root: string, topic: string): string[] | undefined {
   return topic.startsWith(`${root}/`) ? topic.slice(root.length + 1).split('/') : undefined
 }
 
+/** Where a frame of a sensor was published. */
+export interface SensorTopic {
+  readonly pipeline: string
+  readonly stream: string
+  readonly format: SensorFormat
+  readonly frameId?: string
+}
+
+/**
+ * Reads a topic below `in`.
+ * @returns undefined where it names no pipeline and stream, so that nobody could be told; what is the problem where only
+ *   the levels after these are wrong
+ */
+export function parseSensorTopic(
+  root: string,
+  topic: string,
+): SensorTopic | (Pick<SensorTopic, 'pipeline' | 'stream'> & { readonly problem: string }) | undefined {
+  const [kind, pipeline = '', stream = '', format = '', frameId, ...more] = levelsBelow(root, topic) ?? []
+  if (kind !== 'in' || !isName(pipeline) || !isName(stream)) return undefined
+  const where = { pipeline, stream }
+  if (!isSensorFormat(format)) {
+    return { ...where, problem: `'${format}' is no format: choose ${SENSOR_FORMATS.join(', ')}` }
+  }
+  if (frameId === undefined) return { ...where, format }
+  if (more.length > 0 || !FRAME_ID.test(frameId)) return { ...where, problem: FRAME_ID_RULE }
+  return { ...where, format, frameId }
+}
+
+export function isSensorFormat(text: string): text is SensorFormat {
+  return SENSOR_FORMATS.some(format => format === text)
+}
+
 export function isName(text: string): boolean {
   return NAME.test(text)
 }
@@ -87,6 +144,11 @@ function name(text: string): string {
       `'${text}' is not a name: 1 to 64 characters of a-z, 0-9 and '-'`,
     )
   }
+  return text
+}
+
+function checkedFrameId(text: string): string {
+  if (!FRAME_ID.test(text)) throw new MillraceError('TOPIC_INVALID', `'${text}': ${FRAME_ID_RULE}`)
   return text
 }
 

@@ -6,7 +6,7 @@ const LONGEST_MS = 2 ** 31 - 1
 
 /**
  * `promise`, or the error when it has not settled in `ms`, or the reason of `signal` when that comes first. What the
- * promise does goes on unobserved then.
+ * promise does goes on unobserved then (promise 8).
  */
 export async function withLimit<T>(
   promise: Promise<T>,

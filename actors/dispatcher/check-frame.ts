@@ -5,7 +5,7 @@ import { DTYPES, elementCount, type Tensor, type Tensors, type TensorSpec } from
 export type FrameInput = Tensor | Tensors
 
 /**
- * The tensors of a frame, under the names of the model's inputs.
+ * The tensors of a frame, under the names of the model's inputs; a wrong one fails alone (promise 6).
  * @throws FRAME_INPUT_UNKNOWN, FRAME_DTYPE, FRAME_SHAPE, TENSOR_INVALID
  */
 export function checkFrame(input: FrameInput, specs: readonly TensorSpec[]): Tensors {

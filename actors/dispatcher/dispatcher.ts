@@ -15,13 +15,15 @@ import { Ledger, type LedgerCounts, type LedgerEntry } from '../../core/ledger.j
 import { type Link, type Outlet } from '../../core/link.js'
 import { parseOptions } from '../../core/options.js'
 import { type Topics } from '../../core/topics.js'
-import { type FrameInput } from './check-frame.js'
+import { checkFrame, type FrameInput } from './check-frame.js'
 import { InFlight, type SentFrame } from './in-flight.js'
-import { inferOptions, type InferOptionsInput } from './options.js'
+import { inferOptions, type InferOptions, type InferOptionsInput } from './options.js'
 import { type AdmittedFrame, type Prediction, predictionOf } from './prediction.js'
 import { pullFrom } from './pull.js'
+import { PushStream, UNWATCHED, type Watcher } from './push-stream.js'
 import { Room, stopped } from './room.js'
-import { StreamFlow } from './stream-flow.js'
+import { type FlowOptions, type QueuedFrame, StreamFlow } from './stream-flow.js'
+import { Streams } from './streams.js'
 
 export interface DispatcherParts {
   /** Names its inbox and its frames; its own among all dispatchers of the cluster. */
@@ -51,15 +53,13 @@ export class Dispatcher {
   readonly plan$ = new ReplaySubject<Plan>(1)
   private readonly ledger = new Ledger()
   private readonly inFlight = new InFlight()
-  private readonly flows = new Map<string, StreamFlow>()
-  private readonly nextSequence = new Map<string, number>()
+  private readonly streams = new Streams()
   private readonly watching: RxSubscription[]
   private readonly deadlines: NodeJS.Timeout
   private readonly room = new Room(() => this.hasRoom())
   private inbox: Subscription | undefined
   private plan: Plan
   private entry: Outlet
-  private streams = 0
   private closed = false
 
   private constructor(
@@ -102,24 +102,7 @@ export class Dispatcher {
     const parsed = parseOptions(inferOptions, options, 'infer')
     return source =>
       new Observable(subscriber => {
-        const flow = this.openFlow(
-          parsed.stream,
-          stream =>
-            new StreamFlow(stream, parsed, this.nextSequence.get(stream) ?? 0, {
-              inputs: () => this.plan.inputs,
-              admit: (sequence, tensors) => this.admit(stream, sequence, tensors),
-              drop: (identity, reason) => this.ledger.dropped(identity, reason, Date.now()),
-              fail: (identity, error) => this.ledger.failed(identity, error.toInfo(), Date.now()),
-              queued: () => this.pump(),
-              deliver: prediction => {
-                this.ledger.predicted(prediction, Date.now())
-                this.predictions$.next(prediction)
-                subscriber.next(prediction)
-              },
-              complete: () => subscriber.complete(),
-              error: error => subscriber.error(error),
-            }),
-        )
+        const flow = this.openFlow({ ...parsed, overflow: 'throw' }, subscriber)
         // A source that pushes at once goes on after an error, unless it is stopped from within.
         const wanted = source.pipe(takeWhile(() => !subscriber.closed))
         const subscription = wanted.subscribe({
@@ -132,6 +115,17 @@ export class Dispatcher {
           this.closeFlow(flow)
         }
       })
+  }
+
+  /**
+   * A stream for a source that cannot be held back: what its queue has no room for is dropped. What comes of its frames
+   * shows in `predictions$` and in the ledger.
+   * @throws OPTION_UNKNOWN, OPTION_INVALID, STOPPED
+   */
+  push(options: Omit<InferOptionsInput, 'failures'> = {}): PushStream {
+    const parsed: InferOptions = parseOptions(inferOptions, options, 'push')
+    const flow = this.openFlow({ ...parsed, failures: 'ledger', overflow: 'drop' }, UNWATCHED)
+    return new PushStream(flow, () => this.closeFlow(flow))
   }
 
   /**
@@ -151,35 +145,40 @@ export class Dispatcher {
     clearInterval(this.deadlines)
     for (const subscription of this.watching) subscription.unsubscribe()
     const error = stopped()
-    const waiting = [...this.flows.values()].flatMap(flow => flow.clear())
+    const waiting = this.streams.all().flatMap(flow => flow.clear())
     for (const frame of [...this.inFlight.all().map(sent => sent.frame), ...waiting]) {
       this.ledger.failed(frame, error.toInfo(), Date.now())
     }
     this.inFlight.clear()
-    for (const flow of [...this.flows.values()]) flow.abort(error)
+    for (const flow of this.streams.all()) flow.abort(error)
     this.room.close()
     await this.inbox?.close().catch(() => undefined)
     for (const subject of [this.frames$, this.predictions$, this.plan$]) subject.complete()
     this.ledger.close()
   }
 
-  private openFlow(name: string | undefined, create: (stream: string) => StreamFlow): StreamFlow {
+  private openFlow(options: FlowOptions, watcher: Watcher): StreamFlow {
     if (this.closed) throw stopped()
-    const stream = name ?? `s${++this.streams}`
-    if (this.flows.has(stream)) {
-      throw new MillraceError(
-        'OPTION_INVALID',
-        `stream '${stream}' is in use; end it first or choose another name`,
-      )
-    }
-    const flow = create(stream)
-    this.flows.set(stream, flow)
-    return flow
+    const create = (stream: string, firstSequence: number) =>
+      new StreamFlow(stream, options, firstSequence, {
+        inputs: () => this.plan.inputs,
+        admit: (sequence, tensors) => this.admit(stream, sequence, tensors),
+        drop: (identity, reason) => this.ledger.dropped(identity, reason, Date.now()),
+        fail: (identity, error) => this.ledger.failed(identity, error.toInfo(), Date.now()),
+        queued: () => this.pump(),
+        deliver: prediction => {
+          this.ledger.predicted(prediction, Date.now())
+          this.predictions$.next(prediction)
+          watcher.next(prediction)
+        },
+        complete: () => watcher.complete(),
+        error: error => watcher.error(error),
+      })
+    return this.streams.open(options.stream, create)
   }
 
   private closeFlow(flow: StreamFlow): void {
-    this.nextSequence.set(flow.stream, flow.nextSequence)
-    this.flows.delete(flow.stream)
+    this.streams.close(flow)
     flow.cancel()
     for (const frame of this.inFlight.ofStream(flow.stream)) {
       this.inFlight.end(frame.key)
@@ -196,26 +195,29 @@ export class Dispatcher {
     return frame
   }
 
-  /** Sends queued frames while the window has room, one stream after the other. */
+  /** Sends queued frames while the window has room (promise 8), one stream after the other. */
   private pump(): void {
     while (!this.closed && this.inFlight.size < this.plan.window) {
-      const next = this.takeNext()
+      const next = this.streams.takeNext()
       if (next === undefined) break
-      this.send(next)
+      this.launch(this.inFlight.begin(next.queued, next.flow), next.queued)
     }
     this.room.wake()
   }
 
-  private takeNext(): SentFrame | undefined {
-    for (const flow of this.flows.values()) {
-      const frame = flow.take()
-      if (frame === undefined) continue
-      // To the end of the line.
-      this.flows.delete(flow.stream)
-      this.flows.set(flow.stream, flow)
-      return this.inFlight.begin(frame, flow)
-    }
-    return undefined
+  private launch(sent: SentFrame, { load }: QueuedFrame): void {
+    if (load === undefined) return this.send(sent)
+    const loaded = Promise.resolve().then(load)
+    loaded
+      .then(input => this.fill(sent, input))
+      .catch((error: unknown) => this.fail(sent, MillraceError.from(error)))
+  }
+
+  /** The plan may have changed, and the frame may have ended, while its tensors were made. */
+  private fill(sent: SentFrame, input: FrameInput): void {
+    if (this.inFlight.get(sent.key) !== sent) return
+    sent.tensors = checkFrame(input, this.plan.inputs)
+    this.send(sent)
   }
 
   private send(sent: SentFrame): void {
@@ -225,8 +227,8 @@ export class Dispatcher {
   }
 
   /** Its tensors are still the source's, which may have changed them since they were checked. */
-  private messageOf({ frame, identity }: SentFrame): Uint8Array | MillraceError {
-    const { admittedAt, tensors } = frame
+  private messageOf({ frame, identity, tensors = {} }: SentFrame): Uint8Array | MillraceError {
+    const { admittedAt } = frame
     const header = { ...identity, epoch: this.plan.epoch, stage: 0, admittedAt, timings: [] }
     try {
       return encodeEnvelope({ header, tensors }, { lz4: this.plan.lz4 })
@@ -267,12 +269,14 @@ export class Dispatcher {
   private expire(): void {
     const now = Date.now()
     for (const sent of this.inFlight.expired(now)) this.fail(sent, sent.flow.late(sent.identity.sequence))
-    for (const flow of [...this.flows.values()]) flow.expire(now)
+    for (const flow of this.streams.all()) flow.expire(now)
   }
 
   /** Every frame under way starts anew; what the old epoch still gives is not taken (promise 7). */
   private adopt(plan: Plan): void {
-    if (plan.term < this.plan.term || plan.epoch <= this.plan.epoch) return
+    const { term, epoch } = this.plan
+    // Epochs grow within a term, and begin anew with one that found nothing retained.
+    if (plan.term < term || (plan.term === term && plan.epoch <= epoch)) return
     this.plan = plan
     this.entry = this.open(plan)
     this.plan$.next(plan)
@@ -281,7 +285,7 @@ export class Dispatcher {
   }
 
   private replay(): void {
-    for (const sent of this.inFlight.all()) this.send(sent)
+    for (const sent of this.inFlight.all()) if (sent.tensors !== undefined) this.send(sent)
   }
 
   private open(plan: Plan): Outlet {
@@ -291,7 +295,6 @@ export class Dispatcher {
   }
 
   private hasRoom(): boolean {
-    const queued = [...this.flows.values()].reduce((sum, flow) => sum + flow.queuedFrames, 0)
-    return this.inFlight.size + queued < this.plan.window
+    return this.inFlight.size + this.streams.queuedFrames < this.plan.window
   }
 }

@@ -1,17 +1,20 @@
 import { type FrameIdentity, identityKey } from '../../core/frame.js'
+import { type Tensors } from '../../core/tensor.js'
 import { type AdmittedFrame } from './prediction.js'
-import { type StreamFlow } from './stream-flow.js'
+import { type QueuedFrame, type StreamFlow } from './stream-flow.js'
 
 export interface SentFrame {
   readonly key: string
   readonly identity: FrameIdentity
   readonly frame: AdmittedFrame
   readonly flow: StreamFlow
+  /** Undefined while they are being made. */
+  tensors: Tensors | undefined
   /** ms since the Unix epoch. */
   readonly deadlineAt: number
 }
 
-/** The frames that were sent and have not ended, in the order in which they were sent first. */
+/** The frames that were sent, or are about to be, and have not ended, in the order of their turns. */
 export class InFlight {
   private readonly frames = new Map<string, SentFrame>()
 
@@ -19,14 +22,15 @@ export class InFlight {
     return this.frames.size
   }
 
-  begin(frame: AdmittedFrame, flow: StreamFlow): SentFrame {
+  begin({ frame, load }: QueuedFrame, flow: StreamFlow): SentFrame {
     const { dispatcher, stream, sequence } = frame
     const identity = { dispatcher, stream, sequence }
-    const sent = {
+    const sent: SentFrame = {
       key: identityKey(identity),
       identity,
       frame,
       flow,
+      tensors: load === undefined ? frame.tensors : undefined,
       deadlineAt: frame.admittedAt + flow.options.deadlineMs,
     }
     this.frames.set(sent.key, sent)

@@ -21,9 +21,8 @@ export const inferOptions = defineOptions({
   },
   maxQueuedFrames: {
     check: z.coerce.number().int().min(1).max(1_000_000),
-    default: 1_024,
     value: 'N',
-    doc: 'Frames that may wait in front of the window.',
+    doc: 'Frames that may wait in front of the window; left out, 1,024, or 1 with `freshest`.',
   },
   maxQueuedBytes: {
     check: z.coerce.number().int().min(1),

@@ -1,3 +1,4 @@
+import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameIdentity, type StageTiming } from '../../core/frame.js'
 import { type Tensor, type Tensors } from '../../core/tensor.js'
 
@@ -5,6 +6,7 @@ import { type Tensor, type Tensors } from '../../core/tensor.js'
 export interface AdmittedFrame extends FrameIdentity {
   /** ms since the Unix epoch. */
   readonly admittedAt: number
+  /** None for a frame that was malformed, or admitted before it was decoded. */
   readonly tensors: Tensors
 }
 
@@ -37,8 +39,15 @@ export function predictionOf({ header, tensors }: Envelope, resultBytes: number,
   }
 }
 
-/** The `k` largest elements of a tensor of numbers, largest first. */
-export function topK({ data }: Tensor, k: number): { index: number; value: number }[] {
+/**
+ * The `k` largest elements of a tensor of numbers, largest first; of equal ones the first.
+ * @param output  such as `prediction.outputs.logits`
+ * @throws OUTPUT_UNKNOWN: undefined was given, which a prediction has under a name that is no output
+ */
+export function topK(output: Tensor | undefined, k: number): { index: number; value: number }[] {
+  if (output === undefined)
+    throw new MillraceError('OUTPUT_UNKNOWN', 'topK was given undefined: the prediction has no such output')
+  const { data } = output
   return Array.from({ length: data.length }, (_, index) => ({ index, value: Number(data[index]) }))
     .sort((a, b) => b.value - a.value || a.index - b.index)
     .slice(0, k)

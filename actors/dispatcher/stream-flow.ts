@@ -4,6 +4,7 @@ import { type FrameIdentity } from '../../core/frame.js'
 import { Reorder } from '../../core/reorder.js'
 import { tensorsBytes, type Tensors, type TensorSpec } from '../../core/tensor.js'
 import { checkFrame, type FrameInput } from './check-frame.js'
+import { DeferredFrame } from './deferred-frame.js'
 import { type InferOptions } from './options.js'
 import { type AdmittedFrame, type Prediction } from './prediction.js'
 
@@ -20,9 +21,21 @@ export interface FlowActions {
   error(error: unknown): void
 }
 
+export interface FlowOptions extends InferOptions {
+  /** What comes of a frame that a lossless stream has no room for: it ends the stream, or is dropped alone. */
+  readonly overflow: 'throw' | 'drop'
+}
+
+/** A frame that waits to be sent. */
+export interface QueuedFrame {
+  readonly frame: AdmittedFrame
+  /** Makes its tensors, where they are not there yet. */
+  readonly load?: DeferredFrame['load']
+}
+
 /** One stream of one `infer`: from what its source emits to the queue, and from results to their order. */
 export class StreamFlow {
-  private readonly queue: AdmissionQueue<AdmittedFrame>
+  private readonly queue: AdmissionQueue<QueuedFrame>
   private readonly reorder: Reorder<Prediction>
   private unsettled = 0
   private finished = false
@@ -30,12 +43,12 @@ export class StreamFlow {
 
   constructor(
     readonly stream: string,
-    readonly options: InferOptions,
+    readonly options: FlowOptions,
     public nextSequence: number,
     private readonly actions: FlowActions,
   ) {
-    const { delivery, order, maxQueuedFrames, maxQueuedBytes } = options
-    this.queue = new AdmissionQueue({ delivery, maxFrames: maxQueuedFrames, maxBytes: maxQueuedBytes })
+    const { delivery, order, maxQueuedBytes } = options
+    this.queue = new AdmissionQueue({ delivery, maxFrames: longestQueue(options), maxBytes: maxQueuedBytes })
     this.reorder = new Reorder(order, nextSequence)
   }
 
@@ -44,17 +57,27 @@ export class StreamFlow {
   }
 
   /** A frame that does not fit is admitted all the same, so that the ledger shows how it ended (promise 1). */
-  offer(input: FrameInput): void {
+  offer(input: FrameInput | DeferredFrame): void {
     if (this.ended) return
-    const sequence = this.nextSequence++
-    this.unsettled++
+    if (input instanceof DeferredFrame)
+      return this.enqueue({ frame: this.admit(), load: input.load }, input.bytes)
     const checked = this.check(input)
-    if (checked instanceof MillraceError) this.refuse(this.actions.admit(sequence, {}), checked)
-    else this.enqueue(this.actions.admit(sequence, checked))
+    if (checked instanceof MillraceError) this.reject(checked)
+    else this.enqueue({ frame: this.admit(checked) }, tensorsBytes(checked))
+  }
+
+  /** A frame that fails at once. */
+  reject(error: MillraceError): void {
+    if (!this.ended) this.refuse(this.admit(), error)
+  }
+
+  /** A frame that is dropped at once. */
+  discard(reason: string): void {
+    if (!this.ended) this.drop(this.admit(), reason)
   }
 
   /** The next frame to send. */
-  take(): AdmittedFrame | undefined {
+  take(): QueuedFrame | undefined {
     return this.queue.take()
   }
 
@@ -92,14 +115,14 @@ export class StreamFlow {
   /** Takes all that waits to be sent or to be delivered. */
   clear(): FrameIdentity[] {
     const frames: FrameIdentity[] = this.reorder.clear()
-    for (let frame = this.queue.take(); frame !== undefined; frame = this.queue.take()) frames.push(frame)
+    for (let next = this.queue.take(); next !== undefined; next = this.queue.take()) frames.push(next.frame)
     return frames
   }
 
   /** Fails what has waited until its deadline. */
   expire(now: number): void {
     const isLate = (frame: AdmittedFrame) => frame.admittedAt + this.options.deadlineMs <= now
-    for (let frame = this.queue.oldest; frame && isLate(frame); frame = this.queue.oldest) {
+    for (let frame = this.oldest; frame && isLate(frame); frame = this.oldest) {
       this.queue.take()
       this.refuse(frame, this.late(frame.sequence))
     }
@@ -122,12 +145,26 @@ export class StreamFlow {
     }
   }
 
-  private enqueue(frame: AdmittedFrame): void {
-    const { admitted, displaced } = this.queue.offer(frame, tensorsBytes(frame.tensors))
-    for (const stale of displaced) this.drop(stale, 'stale')
+  private get oldest(): AdmittedFrame | undefined {
+    return this.queue.oldest?.frame
+  }
+
+  private admit(tensors: Tensors = {}): AdmittedFrame {
+    this.unsettled++
+    return this.actions.admit(this.nextSequence++, tensors)
+  }
+
+  private enqueue(queued: QueuedFrame, bytes: number): void {
+    const { admitted, displaced } = this.queue.offer(queued, bytes)
+    for (const { frame } of displaced) this.drop(frame, 'stale')
     if (admitted) return this.actions.queued()
-    const { maxQueuedFrames, maxQueuedBytes } = this.options
-    const full = `stream '${this.stream}' pushed more than ${maxQueuedFrames} frames or ${maxQueuedBytes} bytes`
+    if (this.options.overflow === 'drop') return this.drop(queued.frame, 'overrun')
+    this.overrun(queued.frame)
+  }
+
+  private overrun(frame: AdmittedFrame): void {
+    const limits = `${longestQueue(this.options)} frames or ${this.options.maxQueuedBytes} bytes`
+    const full = `stream '${this.stream}' pushed more than ${limits}`
     const error = new MillraceError('SOURCE_OVERRUN', `${full} ahead of the window`)
     this.actions.fail(frame, error)
     this.abort(error)
@@ -148,4 +185,9 @@ export class StreamFlow {
     this.ended = true
     this.actions.complete()
   }
+}
+
+/** A frame that has waited behind many others is not fresh. */
+function longestQueue({ delivery, maxQueuedFrames }: InferOptions): number {
+  return maxQueuedFrames ?? (delivery === 'freshest' ? 1 : 1_024)
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineOptions, type Options, type OptionsInput } from '../../core/options.js'
+import { sensorOptions } from './sensor-options.js'
 
 export const deployOptions = defineOptions({
   name: {
@@ -34,6 +35,7 @@ export const deployOptions = defineOptions({
     value: 'MS',
     doc: 'Limit on the whole deployment.',
   },
+  ...sensorOptions,
 })
 
 export type DeployOptions = Options<typeof deployOptions>

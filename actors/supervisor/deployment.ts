@@ -175,5 +175,6 @@ function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: 
     window: windowOf(spec, stages.length),
     lz4: spec.lz4,
     sampleError: prepared.sampleError,
+    ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
   }
 }

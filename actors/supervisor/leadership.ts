@@ -1,6 +1,6 @@
 import { Subject } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
-import { decodeControl, encodeControl, Leader } from '../../core/control.js'
+import { Actual, decodeControl, encodeControl, Leader } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
@@ -9,6 +9,7 @@ import { firstWhere } from '../../core/wait.js'
  * Takes the lead: writes the next term, and acts only after it has read that back (decision D5). The connection has a
  * client id that all supervisors share, so that a broker keeps only the newest, and does not reconnect: when it is
  * lost, so is the lead.
+ * A broker may have forgotten who led, so the workers are heard too: they take nothing from a smaller term than before.
  * @returns the term
  * @throws SUPERVISOR_SUPERSEDED: another took the lead meanwhile; NO_SUPERVISOR: the broker did not give it back
  */
@@ -30,9 +31,15 @@ export async function claimLeadership(
     },
     { qos: 1 },
   )
+  let obeyed = 0
+  const workers = await bus.subscribe(
+    topics.worker.actuals,
+    ({ payload }) => (obeyed = Math.max(obeyed, decodeControl(Actual, payload)?.term ?? 0)),
+    { qos: 1 },
+  )
   try {
     await readRetained(seen, options.settleMs)
-    const term = (newest?.term ?? 0) + 1
+    const term = Math.max(newest?.term ?? 0, obeyed) + 1
     const lost = () => new MillraceError('NO_SUPERVISOR', `the claim of term ${term} was not read back`)
     const readBack = firstWhere(seen, leader => leader.term >= term, options.limitMs, lost)
     const claim: Leader = { term, supervisor }
@@ -43,12 +50,28 @@ export async function claimLeadership(
     }
     return term
   } finally {
-    await subscription.close().catch(() => undefined)
+    await Promise.all([subscription, workers].map(one => one.close().catch(() => undefined)))
   }
 }
 
+/** Who leads, as a bystander sees it; undefined where nobody is known to. */
+export async function knownLeader(bus: Bus, topics: Topics, settleMs = 300): Promise<Leader | undefined> {
+  const seen = new Subject<Leader>()
+  const subscription = await bus.subscribe(
+    topics.supervisor.leader,
+    ({ payload }) => {
+      const leader = decodeControl(Leader, payload)
+      if (leader !== undefined) seen.next(leader)
+    },
+    { qos: 1 },
+  )
+  const leader = await readRetained(seen, settleMs)
+  await subscription.close()
+  return leader
+}
+
 /** MQTT does not say that there is no retained value: its absence is known by waiting. */
-function readRetained(seen: Subject<Leader>, settleMs: number): Promise<unknown> {
+function readRetained(seen: Subject<Leader>, settleMs: number): Promise<Leader | undefined> {
   const none = () => new MillraceError('NO_SUPERVISOR', 'no leader is known')
   return firstWhere(seen, () => true, settleMs, none).catch(() => undefined)
 }

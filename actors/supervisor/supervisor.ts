@@ -1,17 +1,19 @@
 import { interval, merge } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
 import {
+  activationKeyOf,
   Actual,
   Beat,
   Birth,
   Death,
   decodeControl,
   Desired,
+  errorOf,
   PipelineStatus,
   Plan,
   Spec,
 } from '../../core/control.js'
-import { MillraceError } from '../../core/errors.js'
+import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { Assignments } from './assignments.js'
@@ -106,9 +108,7 @@ export class Supervisor {
     await on(topics.worker.births, (message, worker) => this.onBirth(message, worker))
     await on(topics.worker.deaths, (message, worker) => this.onDeath(message, worker))
     await on(topics.worker.beats, message => this.take(Beat, message, beat => this.registry.beaten(beat)))
-    await on(topics.worker.actuals, message =>
-      this.take(Actual, message, actual => this.registry.reported(actual)),
-    )
+    await on(topics.worker.actuals, message => this.take(Actual, message, actual => this.onActual(actual)))
     await on(topics.worker.desireds, (message, worker) => this.onDesired(message, worker))
     await on(topics.pipeline.plans, message => this.take(Plan, message, plan => this.onPlan(plan)))
     await on(topics.pipeline.statuses, message =>
@@ -145,6 +145,15 @@ export class Supervisor {
       this.assignments.adopt(worker, activations)
       for (const { epoch } of activations) this.noteEpoch(epoch)
     })
+  }
+
+  /** A broker that forgot what was retained leaves the workers to say how far terms and epochs had come. */
+  private onActual(actual: Actual): void {
+    for (const { epoch } of actual.activations) this.noteEpoch(epoch)
+    this.registry.reported(actual)
+    if (actual.term <= this.term) return
+    const later = `worker '${actual.worker}' obeys term ${actual.term}, and this is ${this.term}`
+    void this.halt(new MillraceError('NO_SUPERVISOR', `${later}: the lead must be taken anew`))
   }
 
   /** An epoch is never used twice, also where the plan that it was for never came into force. */
@@ -222,7 +231,7 @@ export class Supervisor {
     }
   }
 
-  /** Says of every pipeline in force whether all its workers are there. Moving their stages is not done yet. */
+  /** Says of every pipeline in force whether all its stages are there. Moving their stages is not done yet. */
   private watchHealth(): void {
     const check = merge(this.registry.change$, interval(HEALTH_MS)).subscribe(() => {
       for (const plan of this.plans.values()) this.assess(plan)
@@ -234,22 +243,34 @@ export class Supervisor {
     const status = this.statuses.get(plan.pipeline)
     if (status?.deployment !== plan.deployment || (status.state !== 'ready' && status.state !== 'degraded'))
       return
-    const lost = plan.stages.find(({ worker }) => this.registry.get(worker) === undefined)
-    const state = lost === undefined ? 'ready' : 'degraded'
+    const error = this.healthOf(plan)
+    const state = error === undefined ? 'ready' : 'degraded'
     if (state === status.state) return
-    const error =
-      lost === undefined
-        ? {}
-        : {
-            error: new MillraceError(
-              'WORKER_LOST',
-              `worker '${lost.worker}', of stage ${lost.stage}, is gone`,
-            ).toInfo(),
-          }
     const { pipeline, deployment, epoch } = plan
-    const next: PipelineStatus = { pipeline, deployment, epoch, state, ...error }
+    const next: PipelineStatus = {
+      pipeline,
+      deployment,
+      epoch,
+      state,
+      ...(error === undefined ? {} : { error }),
+    }
     this.statuses.set(pipeline, next)
     this.track(publishStatus(this.parts, next))
+  }
+
+  /** What keeps a plan from working, if anything does. */
+  private healthOf(plan: Plan): ErrorInfo | undefined {
+    const { pipeline, epoch, stages } = plan
+    for (const { stage, worker, replica } of stages) {
+      const view = this.registry.get(worker)
+      if (view === undefined) {
+        return new MillraceError('WORKER_LOST', `worker '${worker}', of stage ${stage}, is gone`).toInfo()
+      }
+      const key = activationKeyOf({ pipeline, epoch, stage, replica })
+      const actual = view.actual?.activations.find(one => activationKeyOf(one) === key)
+      if (actual?.state === 'failed') return errorOf(actual).toInfo()
+    }
+    return undefined
   }
 
   private track(work: Promise<unknown>): void {

@@ -145,7 +145,7 @@ export class WorkerAgent {
 
   private report(activations: readonly ActivationState[]): void {
     const { topics, id, incarnation } = this.parts
-    const actual: Actual = { worker: id, incarnation, activations: [...activations] }
+    const actual: Actual = { worker: id, incarnation, term: this.term, activations: [...activations] }
     if (!this.stopping) this.publish(topics.worker.actual(id), actual, true)
   }
 
@@ -189,7 +189,7 @@ export class WorkerAgent {
     })
   }
 
-  /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop. */
+  /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop (promise 6). */
   private async mend(error: MillraceError): Promise<void> {
     this.parts.onTrouble(error)
     this.reconciler.crashed(error)

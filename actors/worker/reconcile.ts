@@ -24,6 +24,8 @@ interface Actor {
 /** Brings what a worker runs in line with what it should run, and says how far it is (decision D5). */
 export class Reconciler {
   private readonly actors = new Map<string, Actor>()
+  /** Actors that are going, for others that are to come in their place. */
+  private readonly leaving = new Map<string, Promise<void>>()
 
   constructor(private readonly host: ActorHost) {}
 
@@ -33,7 +35,7 @@ export class Reconciler {
 
   apply(desired: readonly Activation[]): void {
     const wanted = new Map(desired.map(activation => [activationKeyOf(activation), activation]))
-    for (const key of this.actors.keys()) if (!wanted.has(key)) this.drop(key)
+    for (const [key, { activation }] of this.actors) if (!same(activation, wanted.get(key))) this.drop(key)
     for (const [key, activation] of wanted) if (!this.actors.has(key)) this.add(key, activation)
     this.host.onChange(this.actual())
   }
@@ -80,7 +82,11 @@ export class Reconciler {
     this.actors.delete(key)
     actor?.abort.abort()
     if (actor === undefined || actor.state.state === 'failed') return
-    void actor.work.then(() => this.host.passivate(key)).catch(() => undefined)
+    const gone = actor.work.then(() => this.host.passivate(key)).catch(() => undefined)
+    this.leaving.set(key, gone)
+    void gone.then(() => {
+      if (this.leaving.get(key) === gone) this.leaving.delete(key)
+    })
   }
 
   private async bring(actor: Actor): Promise<void> {
@@ -93,6 +99,8 @@ export class Reconciler {
     try {
       const model = await this.host.fetch(activation, abort.signal)
       if (abort.signal.aborted) return
+      await this.leaving.get(activationKeyOf(activation))
+      if (abort.signal.aborted) return
       move(stateOf(activation, 'loading'))
       const link = await this.host.activate(activation, model)
       move({ ...stateOf(activation, 'ready'), link })
@@ -100,6 +108,11 @@ export class Reconciler {
       move(stateOf(activation, 'failed', MillraceError.from(error, 'ACTIVATION_FAILED')))
     }
   }
+}
+
+/** A supervisor whose broker forgot everything may use an epoch again, for other parts. */
+function same(activation: Activation, other: Activation | undefined): boolean {
+  return JSON.stringify(activation) === JSON.stringify(other)
 }
 
 function stateOf(

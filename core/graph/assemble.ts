@@ -17,10 +17,10 @@ const MODEL_GRAPH = 7
 const GRAPH_INITIALIZER = 5
 const TENSOR_RAW_DATA = 9
 
-/** Bytes that are made when they are written, so that no more than one of them is held beside the file. */
+/** Bytes that are made when they are written, piece by piece, so that no more than one piece is held beside the file. */
 export interface LateBytes {
   readonly byteLength: number
-  bytes(): Uint8Array
+  pieces(): Iterable<Uint8Array>
 }
 
 /** An initializer without its data, and that. */
@@ -41,6 +41,29 @@ export function assemble(
   graph: GraphProto,
   late: readonly LateTensor[] = [],
 ): Uint8Array<ArrayBuffer> {
+  const pieces = filePieces(model, graph, late)
+  const file = new Uint8Array(sizeOf(pieces))
+  let offset = 0
+  for (const bytes of written(pieces)) {
+    file.set(bytes, offset)
+    offset += bytes.byteLength
+  }
+  return file
+}
+
+/**
+ * The same file piece by piece, so that it is not held as a whole.
+ * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
+ */
+export function assemblePieces(
+  model: ModelProto,
+  graph: GraphProto,
+  late: readonly LateTensor[],
+): Iterable<Uint8Array> {
+  return written(filePieces(model, graph, late))
+}
+
+function filePieces(model: ModelProto, graph: GraphProto, late: readonly LateTensor[]): Piece[] {
   const pieces = [
     toBinary(ModelProtoSchema, without(model, 'graph')),
     ...field(MODEL_GRAPH, [
@@ -58,13 +81,14 @@ export function assemble(
       `'${graph.name}' would be a file of ${size} bytes; ONNX ends at 2 GiB`,
     )
   }
-  const file = new Uint8Array(size)
-  let offset = 0
+  return pieces
+}
+
+function* written(pieces: readonly Piece[]): Generator<Uint8Array> {
   for (const piece of pieces) {
-    file.set(piece instanceof Uint8Array ? piece : piece.bytes(), offset)
-    offset += piece.byteLength
+    if (piece instanceof Uint8Array) yield piece
+    else yield* piece.pieces()
   }
-  return file
 }
 
 function tensorPieces(tensor: TensorProto): Piece[] {

@@ -4,16 +4,14 @@ import {
   AttributeProto_AttributeType as Kind,
   AttributeProtoSchema,
   GraphProtoSchema,
+  type ModelProto,
   ModelProtoSchema,
   NodeProtoSchema,
   TensorProtoSchema,
-  type ValueInfoProto,
-  ValueInfoProtoSchema,
 } from '../graph/proto/onnx_pb.js'
-import { type Filled, writeModel } from './write-model.js'
+import { elemTypeOf, infoOf } from '../graph/types.js'
+import { type Filled, modelPieces, writeModel } from './write-model.js'
 
-const FLOAT = 1
-const INT64 = 7
 /** The version of the format that goes with opset 17. */
 const IR_VERSION = 8n
 
@@ -38,18 +36,23 @@ export class ModelBuilder {
 
   /** A float32 input of the model; a free dim is given by its symbol. */
   input(name: string, dims: readonly (number | string)[]): string {
-    this.#graph.input.push(valueInfo(name, dims))
+    this.#graph.input.push(infoOf({ name, dtype: 'float32', dims }))
     return name
   }
 
   /** Makes a float32 tensor an output of the model. */
   output(name: string, dims: readonly (number | string)[]): void {
-    this.#graph.output.push(valueInfo(name, dims))
+    this.#graph.output.push(infoOf({ name, dtype: 'float32', dims }))
   }
 
   /** A float32 initializer; the last one of a name counts. `values` runs when the model is built. */
-  weight(name: string, dims: readonly number[], values: () => Float32Array<ArrayBuffer>): string {
-    this.#weights.set(name, { name, dims, values })
+  weight(name: string, dims: readonly number[], values: () => Float32Array): string {
+    return this.largeWeight(name, dims, () => [values()])
+  }
+
+  /** The same with values in pieces, for one that is better not held as a whole. */
+  largeWeight(name: string, dims: readonly number[], pieces: () => Iterable<Float32Array>): string {
+    this.#weights.set(name, { name, dims, pieces })
     return name
   }
 
@@ -73,22 +76,38 @@ export class ModelBuilder {
     return output
   }
 
-  /** @throws MODEL_UNSUPPORTED: the file would be larger than 2 GB */
+  /** @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB */
   build(): Uint8Array {
-    const model = create(ModelProtoSchema, {
+    return writeModel(this.#model(), [...this.#weights.values()])
+  }
+
+  /**
+   * The same file piece by piece, for one that is better not held as a whole.
+   * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
+   */
+  pieces(): Iterable<Uint8Array> {
+    return modelPieces(this.#model(), [...this.#weights.values()])
+  }
+
+  #model(): ModelProto {
+    return create(ModelProtoSchema, {
       irVersion: IR_VERSION,
       producerName: 'millrace',
       graph: this.#graph,
       opsetImport: [{ domain: '', version: BigInt(this.opset) }],
     })
-    return writeModel(model, [...this.#weights.values()])
   }
 
   #int64(name: string, dims: readonly number[], values: readonly number[]): string {
     const unique = this.#unique(name)
     const int64Data = values.map(BigInt)
     this.#graph.initializer.push(
-      create(TensorProtoSchema, { name: unique, dims: dims.map(BigInt), dataType: INT64, int64Data }),
+      create(TensorProtoSchema, {
+        name: unique,
+        dims: dims.map(BigInt),
+        dataType: elemTypeOf('int64'),
+        int64Data,
+      }),
     )
     return unique
   }
@@ -98,16 +117,6 @@ export class ModelBuilder {
     this.#names.set(name, count + 1)
     return count === 0 ? name : `${name}_${count}`
   }
-}
-
-function valueInfo(name: string, dims: readonly (number | string)[]): ValueInfoProto {
-  const dim = dims.map(size =>
-    typeof size === 'number'
-      ? { value: { case: 'dimValue' as const, value: BigInt(size) } }
-      : { value: { case: 'dimParam' as const, value: size } },
-  )
-  const value = { case: 'tensorType' as const, value: { elemType: FLOAT, shape: { dim } } }
-  return create(ValueInfoProtoSchema, { name, type: { value } })
 }
 
 function attributeOf(name: string, value: Attributes[string]): AttributeProto {

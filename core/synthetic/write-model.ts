@@ -1,15 +1,19 @@
 import { create } from '@bufbuild/protobuf'
-import { assemble, type LateTensor } from '../graph/assemble.js'
-import { GraphProtoSchema, type ModelProto, TensorProtoSchema } from '../graph/proto/onnx_pb.js'
+import { assemble, assemblePieces, type LateTensor } from '../graph/assemble.js'
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  TensorProtoSchema,
+} from '../graph/proto/onnx_pb.js'
+import { elemTypeOf } from '../graph/types.js'
 import { elementCount } from '../tensor.js'
 
-const FLOAT = 1
-
-/** A float32 initializer whose values are made when they are written. */
+/** A float32 initializer whose values are made when they are written, piece by piece. */
 export interface Filled {
   readonly name: string
   readonly dims: readonly number[]
-  values(): Float32Array
+  pieces(): Iterable<Float32Array>
 }
 
 /**
@@ -17,17 +21,30 @@ export interface Filled {
  * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
 export function writeModel(model: ModelProto, filled: readonly Filled[]): Uint8Array {
-  return assemble(model, model.graph ?? create(GraphProtoSchema), filled.map(lateTensor))
+  return assemble(model, graphOf(model), filled.map(lateTensor))
+}
+
+/**
+ * The same piece by piece, so that it is not held as a whole.
+ * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
+ */
+export function modelPieces(model: ModelProto, filled: readonly Filled[]): Iterable<Uint8Array> {
+  return assemblePieces(model, graphOf(model), filled.map(lateTensor))
+}
+
+function graphOf({ graph }: ModelProto): GraphProto {
+  return graph ?? create(GraphProtoSchema)
 }
 
 function lateTensor(filled: Filled): LateTensor {
   const { name, dims } = filled
-  const bytes = () => {
-    const values = filled.values()
-    return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-  }
   return {
-    tensor: create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: FLOAT }),
-    data: { byteLength: 4 * elementCount(dims), bytes },
+    tensor: create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: elemTypeOf('float32') }),
+    data: { byteLength: 4 * elementCount(dims), pieces: () => bytesOf(filled) },
   }
+}
+
+function* bytesOf(filled: Filled): Generator<Uint8Array> {
+  for (const { buffer, byteOffset, byteLength } of filled.pieces())
+    yield new Uint8Array(buffer, byteOffset, byteLength)
 }

@@ -1,23 +1,33 @@
-import { writeFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { type Architecture, buildModel } from './calibrate.js'
-import { resnet50 } from './resnet50.js'
-import { visionTransformer } from './vision-transformer.js'
+import {
+  type Architecture,
+  mobilenetV2,
+  resnet50,
+  vgg16,
+  vgg19,
+  visionTransformer,
+  writeModel,
+} from './index.js'
 
-const MODELS: Readonly<Record<string, Architecture>> = {
-  [resnet50.name]: resnet50,
-  [visionTransformer.name]: visionTransformer,
-}
-const NAMES = Object.keys(MODELS).join(' | ')
+const MODELS = new Map(
+  [resnet50, vgg16, vgg19, mobilenetV2, visionTransformer].map(model => [model.name, model]),
+)
+const NAMES = [...MODELS.keys()].join(' | ')
 const USAGE = `usage: node dist/examples/models/build.js ${NAMES} [--out FILE.onnx] [--seed N]`
 
 async function main(args: string[]): Promise<void> {
   const { architecture, out, seed } = commandOf(args)
   const started = performance.now()
-  const model = await buildModel(architecture, seed)
-  await writeFile(out, model)
+  await writeModel(architecture, seed, out)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  console.log(`${out}: ${(model.length / 1e6).toFixed(1)} MB in ${seconds} s`)
+  const { size } = await stat(out)
+  const memory = 1024 * process.resourceUsage().maxRSS
+  console.log(`${out}: ${megabytes(size)} MB in ${seconds} s, with at most ${megabytes(memory)} MB of memory`)
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1)
 }
 
 /** Ends the process with status 2 where it is used wrongly. */
@@ -29,7 +39,7 @@ function commandOf(args: string[]): { architecture: Architecture; out: string; s
       options: { out: { type: 'string' }, seed: { type: 'string', default: '1' } },
     })
     const [name = '', ...rest] = positionals
-    const architecture = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined
+    const architecture = MODELS.get(name)
     if (!architecture || rest.length > 0) throw new Error(`name one model: ${NAMES}`)
     const seed = Number(values.seed)
     if (!Number.isSafeInteger(seed)) throw new Error(`--seed takes an integer, not '${values.seed}'`)

@@ -1,5 +1,9 @@
-import { openSession } from '../../actors/session/index.js'
-import { syntheticFrame } from '../../core/synthetic/index.js'
+import { type OnnxSession, openSession } from 'millrace/session'
+import { type ModelBuilder, syntheticFrame } from 'millrace/synthetic'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CLASSES } from './layers.js'
 import { type Calibration, type ChannelStatistics, meanOf, Net, varianceOf } from './net.js'
 
 export interface Architecture {
@@ -16,7 +20,6 @@ type Outputs = Readonly<Record<string, { readonly data: unknown }>>
 
 /** Of the synthetic frames that networks are calibrated on: no small seed, so that users' frames are others. */
 const CALIBRATION_SEED = 0x5eed_ca1b
-const CLASSES = 1000
 
 /**
  * A network of the architecture with seeded weights, as an ONNX file with `input` float32 [N, channels, height, width]
@@ -24,12 +27,20 @@ const CLASSES = 1000
  * a set of synthetic images, so that different images get different answers. The same seed gives the same bytes.
  */
 export async function buildModel(architecture: Architecture, seed: number): Promise<Uint8Array> {
+  return (await calibrated(architecture, seed)).build()
+}
+
+/** The same, written to `path` as it is made: no more of it is held than one layer's weights. */
+export async function writeModel(architecture: Architecture, seed: number, path: string): Promise<void> {
+  await writeFile(path, (await calibrated(architecture, seed)).pieces())
+}
+
+async function calibrated(architecture: Architecture, seed: number): Promise<ModelBuilder> {
   const measuring = new Net(architecture.name, seed)
   construct(architecture, measuring)
-  const calibration = await measure(architecture, measuring)
-  const net = new Net(architecture.name, seed, calibration)
+  const net = new Net(architecture.name, seed, await measure(architecture, measuring))
   net.builder.output(construct(architecture, net), ['N', CLASSES])
-  return net.builder.build()
+  return net.builder
 }
 
 function construct({ image, build }: Architecture, net: Net): string {
@@ -39,12 +50,24 @@ function construct({ image, build }: Architecture, net: Net): string {
 
 async function measure({ image, calibrationFrames }: Architecture, net: Net): Promise<Calibration> {
   const spec = { name: 'input', dtype: 'float32', dims: [calibrationFrames, ...image] } as const
-  const session = await openSession(net.builder.build())
+  const session = await openBuilt(net.builder)
   try {
     const outputs = await session.run(syntheticFrame([spec], CALIBRATION_SEED, 0))
     return new Map(net.calibrated.map(layer => [layer, statisticsOf(outputs, layer)]))
   } finally {
     await session.release()
+  }
+}
+
+/** Through a file: given in memory, ONNX Runtime would hold the model a second time. */
+async function openBuilt(builder: ModelBuilder): Promise<OnnxSession> {
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-model-'))
+  try {
+    const path = join(folder, 'measuring.onnx')
+    await writeFile(path, builder.pieces())
+    return await openSession(path)
+  } finally {
+    await rm(folder, { recursive: true })
   }
 }
 

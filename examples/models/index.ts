@@ -1,3 +1,5 @@
-export { type Architecture, buildModel } from './calibrate.js'
+export { type Architecture, buildModel, writeModel } from './calibrate.js'
+export { mobilenetV2 } from './mobilenet-v2.js'
 export { resnet50 } from './resnet50.js'
+export { vgg, vgg16, vgg19 } from './vgg.js'
 export { visionTransformer } from './vision-transformer.js'

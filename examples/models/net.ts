@@ -1,4 +1,4 @@
-import { type Attributes, ModelBuilder, randomOf } from '../../core/synthetic/index.js'
+import { type Attributes, ModelBuilder, randomOf } from 'millrace/synthetic'
 
 /** Mean and variance of each channel, over calibration frames and positions. */
 export interface ChannelStatistics {
@@ -39,6 +39,8 @@ interface Layer {
 
 const UNIT: Target = { deviation: 1, mean: 0 }
 const EPSILON = 1e-5
+/** Elements of a weight that are held at once; the largest weight of VGG has 103 million. */
+const PIECE = 2 ** 20
 
 /**
  * A network under construction with seeded weights, in one of two forms. Without a calibration it measures: every
@@ -70,7 +72,7 @@ export class Net {
 
   /** Normal weights of the deviation, the same for the same seed and name. */
   weight(name: string, dims: readonly number[], deviation: number): string {
-    return this.builder.weight(name, dims, () => this.#values(name, dims, deviation))
+    return this.builder.largeWeight(name, dims, () => this.#values(name, dims, deviation))
   }
 
   /** The same value throughout. */
@@ -141,11 +143,10 @@ export class Net {
     const { mean, variance } = this.#statistics(name)
     const scale = Array.from(variance, value => target.deviation / Math.sqrt(value + EPSILON))
     const bias = Float32Array.from(mean, (value, i) => target.mean - value * (scale[i] ?? 0))
-    this.builder.weight(weightName, dims, () => {
-      const values = this.#values(weightName, dims, deviation)
-      const inner = contiguous ? values.length / outputs : 1
-      return values.map((value, i) => value * (scale[Math.floor(i / inner) % outputs] ?? 0))
-    })
+    const inner = contiguous ? sizeOf(dims) / outputs : 1
+    this.builder.largeWeight(weightName, dims, () =>
+      scaled(this.#values(weightName, dims, deviation), i => scale[Math.floor(i / inner) % outputs] ?? 0),
+    )
     return applyBiased(
       weightName,
       this.builder.weight(`${name}.bias`, [outputs], () => bias),
@@ -176,10 +177,21 @@ export class Net {
     return statistics
   }
 
-  #values(name: string, dims: readonly number[], deviation: number): Float32Array<ArrayBuffer> {
-    const out = new Float32Array(sizeOf(dims))
-    randomOf('model', this.seed, name).fillNormal(out, 0, deviation)
-    return out
+  *#values(name: string, dims: readonly number[], deviation: number): Generator<Float32Array> {
+    const random = randomOf('model', this.seed, name)
+    for (let left = sizeOf(dims); left > 0; left -= PIECE) {
+      const piece = new Float32Array(Math.min(left, PIECE))
+      random.fillNormal(piece, 0, deviation)
+      yield piece
+    }
+  }
+}
+
+function* scaled(pieces: Iterable<Float32Array>, factor: (index: number) => number): Generator<Float32Array> {
+  let start = 0
+  for (const piece of pieces) {
+    yield piece.map((value, i) => value * factor(start + i))
+    start += piece.length
   }
 }
 

@@ -1,21 +1,23 @@
 import { type Architecture } from './calibrate.js'
+import {
+  averagePooled,
+  BEFORE_RELU,
+  BEFORE_SUM,
+  blocksOf,
+  classifier,
+  convNormRelu,
+  maxPool,
+} from './layers.js'
 import { type Net } from './net.js'
 
-/** Bottleneck blocks per stage, and the width inside them; a block makes four times as many channels. */
+/** Bottleneck blocks and the width inside them; a block makes four times as many channels. */
 const STAGES = [
-  { blocks: 3, width: 64 },
-  { blocks: 4, width: 128 },
-  { blocks: 6, width: 256 },
-  { blocks: 3, width: 512 },
+  { blocks: 3, width: 64, stride: 1 },
+  { blocks: 4, width: 128, stride: 2 },
+  { blocks: 6, width: 256, stride: 2 },
+  { blocks: 3, width: 512, stride: 2 },
 ]
 const EXPANSION = 4
-const CLASSES = 1000
-/**
- * A mean of one deviation before a ReLU keeps it nearly linear, so that noise does not grow from layer to layer; half a
- * deviation for what is added to the shortcut does the same.
- */
-const BEFORE_RELU = { deviation: 1, mean: 1 }
-const BEFORE_SUM = { deviation: 0.5, mean: 0 }
 
 /**
  * ResNet-50 v1.5 (stride in the 3 x 3 convolutions): `input` float32 [N, 3, 224, 224] to `logits` float32 [N, 1000];
@@ -27,22 +29,14 @@ export const resnet50: Architecture = {
   image: [3, 224, 224],
   calibrationFrames: 32,
   build: (net, input) => {
-    const stem = net.convNorm('stem', input, { inputs: 3, outputs: 64, size: 7, stride: 2 }, BEFORE_RELU)
-    let x = net.node('MaxPool', [net.relu(stem)], {
-      kernel_shape: [3, 3],
-      strides: [2, 2],
-      pads: [1, 1, 1, 1],
-    })
+    const stem = convNormRelu(net, 'stem', input, { inputs: 3, outputs: 64, size: 7, stride: 2 })
+    let x = maxPool(net, stem, 3, 2, 1)
     let inputs = 64
-    for (const [stage, { blocks, width }] of STAGES.entries()) {
-      for (let block = 0; block < blocks; block++) {
-        const stride = stage > 0 && block === 0 ? 2 : 1
-        x = bottleneck(net, `stage${stage + 1}.block${block + 1}`, x, { inputs, width, stride })
-        inputs = EXPANSION * width
-      }
+    for (const { name, stage, stride } of blocksOf(STAGES)) {
+      x = bottleneck(net, name, x, { inputs, width: stage.width, stride })
+      inputs = EXPANSION * stage.width
     }
-    const features = net.node('Flatten', [net.node('GlobalAveragePool', [x])], { axis: 1 })
-    return net.linear('classifier', features, inputs, CLASSES, { deviation: 2, mean: 0 })
+    return classifier(net, averagePooled(net, x), inputs)
   },
 }
 
@@ -58,8 +52,8 @@ function bottleneck(net: Net, name: string, x: string, { inputs, width, stride }
   const reduce = { inputs, outputs: width, size: 1 }
   const filter = { inputs: width, outputs: width, size: 3, stride }
   const expand = { inputs: width, outputs, size: 1 }
-  const reduced = net.relu(net.convNorm(`${name}.reduce`, x, reduce, BEFORE_RELU))
-  const filtered = net.relu(net.convNorm(`${name}.filter`, reduced, filter, BEFORE_RELU))
+  const reduced = convNormRelu(net, `${name}.reduce`, x, reduce)
+  const filtered = convNormRelu(net, `${name}.filter`, reduced, filter)
   const expanded = net.convNorm(`${name}.expand`, filtered, expand, BEFORE_SUM)
   const project = { inputs, outputs, size: 1, stride }
   const shortcut = inputs === outputs ? x : net.convNorm(`${name}.shortcut`, x, project, BEFORE_RELU)

@@ -1,4 +1,5 @@
 import { type Architecture } from './calibrate.js'
+import { BEFORE_SUM, classifier } from './layers.js'
 import { type Net, type Target } from './net.js'
 
 const SIDE = 224
@@ -9,12 +10,9 @@ const HEADS = 3
 const HEAD_WIDTH = WIDTH / HEADS
 const DEPTH = 12
 const HIDDEN = 4 * WIDTH
-const CLASSES = 1000
 const NORM_EPSILON = 1e-6
 /** Queries of this deviation make attention neither even nor a choice of one token. */
 const QUERIES_KEYS_VALUES: Target = { deviation: 1.5, mean: 0 }
-/** What a sub-block adds to the stream of tokens. */
-const BEFORE_SUM: Target = { deviation: 0.5, mean: 0 }
 
 /**
  * A vision transformer of the size called Tiny (ViT-Ti/16): `input` float32 [N, 3, 224, 224] to `logits` float32
@@ -33,7 +31,7 @@ export const visionTransformer: Architecture = {
       x = net.node('Add', [x, perceptron(net, `block${i}.mlp`, layerNorm(net, `block${i}.norm2`, x))])
     }
     const classToken = pick(net, layerNorm(net, 'norm', x), 0, 1)
-    return net.linear('classifier', classToken, WIDTH, CLASSES, { deviation: 2, mean: 0 })
+    return classifier(net, classToken, WIDTH)
   },
 }
 

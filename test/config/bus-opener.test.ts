@@ -23,6 +23,23 @@ test('opening connections - they send no larger messages than the broker takes',
   t.deepEqual(inbox.messages[0]?.bytes, new Uint8Array(100_000).fill(9))
 })
 
+test('opening connections - one that needs larger messages has them, as far as the broker takes them', async t => {
+  const broker = await startBroker({ port: 0, limits: { maxPacketBytes: 300_000 } })
+  t.teardown(() => broker.close())
+  const open = busOpener(broker.url, OPTIONS)
+  const buses = [
+    await open({ clientId: 'usual' }),
+    await open({ clientId: 'large', maxMessageBytes: 2 ** 18 }),
+    await open({ clientId: 'too-large', maxMessageBytes: 2 ** 19 }),
+    await open({ clientId: 'usual-again' }),
+  ]
+  t.teardown(() => Promise.all(buses.map(bus => bus.close())))
+  t.deepEqual(
+    buses.map(({ maxMessageBytes }) => maxMessageBytes),
+    [65_536, 2 ** 18, 2 ** 18, 65_536],
+  )
+})
+
 test('opening connections - a broker that was not there yet is asked again', async t => {
   const port = await freePort()
   const open = busOpener(`mqtt://127.0.0.1:${port}`, OPTIONS)

@@ -183,3 +183,18 @@ test('a cluster - a connection to one that runs elsewhere keeps no process alive
   })
   t.is(stdout, '2,3\n')
 })
+
+test('a cluster - in this process takes frames of sensors where it is asked to, as the pipeline says', async t => {
+  const cluster = await embedded({ workers: 1, ingress: true })
+  t.teardown(() => cluster.close())
+  await cluster.deploy(adder(5), { name: 'p', sensorTopK: 1 })
+  const answers = await listen(cluster.control, cluster.topics.sensor.results('p', 's'))
+  const frame = cluster.topics.sensor.frame('p', 's', 'json', 'f')
+  await cluster.control.publish(frame, new TextEncoder().encode('[1, 2]'), { qos: 1 })
+  const { payload } = await until(answers)
+  t.like(JSON.parse(Buffer.from(payload).toString()), {
+    ...{ frameId: 'f', sequence: 0, top: [{ class: 1, score: 7 }] },
+    outputs: { sum: { dtype: 'float32', dims: [1, 2], data: [6, 7] } },
+  })
+  t.is(await rejection(cluster.deploy(adder(5), { name: 'q', imageMean: [0.5, 0.5, 0.5] })), 'OPTION_INVALID')
+})

@@ -32,6 +32,11 @@ const stage = {
   inbox: { topic: 'a/b' },
 }
 
+const sensors = {
+  ...{ delivery: 'freshest', order: 'completion', queueFrames: 1, deadlineMs: 5, topK: 0, raw: 'never' },
+  image: { size: [8, 9], fit: 'fill', channels: 'bgr', scale: 1, mean: [1, 2, 3], std: [4] },
+}
+
 interface Row {
   readonly schema: z.ZodType
   readonly good: object
@@ -83,6 +88,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     good: {
       worker: 'w-1',
       incarnation: 1,
+      term: 3,
       activations: [{ ...key, state: 'failed', error: { code: 'ACTIVATION_FAILED', message: 'no' } }],
     },
     bad: { worker: 'a b', activations: [{ ...key, state: 'lost' }] },
@@ -98,8 +104,16 @@ const ROWS: Readonly<Record<string, Row>> = {
       window: 8,
       lz4: true,
       deployTimeoutMs: 1000,
+      sensors,
     },
-    bad: { pipeline: '..', deployment: '', partitions: 0, window: 0, model: { ...model, bytes: -1 } },
+    bad: {
+      sensors: { ...sensors, image: { ...sensors.image, std: [0] } },
+      pipeline: '..',
+      deployment: '',
+      partitions: 0,
+      window: 0,
+      model: { ...model, bytes: -1 },
+    },
   },
   Plan: {
     schema: control.Plan,
@@ -115,6 +129,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       window: 4,
       lz4: false,
       sampleError: 1e-7,
+      sensors,
     },
     bad: {
       stages: [],
@@ -122,6 +137,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       outputs: [{ name: 'y', dtype: 'float32', dims: [-1] }],
       window: 0,
       sampleError: null,
+      sensors: { ...sensors, queueFrames: 0 },
     },
   },
   PipelineStatus: {

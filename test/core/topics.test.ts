@@ -1,6 +1,13 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { DEFAULT_ROOT, isName, levelsBelow, topicsOf } from '../../core/topics.js'
+import {
+  DEFAULT_ROOT,
+  isName,
+  levelsBelow,
+  parseSensorTopic,
+  SENSOR_FORMATS,
+  topicsOf,
+} from '../../core/topics.js'
 import { codeOf } from '../support/errors.js'
 
 const SHA = 'ab'.repeat(32)
@@ -30,6 +37,10 @@ const ROWS: readonly (readonly [string, string, string])[] = [
   ['pipeline.statuses', topics.pipeline.statuses, 'r/pipeline/+/status'],
   ['data.stage', topics.data.stage('p', 4, 0, 2), 'r/data/p/4/0/2'],
   ['data.results', topics.data.results('p', 'd'), 'r/data/p/results/d'],
+  ['sensor.frame', topics.sensor.frame('p', 's-1', 'json', 'A.b_7:~-'), 'r/in/p/s-1/json/A.b_7:~-'],
+  ['sensor.frames', topics.sensor.frames, 'r/in/#'],
+  ['sensor.results', topics.sensor.results('p', 's-1'), 'r/out/p/s-1'],
+  ['sensor.raw', topics.sensor.raw('p', 's-1'), 'r/out/p/s-1/raw'],
   ['probe', topics.probe('c-1'), 'r/probe/c-1'],
   ['model.request', topics.model.request(SHA), `r/model/${SHA}/request`],
   ['model.requests', topics.model.requests, 'r/model/+/request'],
@@ -103,6 +114,12 @@ test('topics - a bad name, number or hash is refused wherever it stands', t => {
       () => topics.data.stage(name, 0, 0, 0),
       () => topics.data.results(name, 'd'),
       () => topics.data.results('p', name),
+      () => topics.sensor.frame(name, 's', 'raw'),
+      () => topics.sensor.frame('p', name, 'raw'),
+      () => topics.sensor.results(name, 's'),
+      () => topics.sensor.results('p', name),
+      () => topics.sensor.raw(name, 's'),
+      () => topics.sensor.raw('p', name),
       () => topics.model.chunk(SHA, name),
       () => topics.model.chunks(name),
     ]
@@ -151,4 +168,48 @@ test('topics - the levels below a root are those of the topic, and none of anoth
   )
   for (const topic of ['a', 'ab/c', 'b/a/c', '', 'A/c']) t.is(levelsBelow('a', topic), undefined)
   t.deepEqual(levelsBelow('a', 'a/'), [''])
+})
+
+test('topics - the topic of a frame is read as it was built, with and without an id', t => {
+  const name = fc.stringMatching(/^[a-z0-9-]{1,64}$/)
+  const frameId = fc.option(fc.stringMatching(/^[A-Za-z0-9._:~-]{1,128}$/), { nil: undefined })
+  fc.assert(
+    fc.property(name, name, fc.constantFrom(...SENSOR_FORMATS), frameId, (pipeline, stream, format, id) => {
+      const expected = { pipeline, stream, format, ...(id === undefined ? {} : { frameId: id }) }
+      t.deepEqual(parseSensorTopic('r', topics.sensor.frame(pipeline, stream, format, id)), expected)
+    }),
+  )
+})
+
+const SENSOR_TOPICS: readonly (readonly [string, RegExp | undefined])[] = [
+  ['r/in/p/s/jpeg', /'jpeg' is no format: choose raw, json, msgpack, image/],
+  ['r/in/p/s', /'' is no format/],
+  ['r/in/p/s/raw/', /frame id/],
+  ['r/in/p/s/raw/a b', /frame id/],
+  ['r/in/p/s/raw/a/b', /frame id/],
+  [`r/in/p/s/raw/${'a'.repeat(129)}`, /frame id/],
+  ['r/in/P/s/raw', undefined],
+  ['r/in/p/S/raw', undefined],
+  ['r/in/p//raw', undefined],
+  ['r/in', undefined],
+  ['r/out/p/s/raw', undefined],
+  ['q/in/p/s/raw', undefined],
+]
+
+for (const [topic, problem] of SENSOR_TOPICS) {
+  test(`topics - ${topic.slice(0, 30)} is no topic of a frame, ${problem ? 'which its stream can be told' : 'and of no stream'}`, t => {
+    const parsed = parseSensorTopic('r', topic)
+    if (problem === undefined) return t.is(parsed, undefined)
+    t.like(parsed, { pipeline: 'p', stream: 's' })
+    t.regex(parsed !== undefined && 'problem' in parsed ? parsed.problem : '', problem)
+  })
+}
+
+test('topics - a bad frame id is refused', t => {
+  for (const id of ['', 'a b', 'a/b', '+', '#', 'ä', 'a'.repeat(129)]) {
+    t.is(
+      codeOf(() => topics.sensor.frame('p', 's', 'raw', id)),
+      'TOPIC_INVALID',
+    )
+  }
 })

@@ -1,4 +1,4 @@
-import { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { relativeError } from '../../core/compare.js'
 import { completeSpecs, cutGraph, type Graph, type Partition, readGraph } from '../../core/graph/index.js'
 import { syntheticFrame } from '../../core/synthetic/index.js'

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inCheckout } from './index.js'
+import { processesWith } from './processes.js'
 
 const MARK = 'MILLRACE_TEST_MARK'
 const GONE_LIMIT_MS = 20_000
@@ -21,7 +22,7 @@ export interface Ended {
   readonly files: readonly string[]
 }
 
-/** One run of the command line, whose descendants and temporary files can be told from all others. */
+/** One run of the command line, or of another program, whose descendants and temporary files can be told from all others. */
 export class CliRun {
   stdout = ''
   stderr = ''
@@ -31,9 +32,10 @@ export class CliRun {
   /** Settles when the command has ended and its output is read. */
   readonly ended: Promise<Ended>
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.child = spawn(process.execPath, [ENTRY, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, entry = ENTRY) {
+    this.child = spawn(process.execPath, [entry, ...args], {
+      // With a channel to it, the command notices when the test is gone, and stops.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...env, [MARK]: this.mark, TMPDIR: this.folder },
     })
     this.child.stdout?.on('data', (data: Buffer) => (this.stdout += data.toString()))
@@ -93,27 +95,4 @@ export class CliRun {
 /** Runs a command to its end. */
 export function millrace(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
   return new CliRun(args, env).ended
-}
-
-/** The processes that have this in their environment; none where the system does not tell. */
-function processesWith(variable: string): { pid: number; command: string }[] {
-  return pids().flatMap(pid => {
-    try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(variable)) return []
-      return [
-        { pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ') },
-      ]
-    } catch {
-      // It ended meanwhile, or belongs to somebody else.
-      return []
-    }
-  })
-}
-
-function pids(): string[] {
-  try {
-    return readdirSync('/proc').filter(name => /^\d+$/.test(name))
-  } catch {
-    return []
-  }
 }

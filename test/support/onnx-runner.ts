@@ -2,6 +2,8 @@ import { openSession } from '../../actors/session/index.js'
 import { type Partition } from '../../core/graph/index.js'
 import { type Tensors } from '../../core/tensor.js'
 
+export type RunPartition = (partition: Partition, feeds: Tensors) => Promise<Tensors>
+
 /** Runs a model once in ONNX Runtime, on what it takes of `feeds`. */
 export async function runModel(model: Uint8Array, feeds: Tensors): Promise<Tensors> {
   const session = await openSession(model)
@@ -15,16 +17,22 @@ export async function runModel(model: Uint8Array, feeds: Tensors): Promise<Tenso
 /**
  * Runs partitions one after the other. Each stage has nothing but what the stage before it sends: a tensor that
  * `receives`, `carries` or `sends` forget is missing here.
+ * @param run  runs a partition on its inputs; in a session of its own unless given
  */
-export async function runChain(partitions: readonly Partition[], feeds: Tensors): Promise<Tensors> {
+export async function runChain(
+  partitions: readonly Partition[],
+  feeds: Tensors,
+  run: RunPartition = ({ model }, fed) => runModel(model, fed),
+): Promise<Tensors> {
   let arriving = feeds
-  for (const { model, inputs, receives, carries, sends } of partitions) {
+  for (const partition of partitions) {
+    const { inputs, receives, carries, sends } = partition
     const received = pick(arriving, receives)
     const fed = pick(
       received,
       inputs.map(({ name }) => name),
     )
-    arriving = pick({ ...pick(received, carries), ...(await runModel(model, fed)) }, sends)
+    arriving = pick({ ...pick(received, carries), ...(await run(partition, fed)) }, sends)
   }
   return arriving
 }

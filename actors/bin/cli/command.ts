@@ -47,13 +47,12 @@ export function addCommand<T extends OptionTable>(
 
 function flagOf(key: string, row: OptionRow): Option {
   const flag = key.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
-  const option = new Option(
+  const shown =
+    row.default === undefined || row.default === false ? '' : ` (default: ${JSON.stringify(row.default)})`
+  return new Option(
     row.value === undefined ? `--${flag}` : `--${flag} <${row.value}>`,
-    plain(row.doc),
+    plain(row.doc) + shown,
   )
-  return row.default === undefined || row.default === false
-    ? option
-    : option.default(undefined, JSON.stringify(row.default))
 }
 
 function plain(doc: string): string {

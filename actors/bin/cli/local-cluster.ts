@@ -4,6 +4,7 @@ import { from, lastValueFrom, mergeMap } from 'rxjs'
 import { temporaryFolder } from '../../../config/hosts.js'
 import { startBroker } from '../../../broker/index.js'
 import { MillraceError } from '../../../core/errors.js'
+import { type Places } from './places.js'
 import { ProcessGroup } from './processes.js'
 import { type Session } from './session.js'
 
@@ -23,6 +24,8 @@ export interface MembersWish {
   /** Further options of the connections to the broker, as on the command line. */
   readonly connection: readonly string[]
   readonly password?: string | undefined
+  /** Where the workers run; left out, beside this process. */
+  readonly places?: Places | undefined
 }
 
 /** More would only take the processor from each other, and then each is late. */
@@ -45,11 +48,17 @@ export async function startMembers(session: Session, wish: MembersWish): Promise
     ...common,
   ]
   const members = [
-    ['supervisor', 'supervisor'] as const,
-    ...Array.from({ length: wish.workers }, (_, i) => [`w${i + 1}`, 'worker'] as const),
+    { id: 'supervisor', command: 'supervisor', enter: [] },
+    ...workerPlaces(wish).map(({ id, enter }) => ({ id, enter, command: 'worker' })),
   ]
   const started = lastValueFrom(
-    from(members).pipe(mergeMap(([id, command]) => group.start(commandLine(id, command)), STARTS_AT_ONCE)),
+    from(members).pipe(
+      mergeMap(({ id, command, enter }) => group.start(commandLine(id, command), enter), STARTS_AT_ONCE),
+    ),
   )
   await session.untilStopped(started)
+}
+
+function workerPlaces({ workers, places }: MembersWish): { id: string; enter: readonly string[] }[] {
+  return Array.from({ length: workers }, (_, i) => places?.workers[i] ?? { id: `w${i + 1}`, enter: [] })
 }

@@ -8,6 +8,8 @@ import { Session } from './session.js'
 const OK = 0
 const FAILED = 1
 const MISUSED = 2
+/** One Ctrl-C may come twice: from the terminal, and passed on by npm. A later one means at once. */
+const ONE_KEYPRESS_MS = 1_000
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const
 
 /** Parses the arguments, runs the command, stops it in order, and gives the exit status. */
@@ -20,6 +22,8 @@ export async function main(
     .description('Runs one neural network across several small machines.')
     .version(version())
     .exitOverride()
+    // What stands behind `--` is for the command.
+    .enablePositionalOptions()
     .configureOutput({ writeErr: () => undefined })
   for (const definition of definitions) {
     addCommand(program, definition, async (run, { json, debug }) => {
@@ -39,6 +43,7 @@ async function execute(session: Session, run: (session: Session) => Promise<void
   let status: number = OK
   try {
     await run(session)
+    status = session.status
   } catch (error) {
     if (signalled() === undefined) status = report(error, session.json, session.debug)
   }
@@ -49,9 +54,12 @@ async function execute(session: Session, run: (session: Session) => Promise<void
 /** @returns the exit status that a signal asks for, once there was one */
 function listenForStop(session: Session): () => number | undefined {
   let status: number | undefined
+  let signalledAt = 0
   for (const [name, number] of Object.entries(SIGNALS)) {
     process.on(name, () => {
-      if (status !== undefined) process.exit(128 + number)
+      if (status !== undefined && Date.now() - signalledAt > ONE_KEYPRESS_MS) process.exit(128 + number)
+      if (status !== undefined) return
+      signalledAt = Date.now()
       status = 128 + number
       session.stop(`stopped by ${name}`)
     })

@@ -1,8 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { type ErrorInfo, MillraceError } from '../../../core/errors.js'
 
 const ENTRY = fileURLToPath(new URL('../millrace.js', import.meta.url))
+/** The words that run a command of this very program. */
+export function ownCommand(args: readonly string[]): string[] {
+  return [process.execPath, ...process.execArgv, ENTRY, ...args]
+}
+
 /** Between the request to stop and the kill. */
 const GRACE_MS = 8_000
 const START_TIMEOUT_MS = 60_000
@@ -33,12 +38,14 @@ export class ProcessGroup {
   /**
    * Resolves when the command says that it is up.
    * @param args  command and options
+   * @param enter  words that, put before a command, run it in another place with the same process id and open files
    * @throws STOPPED; START_TIMEOUT; what the command failed with before it was up; INTERNAL: it did not say
    */
-  async start(args: readonly string[]): Promise<void> {
+  async start(args: readonly string[], enter: readonly string[] = []): Promise<void> {
     if (this.stopping) throw new MillraceError('STOPPED', 'the processes are being stopped')
     const { debug, env, onLost } = this.options
-    const child = fork(ENTRY, args, {
+    const [program = '', ...words] = [...enter, ...ownCommand(args)]
+    const child = spawn(program, words, {
       stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc'],
       env: { ...process.env, ...env },
       // A terminal's Ctrl-C goes to the whole group; only this process is to act on it, and stops the others in order.

@@ -4,8 +4,13 @@ import { MillraceError } from '../../../core/errors.js'
 /** One run of one command: how it is stopped, what it undoes at its end, and where it writes. */
 export class Session {
   readonly cleanup = new Cleanup()
+  /** The exit status where nothing failed: for a command that runs another, the other's. */
+  status = 0
   private finishing = false
   private readonly abort = new AbortController()
+  private readonly whenStopped = new Promise<void>(resolve => {
+    this.abort.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
   constructor(
     readonly json: boolean,
@@ -34,10 +39,7 @@ export class Session {
 
   /** Resolves when the process is asked to stop. */
   stopped(): Promise<void> {
-    return new Promise(resolve => {
-      if (this.signal.aborted) resolve()
-      else this.signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    return this.whenStopped
   }
 
   /** `work`, or STOPPED as soon as the process is asked to stop. */

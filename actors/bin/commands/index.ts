@@ -1,6 +1,8 @@
 import { type CommandDefinition } from '../cli/command.js'
 import { brokerCommand } from './broker.js'
 import { deployCommand } from './deploy.js'
+import { emulateCommand } from './emulate.js'
+import { ingressCommand } from './ingress.js'
 import { runCommand } from './run.js'
 import { statusCommand } from './status.js'
 import { supervisorCommand } from './supervisor.js'
@@ -13,7 +15,9 @@ export const commands = [
   brokerCommand,
   supervisorCommand,
   workerCommand,
+  ingressCommand,
   deployCommand,
   runCommand,
   statusCommand,
+  emulateCommand,
 ] as readonly CommandDefinition[]

@@ -21,18 +21,14 @@ import { currentPlan } from '../cli/current-plan.js'
 import { datasetSource, type FrameSource, syntheticSource } from '../cli/input.js'
 import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
 import { freshId } from '../cli/names.js'
+import { findPlaces, reachOf, workerCount, workerOption } from '../cli/places.js'
 import { type Session } from '../cli/session.js'
 import { streamThrough, type StreamResult } from '../run/stream.js'
 import { summarise, summaryText } from '../run/summary.js'
 import { TOLERANCE, verify, type Verification } from '../run/verify.js'
 
 const options = defineOptions({
-  workers: {
-    check: z.coerce.number().int().min(1).max(1_000),
-    default: 4,
-    value: 'N',
-    doc: 'Workers to start.',
-  },
+  ...workerOption,
   partitions: { ...deployOptions.partitions, doc: 'Number of partitions; left out, one per worker.' },
   frames: {
     check: z.coerce.number().int().min(1),
@@ -94,8 +90,8 @@ export const runCommand = defineCommand({
     const dataset = given.dataset === undefined ? undefined : await datasetSource(given.dataset, given.frames)
     if (dataset !== undefined) checkFrame(dataset.frame(0), graph.inputs)
     const model = await prepareModelFile(session, title, given)
-    const cluster = await startCluster(session, given)
-    session.say(`deploying ${basename(title)} on ${given.workers} workers ...`)
+    const { cluster, workers } = await startCluster(session, given)
+    session.say(`deploying ${basename(title)} on ${workers} workers ...`)
     const { partitions, window, lz4, links, deployTimeoutMs } = given
     const pipeline = await session.untilStopped(
       cluster.deploy(
@@ -135,17 +131,24 @@ async function prepareModelFile(
 }
 
 /** A cluster under a root of its own, so that it meets no other on a broker that others use. */
-async function startCluster(session: Session, given: RunOptions): Promise<Cluster> {
+async function startCluster(
+  session: Session,
+  given: RunOptions,
+): Promise<{ cluster: Cluster; workers: number }> {
+  const places = await findPlaces()
+  const workers = workerCount(given.workers, places)
   const root = given.root ?? `millrace/${freshId('run')}`
-  const user = given.username === undefined ? [] : ['--username', given.username]
-  const broker = given.broker ?? (await startOwnBroker(session, { host: '127.0.0.1', port: 0 }))
-  const connection = { ...given, broker, root }
+  const reach = reachOf(places)
+  const broker = given.broker ?? (await startOwnBroker(session, { ...reach, port: 0 }))
+  const [own] = given.broker === undefined ? reach.users : []
+  const { username, password } = own === undefined ? given : { username: own.name, password: own.password }
+  const connection = { ...given, broker, root, username, password }
   const cluster = await openCluster(openerOf(connection), connectionOf(connection), session.cleanup)
   if (given.broker !== undefined) session.cleanup.defer('clearing the broker', () => cluster.clear())
-  const { workers, password } = given
-  await startMembers(session, { broker, workers, password, connection: ['--root', root, ...user] })
+  const options = ['--root', root, ...(username === undefined ? [] : ['--username', username])]
+  await startMembers(session, { broker, workers, password, places, connection: options })
   cluster.trouble$.subscribe(session.warn)
-  return cluster
+  return { cluster, workers }
 }
 
 async function streamWithProgress(

@@ -4,7 +4,7 @@ import { type ThreadedSession } from '../../session/index.js'
 
 /** The largest relative error of a float32 pipeline (promise 9). */
 export const TOLERANCE = 1e-4
-/** Outputs of different frames must differ by this many times the tolerance, or a comparison proves nothing. */
+/** Outputs of different frames must differ by so many tolerances, or a comparison proves nothing (promise 9). */
 const DISTINCTION = 100
 
 export type Verification =

@@ -1,8 +1,7 @@
 import { type GraphProto, type NodeProto, type TensorProto } from '../../graph/proto/onnx_pb.js'
+import { dtypeOf } from '../../graph/types.js'
+import { int64s } from '../../graph/weights.js'
 import { elementCount } from '../../tensor.js'
-
-const FLOAT = 1
-const INT64 = 7
 
 /** A float32 tensor that the graph holds. */
 export interface Parameter {
@@ -25,7 +24,7 @@ export function parametersOf(graph: GraphProto): Map<string, Parameter> {
     if (elementCount(dims) > 1) parameters.set(name, { dims, constant, stored: { name, dims } })
   }
   for (const tensor of graph.initializer) {
-    if (tensor.dataType !== FLOAT || tensor.externalData.length > 0) continue
+    if (dtypeOf(tensor.dataType) !== 'float32' || tensor.externalData.length > 0) continue
     add(tensor.name, tensor.dims.map(Number), allEqual(tensor))
   }
   for (const node of graph.node) {
@@ -55,7 +54,7 @@ function reshaped(from: readonly number[], to: readonly number[]): number[] {
 export function isConstantOfShape(node: NodeProto): boolean {
   if (node.opType !== 'ConstantOfShape' || node.domain !== '') return false
   const value = node.attribute.find(attribute => attribute.name === 'value')?.t
-  return value === undefined || value.dataType === FLOAT
+  return value === undefined || dtypeOf(value.dataType) === 'float32'
 }
 
 /** The int64 tensors that the graph holds, by name. */
@@ -68,15 +67,9 @@ function integersOf(graph: GraphProto): Map<string, number[]> {
   const tensors = [...graph.initializer.map(tensor => [tensor.name, tensor] as const), ...constants]
   return new Map(
     tensors
-      .filter(([, { dataType }]) => dataType === INT64)
-      .map(([name, tensor]) => [name, integers(tensor)]),
+      .filter(([, { dataType }]) => dtypeOf(dataType) === 'int64')
+      .map(([name, tensor]) => [name, int64s(tensor).map(Number)]),
   )
-}
-
-function integers({ int64Data, rawData }: TensorProto): number[] {
-  if (int64Data.length > 0) return int64Data.map(Number)
-  const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength)
-  return Array.from({ length: rawData.length >> 3 }, (_, i) => Number(view.getBigInt64(8 * i, true)))
 }
 
 function allEqual({ floatData, rawData }: TensorProto): boolean {

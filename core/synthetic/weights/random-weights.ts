@@ -1,12 +1,13 @@
-import { create, fromBinary } from '@bufbuild/protobuf'
+import { fromBinary } from '@bufbuild/protobuf'
 import { MillraceError, messageOf } from '../../errors.js'
 import {
   type GraphProto,
   type ModelProto,
   ModelProtoSchema,
   type NodeProto,
-  ValueInfoProtoSchema,
 } from '../../graph/proto/onnx_pb.js'
+import { outerReads } from '../../graph/subgraphs.js'
+import { infoOf } from '../../graph/types.js'
 import { randomOf } from '../random.js'
 import { isConstantOfShape, isReshape, type Parameter, parametersOf } from './constants.js'
 import { BIAS_MEAN, fillParameter, fillWeights } from './fill.js'
@@ -60,9 +61,7 @@ function fillGraph(graph: GraphProto, seed: number): Filled[] {
   const renewed = new Set<NodeProto>()
   const filled = new Map<string, Filled>()
   for (const node of graph.node) {
-    const slots = slotsOf(node, producers).filter(
-      ({ name }) => !kept.has(storedName(name, parameters) ?? name),
-    )
+    const slots = slotsOf(node, producers).filter(slot => !kept.has(storedName(slot.name, parameters)))
     const inputs = dataInputs(node, parameters).map(name => moments.get(name) ?? STANDARD)
     const renews = isBlank(slots, parameters) || follows(node, renewed, producers)
     if (renews) renewed.add(node)
@@ -72,16 +71,20 @@ function fillGraph(graph: GraphProto, seed: number): Filled[] {
       const tensor = fill(node, slot, parameter, inputs[0] ?? STANDARD, seed)
       if (tensor) filled.set(tensor.name, tensor)
     }
-    const layer = isLinear(node) || isNormalisation(node)
-    const { mean, variance } = layer ? STANDARD : momentsAfter(node, inputs)
-    const biased = renews && slots.some(({ role }) => role === 'bias')
-    for (const output of node.output)
-      moments.set(output, { mean: biased ? mean + BIAS_MEAN : mean, variance })
+    const made = momentsMade(node, inputs, renews && slots.some(({ role }) => role === 'bias'))
+    for (const output of node.output) moments.set(output, made)
   }
   return [...filled.values()]
 }
 
-/** Whether a node's parameters say nothing: its weights decide, where it has any; biases of 0 are nothing unusual. */
+/** @param biased  the node has got new biases */
+function momentsMade(node: NodeProto, inputs: readonly Moments[], biased: boolean): Moments {
+  const layer = isLinear(node) || isNormalisation(node)
+  const { mean, variance } = layer ? STANDARD : momentsAfter(node, inputs)
+  return { mean: biased ? mean + BIAS_MEAN : mean, variance }
+}
+
+/** Whether a node's parameters say nothing: its weights decide where there are some; biases of 0 are nothing unusual. */
 function isBlank(slots: readonly Slot[], parameters: ReadonlyMap<string, Parameter>): boolean {
   const weights = slots.filter(isWeight)
   return (weights.length > 0 ? weights : slots).some(({ name }) => parameters.get(name)?.constant)
@@ -118,13 +121,13 @@ function fill(
 ): Filled | undefined {
   const { dims, stored } = parameter
   const random = () => randomOf('weights', seed, stored.name)
-  if (role !== 'weight') return { ...stored, values: () => fillParameter(role, dims, input, random()) }
+  if (role !== 'weight') return { ...stored, pieces: () => [fillParameter(role, dims, input, random())] }
   const fanIn = fanInOf(node, dims)
-  return fanIn && { ...stored, values: () => fillWeights(dims, fanIn, input, random()) }
+  return fanIn && { ...stored, pieces: () => [fillWeights(dims, fanIn, input, random())] }
 }
 
-function storedName(name: string, parameters: ReadonlyMap<string, Parameter>): string | undefined {
-  return parameters.get(name)?.stored.name
+function storedName(name: string, parameters: ReadonlyMap<string, Parameter>): string {
+  return parameters.get(name)?.stored.name ?? name
 }
 
 /** Parameters that something else than a layer reads: subgraphs, arithmetic, the graph's own outputs. */
@@ -137,23 +140,15 @@ function keptNames(
   for (const node of graph.node) {
     const slots = new Set(slotsOf(node, producers).map(({ name }) => name))
     const reshaped = isReshape(node) && parameters.has(node.output[0] ?? '') ? node.input[0] : undefined
-    read.push(...node.input.filter(name => !slots.has(name) && name !== reshaped), ...namesInSubgraphs(node))
+    read.push(...node.input.filter(name => !slots.has(name) && name !== reshaped), ...outerReads(node))
   }
-  return new Set(read.map(name => storedName(name, parameters) ?? name))
-}
-
-function namesInSubgraphs(node: NodeProto): string[] {
-  const graphs = node.attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs))
-  return graphs.flatMap(graph => [
-    ...graph.output.map(({ name }) => name),
-    ...graph.node.flatMap(inner => [...inner.input, ...namesInSubgraphs(inner)]),
-  ])
+  return new Set(read.map(name => storedName(name, parameters)))
 }
 
 /** Drops shapes that only the replaced nodes read. */
 function dropUnused(graph: GraphProto): void {
   const read = new Set(graph.output.map(({ name }) => name))
-  for (const node of graph.node) for (const name of [...node.input, ...namesInSubgraphs(node)]) read.add(name)
+  for (const node of graph.node) for (const name of [...node.input, ...outerReads(node)]) read.add(name)
   const dropped = new Set(graph.initializer.map(({ name }) => name).filter(name => !read.has(name)))
   graph.initializer = graph.initializer.filter(({ name }) => !dropped.has(name))
   graph.input = graph.input.filter(({ name }) => !dropped.has(name))
@@ -161,10 +156,6 @@ function dropUnused(graph: GraphProto): void {
 
 function listAsInputs(graph: GraphProto, filled: readonly Filled[]): void {
   const listed = new Set(graph.input.map(({ name }) => name))
-  for (const { name, dims } of filled) {
-    if (listed.has(name)) continue
-    const dim = dims.map(size => ({ value: { case: 'dimValue' as const, value: BigInt(size) } }))
-    const value = { case: 'tensorType' as const, value: { elemType: 1, shape: { dim } } }
-    graph.input.push(create(ValueInfoProtoSchema, { name, type: { value } }))
-  }
+  const added = filled.filter(({ name }) => !listed.has(name))
+  graph.input.push(...added.map(({ name, dims }) => infoOf({ name, dtype: 'float32', dims })))
 }

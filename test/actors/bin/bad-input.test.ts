@@ -108,6 +108,12 @@ const cases: Record<string, { args: () => string[]; code: string; status: number
     status: 1,
     says: /text\.json/,
   },
+  'an image option that is no list of numbers': {
+    args: () => ['deploy', DIGITS, '--image-mean', '0.5,x'],
+    code: 'OPTION_INVALID',
+    status: 2,
+    says: /imageMean/,
+  },
   'a broker that is not there': {
     args: () => ['run', DIGITS, '--broker', 'mqtt://127.0.0.1:1'],
     code: 'BROKER_UNREACHABLE',

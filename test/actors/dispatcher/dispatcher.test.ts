@@ -292,6 +292,28 @@ test('a dispatcher - the freshest of frames that come too fast are kept, and the
   t.deepEqual(sequences(await result), [0, 1, 2, 5, 6])
 })
 
+test('a dispatcher - unless told otherwise, the freshest frame is the only one that waits', async t => {
+  const desk = await Desk.open(t)
+  const infer = desk.dispatcher.infer({ stream: 's', delivery: 'freshest' })
+  const result = firstValueFrom(from(rows(WINDOW + 3)).pipe(infer, toArray()))
+  t.deepEqual(
+    desk.ends,
+    [3, 4].map(i => `s/${i} dropped stale`),
+  )
+  for (const sequence of [0, 1, 2, 5]) desk.answer(sequence)
+  t.deepEqual(sequences(await result), [0, 1, 2, 5])
+})
+
+test('a dispatcher - unless told otherwise, 1,024 frames of a lossless source that pushes may wait', async t => {
+  const desk = await Desk.open(t)
+  const source = new Subject<Tensor>()
+  const result = firstValueFrom(source.pipe(desk.dispatcher.infer({ stream: 's' })))
+  for (const frame of rows(WINDOW + 1_024)) source.next(frame)
+  t.deepEqual(desk.ends, [])
+  source.next(row(0, 0))
+  t.is(await rejection(result), 'SOURCE_OVERRUN')
+})
+
 test('a dispatcher - a lossless source that pushes more than the queue holds is told, and asked no more', async t => {
   const desk = await Desk.open(t)
   let asked = 0

@@ -13,7 +13,7 @@ function beat(worker: string, incarnation = 1) {
 }
 
 function actual(worker: string, incarnation = 1) {
-  return { worker, incarnation, activations: [] }
+  return { worker, incarnation, term: 1, activations: [] }
 }
 
 function registry() {

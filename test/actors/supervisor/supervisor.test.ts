@@ -50,8 +50,21 @@ class Puppet {
     return puppet
   }
 
-  async die(): Promise<void> {
+  fallSilent(): void {
     this.beats.unsubscribe()
+  }
+
+  /** Reports what it is to run in this state. */
+  async give(state: Partial<ActivationState>): Promise<void> {
+    const activations = this.desired.map(({ pipeline, epoch, stage, replica }) => {
+      return { pipeline, epoch, stage, replica, state: 'ready', ...state }
+    })
+    const actual = encodeControl({ worker: this.id, incarnation: 1, activations })
+    await this.bus.publish(worker.actual(this.id), actual, { qos: 1, retain: true })
+  }
+
+  async die(): Promise<void> {
+    this.fallSilent()
     const { topic, payload } = deathWill(TOPICS, this.id, 1)
     await this.bus.publish(topic, payload, { qos: 1 })
   }
@@ -60,11 +73,7 @@ class Puppet {
     const given =
       payload.byteLength === 0 ? [] : Desired.parse(JSON.parse(new TextDecoder().decode(payload))).activations
     this.desired.splice(0, Infinity, ...given)
-    const activations = given.map(({ pipeline, epoch, stage, replica }) => {
-      return { pipeline, epoch, stage, replica, state: 'ready', ...state }
-    })
-    const actual = encodeControl({ worker: this.id, incarnation: 1, activations })
-    void this.bus.publish(worker.actual(this.id), actual, { qos: 1, retain: true })
+    void this.give(state)
   }
 }
 
@@ -268,22 +277,25 @@ test('a supervisor - a pipeline is degraded while a worker of it is gone', async
 })
 
 test('a supervisor - a worker that falls silent counts as gone', async t => {
-  const { bus, start, ask, statuses, ends } = await setting(t)
+  const { start, puppets, ask, statuses, ends } = await setting(t)
   await start('one', { deadAfterMs: 2_000 })
-  const beat = encodeControl({ worker: 'w1', incarnation: 1, at: 1, rssBytes: 1, actors: [] })
-  const activation = { pipeline: 'p', epoch: 1, stage: 0, replica: 0, state: 'ready' }
-  const actual = encodeControl({ worker: 'w1', incarnation: 1, activations: [activation] })
-  const birth = encodeControl({ worker: 'w1', incarnation: 1, cores: 1, memoryBytes: 1, bornAt: 1 })
-  await bus.publish(worker.birth('w1'), birth, { qos: 1, retain: true })
-  await bus.publish(worker.actual('w1'), actual, { qos: 1, retain: true })
-  const beating = interval(50).subscribe(
-    () => void bus.publish(worker.beat('w1'), beat).catch(() => undefined),
-  )
+  const [worker] = await puppets(1)
   await ask('d1')
   t.is(await ends('d1'), 'ready')
-  beating.unsubscribe()
+  worker?.fallSilent()
   const { error } = await until(statuses, ({ state }) => state === 'degraded')
   t.is(error?.code, 'WORKER_LOST')
+})
+
+test('a supervisor - a stage that its worker gave up makes the pipeline degraded', async t => {
+  const { start, puppets, ask, statuses, ends } = await setting(t)
+  await start()
+  const [worker] = await puppets(1)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  await worker?.give({ state: 'failed', error: { code: 'RUNTIME_CRASHED', message: 'too often' } })
+  const { error } = await until(statuses, ({ state }) => state === 'degraded')
+  t.is(error?.code, 'RUNTIME_CRASHED')
 })
 
 test('a supervisor - a new deployment takes the place of the old one, under a higher epoch', async t => {

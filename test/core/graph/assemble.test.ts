@@ -3,7 +3,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import test from 'ava'
 import fc from 'fast-check'
 import { MillraceError } from '../../../core/errors.js'
-import { assemble } from '../../../core/graph/assemble.js'
+import { assemble, assemblePieces } from '../../../core/graph/assemble.js'
 import { GraphProtoSchema, ModelProtoSchema, TensorProtoSchema } from '../../../core/graph/proto/onnx_pb.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
 import { floats, ints, node, onnxBytes, onnxModel, raw, value } from '../../support/onnx-builder.js'
@@ -24,10 +24,16 @@ test('writing a file - gives what protobuf reads as the same model, whatever the
       const model = onnxModel({ ...PARTS, initializers: [...initializers, ints('typed', [1])] })
       const graph = model.graph ?? create(GraphProtoSchema)
       const late = raw('late', 'UINT8', [200], new Uint8Array())
-      const data = { byteLength: 200, bytes: () => new Uint8Array(200).fill(9) }
-      const read = fromBinary(ModelProtoSchema, assemble(model, graph, [{ tensor: late, data }]))
+      const [first, second] = [new Uint8Array(150).fill(9), new Uint8Array(50).fill(8)]
+      const data = { byteLength: 200, pieces: () => [first, second] }
+      const file = assemble(model, graph, [{ tensor: late, data }])
+      t.deepEqual(
+        Buffer.concat([...assemblePieces(model, graph, [{ tensor: late, data }])]),
+        Buffer.from(file),
+      )
+      const read = fromBinary(ModelProtoSchema, file)
       const last = read.graph?.initializer.pop()
-      t.deepEqual([last?.name, last?.rawData], ['late', data.bytes()])
+      t.deepEqual([last?.name, last?.rawData], ['late', Uint8Array.of(...first, ...second)])
       t.deepEqual(read, fromBinary(ModelProtoSchema, toBinary(ModelProtoSchema, model)))
     }),
     { numRuns: 50 },
@@ -38,7 +44,7 @@ test('writing a file - above 2 GiB is refused before anything of that size is ma
   const model = onnxModel(PARTS)
   const data = {
     byteLength: 2 ** 31,
-    bytes: () => {
+    pieces: () => {
       throw new Error('made')
     },
   }

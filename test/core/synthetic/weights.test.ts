@@ -1,11 +1,11 @@
 import { type OnnxSession, openSession } from '../../../actors/session/index.js'
 import { relativeError } from '../../../core/compare.js'
-import { fromBinary } from '@bufbuild/protobuf'
 import test from 'ava'
 import fc from 'fast-check'
-import { type GraphProto, ModelProtoSchema, type TensorProto } from '../../../core/graph/proto/onnx_pb.js'
+import { type GraphProto, type TensorProto } from '../../../core/graph/proto/onnx_pb.js'
 import { ModelBuilder, randomOf, randomWeights, syntheticFrame } from '../../../core/synthetic/index.js'
 import { answersTo, leastDifference, modelAnswers } from '../../support/answers.js'
+import { graphOf } from '../../support/model-graph.js'
 import { sharedModel } from '../../support/index.js'
 
 const PUBLISHED = [
@@ -84,12 +84,6 @@ function constantModel(): ModelBuilder {
   b.node('Identity', [last], {}, 'y')
   b.output('y', [1, 10])
   return b
-}
-
-function graphOf(model: Uint8Array): GraphProto {
-  const { graph } = fromBinary(ModelProtoSchema, model)
-  if (!graph) throw new Error('no graph')
-  return graph
 }
 
 function valuesOf(graph: GraphProto, name: string): Float32Array {

@@ -1,0 +1,13 @@
+import { type FrameInput } from './check-frame.js'
+
+/** A frame that is admitted before its tensors are there: they are made when its turn comes. */
+export class DeferredFrame {
+  /**
+   * @param bytes  what it takes while it waits
+   * @param load  makes the tensors; what it throws is what the frame fails with
+   */
+  constructor(
+    readonly bytes: number,
+    readonly load: () => FrameInput | Promise<FrameInput>,
+  ) {}
+}

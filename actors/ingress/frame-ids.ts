@@ -1,0 +1,32 @@
+/** The ids of a stream's latest frames: a window of so many, and so old at most. */
+export class FrameIds {
+  /** When each was seen first, oldest first. */
+  private readonly seen = new Map<string, number>()
+
+  constructor(
+    private readonly limits: { readonly dedupeFrames: number; readonly dedupeMs: number },
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  /** @returns whether it is new; then it is remembered */
+  add(id: string): boolean {
+    this.forget()
+    if (this.seen.has(id)) return false
+    this.seen.set(id, this.now())
+    this.forget()
+    return true
+  }
+
+  /** A frame that came to nothing may be sent again under its id. */
+  remove(id: string): void {
+    this.seen.delete(id)
+  }
+
+  private forget(): void {
+    const oldest = this.now() - this.limits.dedupeMs
+    for (const [id, at] of this.seen) {
+      if (this.seen.size <= this.limits.dedupeFrames && at > oldest) return
+      this.seen.delete(id)
+    }
+  }
+}

@@ -1,0 +1,5 @@
+export { imageLayout, type ImageLayout, type Pixels, tensorOfPixels } from './image-layout.js'
+export { decodeJson } from './json.js'
+export { decodeMsgpack, encodeMsgpack } from './msgpack.js'
+export { decodeRaw } from './raw.js'
+export { IMAGE_DEFAULTS, ImageSettings, SensorSettings } from './settings.js'
