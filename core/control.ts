@@ -111,7 +111,7 @@ export const Spec = z.object({
   model: z.object({ sha256, bytes: count, name: z.string() }),
   /** Number of partitions; left out: one per worker that is there. */
   partitions: z.int().min(1).optional(),
-  /** Frames in flight per dispatcher; left out: two per partition and two more. */
+  /** Frames in flight per dispatcher; left out: as many as do good, two per partition and two more at most. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
   links: z.enum(['auto', 'peer', 'broker']).default('auto'),
@@ -148,6 +148,8 @@ export const Plan = z.object({
   outputs: z.array(tensorSpec),
   stages: z.array(PlanStage).min(1),
   window: z.int().min(1),
+  /** Frames in flight per dispatcher at first, where that finds out how many do good; left out: as many as `window`. */
+  leastWindow: z.int().min(1).optional(),
   lz4: z.boolean(),
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),

@@ -16,7 +16,7 @@ export const deployOptions = defineOptions({
   window: {
     check: z.coerce.number().int().min(1).max(10_000),
     value: 'N',
-    doc: 'Frames under way at once, per dispatcher; left out, two per partition and two more.',
+    doc: 'Frames under way at once, per dispatcher; left out, as many as do good, two per partition and two more at most.',
   },
   lz4: {
     check: z.boolean(),

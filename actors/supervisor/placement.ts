@@ -32,7 +32,10 @@ export function place(parts: readonly PreparedPart[], workers: readonly string[]
   })
 }
 
-/** One frame that runs and one that waits in each stage, and one on either end. */
+/** What a dispatcher begins with, where it finds out how many frames at once do good. */
+export const LEAST_WINDOW = 4
+
+/** One frame that runs and one that waits in each stage, and one on either end: more never do good. */
 export function windowOf({ window }: Spec, stages: number): number {
   return window ?? 2 * stages + 2
 }
