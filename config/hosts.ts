@@ -23,6 +23,8 @@ export interface Host {
   /** Where model parts are kept; left out: a folder of its own that goes when it stops. */
   readonly cacheDir?: string | undefined
   readonly sendTimeoutMs: number
+  /** Whether the broker is on another machine. Default false. */
+  readonly distant?: boolean | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -33,14 +35,14 @@ export async function startWorker(
   cleanup: Cleanup,
   createRuntime: () => Promise<Runtime> = () => localRuntime(host, cleanup),
 ): Promise<WorkerAgent> {
-  const { id, topics, onTrouble } = host
+  const { id, topics, onTrouble, distant = false } = host
   const store = await openStore(host, cleanup)
   const incarnation = Date.now()
   const will = deathWill(topics, id, incarnation)
   const bus = await host.open({ clientId: `millrace-worker-${id}-${incarnation}`, will })
   cleanup.defer("closing the worker's connection", () => bus.close())
   const agent = await WorkerAgent.start(
-    { id, incarnation, bus, topics, store, createRuntime, onTrouble },
+    { id, incarnation, bus, topics, store, createRuntime, distant, onTrouble },
     options,
   )
   cleanup.defer('stopping the worker', () => agent.stop())

@@ -35,6 +35,8 @@ export const Birth = z.object({
   bornAt: count,
   /** Where its runtime's inbox broker listens; left out: it has none. */
   inbox: z.string().optional(),
+  /** Of its link, in 10^6 bit/s, as measured to the broker and back; left out: not known, or within one machine. */
+  linkMbps: z.number().positive().optional(),
 })
 export type Birth = z.infer<typeof Birth>
 

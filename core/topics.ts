@@ -35,6 +35,8 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       births: at('worker', '+', 'birth'),
       death: (id: string, incarnation: number) => at('worker', name(id), 'death', integer(incarnation)),
       deaths: at('worker', '+', 'death', '+'),
+      /** Where it measures its link. */
+      probe: (id: string) => at('worker', name(id), 'probe'),
       beat: (id: string) => at('worker', name(id), 'beat'),
       beats: at('worker', '+', 'beat'),
       desired: (id: string) => at('worker', name(id), 'desired'),

@@ -56,6 +56,7 @@ export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSi
       fewerWillDo: spec.partitions === undefined,
       directory: parts.store.directory,
       measureMs: parts.options.measureMs,
+      linkMsPerByte: linkMsPerByte(parts.registry, workers),
     },
     signal,
   )
@@ -118,6 +119,12 @@ async function waitForWorkers(
     await firstWhere(changes(registry, signal), () => alive().length > 0, options.workerWaitMs, none)
   }
   return alive()
+}
+
+/** Of the slowest link that is known: any worker may come to stand anywhere. */
+function linkMsPerByte(registry: WorkerRegistry, workers: readonly string[]): number {
+  const known = workers.map(worker => registry.get(worker)?.birth.linkMbps ?? Infinity)
+  return 8e-3 / Math.min(...known)
 }
 
 /** When what is waited for may have changed: silence is no event, so also from time to time. */

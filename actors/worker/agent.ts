@@ -19,6 +19,7 @@ import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { fetchPart, type PartStore } from '../model-store/index.js'
 import { type Runtime } from '../runtime/index.js'
+import { measureMbps } from './link-speed.js'
 import { type WorkerOptions } from './options.js'
 import { Reconciler } from './reconcile.js'
 
@@ -30,6 +31,8 @@ export interface AgentParts {
   readonly topics: Topics
   readonly store: PartStore
   readonly createRuntime: () => Promise<Runtime>
+  /** Whether the broker is on another machine, so that the link is worth measuring. Default false. */
+  readonly distant?: boolean | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -53,6 +56,7 @@ export class WorkerAgent {
   private readonly reconciler: Reconciler
   private readonly connection: RxSubscription
   private beat: NodeJS.Timeout | undefined
+  private linkMbps: number | undefined
   private term = 0
   private stopping = false
   private crashes: number[] = []
@@ -114,6 +118,7 @@ export class WorkerAgent {
     const { bus, topics, id, incarnation } = this.parts
     await bus.subscribe(topics.worker.death(id, incarnation), () => this.announce(), { qos: 1 })
     await bus.subscribe(topics.worker.desired(id), ({ payload }) => this.desire(payload), { qos: 1 })
+    if (this.parts.distant === true) this.linkMbps = await measureMbps(bus, topics.worker.probe(id))
     this.announce()
     this.beat = setInterval(() => this.sendBeat(), this.options.heartbeatMs)
   }
@@ -129,6 +134,7 @@ export class WorkerAgent {
       memoryBytes: totalmem(),
       bornAt: incarnation,
       inbox: this.runtime.inbox,
+      linkMbps: this.linkMbps,
     }
     this.publish(topics.worker.birth(id), birth, true)
     this.report(this.reconciler.actual())

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { localAddressTowards } from '../../../broker/index.js'
+import { isLoopback, localAddressTowards } from '../../../broker/index.js'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
 import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
@@ -44,15 +44,13 @@ export const workerCommand = defineCommand({
   options,
   async run(session, given) {
     const id = given.id ?? freshId('worker')
-    const host = hostOf(id, given, session)
+    const address = await localAddressTowards(given.broker, given.connectTimeoutMs)
+    const host = { ...hostOf(id, given, session), distant: !isLoopback(address) }
     const settings = pickOptions(workerOptions, given)
     const runtimes = new Set<ChildProcess>()
     // First, so that it comes last: the agent stops its runtime in order, but not one that is being started.
     session.cleanup.defer('ending the runtime processes', () => Promise.all([...runtimes].map(endProcess)))
-    const inbox = {
-      host: given.inboxHost ?? (await localAddressTowards(given.broker, given.connectTimeoutMs)),
-      port: given.inboxPort,
-    }
+    const inbox = { host: given.inboxHost ?? address, port: given.inboxPort }
     const spawn = () => {
       const child = forkRuntime({ id, inbox, ...runtimeSettings(given) }, session.debug)
       runtimes.add(child)

@@ -13,6 +13,8 @@ export interface Order {
   /** Where the parts go: the directory of a part store. */
   readonly directory: string
   readonly measureMs: number
+  /** Time that a byte takes from one worker to the next, in ms. */
+  readonly linkMsPerByte: number
 }
 
 /** One partition, stored and measured. */

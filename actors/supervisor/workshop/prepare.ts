@@ -72,7 +72,7 @@ async function chooseCuts(
     outBytes: stages[i]?.outBytes ?? 0,
     weightBytes: partition.weightBytes,
   }))
-  return [...planEqualWorkers(blocks, count).cuts]
+  return [...planEqualWorkers(blocks, count, order).cuts]
 }
 
 /** Specs with every free dim of one size. */
