@@ -14,6 +14,8 @@ export interface ClientOptions {
   readonly reconnect?: boolean | undefined
   /** Default 5,000. */
   readonly connectTimeoutMs?: number | undefined
+  /** Pings after so many seconds without a message. Default 15. */
+  readonly keepaliveS?: number | undefined
   /** False: the broker is to keep the session when the client goes. Default true. */
   readonly clean?: boolean | undefined
   /** Learns whether the broker had kept a session. */
@@ -49,6 +51,7 @@ async function open(
   const { reconnect = true, connectTimeoutMs = 5_000 } = options
   const client = create(settingsOf(options))
   client.on('connect', () => leaveAtOnce(client.stream))
+  heedWhatComes(client)
   client.once('connect', ({ sessionPresent }) => options.onSession?.(sessionPresent))
   try {
     const late = () =>
@@ -74,12 +77,13 @@ function settingsOf(options: ClientOptions): IClientOptions {
     reconnect = true,
     connectTimeoutMs = 5_000,
     clean = true,
+    keepaliveS = KEEPALIVE_S,
   } = options
   return {
     protocolVersion: 4,
     clientId,
     clean,
-    keepalive: KEEPALIVE_S,
+    keepalive: keepaliveS,
     connectTimeout: connectTimeoutMs,
     reconnectPeriod: reconnect ? about(FIRST_RETRY_MS) : 0,
     queueQoSZero: false,
@@ -111,6 +115,21 @@ function failure(error: Error & { code?: unknown }, where: string): MillraceErro
   const code = typeof error.code === 'number' && error.code > 0 ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE'
   const reason = messageOf(error) || String(error.code)
   return new MillraceError(code, `${where}: ${reason}`, { cause: error })
+}
+
+/**
+ * The answer to a ping may stand behind megabytes, which take a slow link longer than half the keepalive that MQTT.js
+ * waits for it. What comes before it shows as well that the broker is there.
+ */
+function heedWhatComes(client: MqttClient): void {
+  let asked = false
+  client.on('packetsend', ({ cmd }) => {
+    if (cmd === 'pingreq') asked = true
+  })
+  client.on('packetreceive', () => {
+    if (asked) client.reschedulePing(true)
+    asked = false
+  })
 }
 
 /** The end of a message would wait for the receiver's word on its beginning, 40 ms on Linux where nothing comes back. */
