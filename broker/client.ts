@@ -126,8 +126,11 @@ function about(ms: number): number {
   return ms * (0.5 + Math.random())
 }
 
-/** The URL for messages: what a password is does not belong into them. */
-function describe(url: string): string {
+/**
+ * The URL for messages: what a password is does not belong into them.
+ * @throws OPTION_INVALID: it is none of a broker
+ */
+export function describe(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   const known = parsed !== undefined && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(parsed.protocol)
   if (!known || parsed.hostname === '') {
