@@ -80,6 +80,8 @@ function settingsOf(options: ClientOptions): IClientOptions {
     keepalive: KEEPALIVE_S,
     connectTimeout: connectTimeoutMs,
     reconnectPeriod: reconnect ? about(FIRST_RETRY_MS) : 0,
+    // After a restart a broker may not know yet whom to let in, as an inbox whose actor is still being loaded.
+    reconnectOnConnackError: reconnect,
     queueQoSZero: false,
     resubscribe: false,
     ...(username === undefined ? {} : { username }),

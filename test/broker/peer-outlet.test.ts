@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
-import { type InboxBroker } from '../../broker/index.js'
+import { type InboxBroker, startBroker } from '../../broker/index.js'
 import { PeerOutlet } from '../../broker/peer-outlet.js'
 import { type Outlet } from '../../core/link.js'
 import { inTurns, rejection } from '../support/actors.js'
@@ -33,8 +33,7 @@ class Detour implements Outlet {
 function outletTo(t: ExecutionContext, url: string, only = false) {
   t.timeout(60_000)
   const detour = new Detour()
-  const address = { ...peerAddress(TOPIC, url, only), peer: { url, ...KEY, only } }
-  const outlet = new PeerOutlet(address, detour, { sendTimeoutMs: 5_000 })
+  const outlet = new PeerOutlet(peerAddress(TOPIC, url, only), detour, { sendTimeoutMs: 5_000 })
   t.teardown(() => outlet.close())
   return { outlet, detour }
 }
@@ -168,6 +167,24 @@ test('a peer outlet - sends another way while its peer is gone, and straight whe
   t.deepEqual(arrived, [...new Set(arrived)], 'nothing twice')
   // What was on its way when the peer went is lost: at most what was sent until the break was seen.
   t.true(arrived.length >= sent.length - 30, `${arrived.length} of ${sent.length} arrived`)
+})
+
+test('a peer outlet - goes back to a peer whose inbox opens only long after its restart', async t => {
+  const port = await freePort()
+  const inbox = new Inbox()
+  const first = await inboxBroker(t, port)
+  first.open(TOPIC, KEY, inbox.handler)
+  const { outlet } = outletTo(t, first.url)
+  await sendUntilPeer(outlet, inbox)
+  await first.close()
+  let refused = 0
+  const busy = await startBroker({ port, access: { grant: () => void refused++ } })
+  await inTurns(() => refused >= 2)
+  await busy.close()
+  const second = await inboxBroker(t, port)
+  second.open(TOPIC, KEY, inbox.handler)
+  await sendUntilPeer(outlet, inbox)
+  t.pass()
 })
 
 test('a peer outlet - with no other way, fails while its peer is gone, and sends when that is back', async t => {

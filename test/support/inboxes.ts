@@ -1,6 +1,6 @@
 import { type ExecutionContext } from 'ava'
 import { InboxBroker } from '../../broker/inbox-broker.js'
-import { type LinkAddress } from '../../core/link.js'
+import { type PeerAddress } from '../../broker/peer-outlet.js'
 import { RawClient } from './raw-client.js'
 
 /** What lets somebody into the inboxes that tests open. */
@@ -15,7 +15,7 @@ export async function inboxBroker(t: ExecutionContext, port = 0): Promise<InboxB
 }
 
 /** The address of an inbox, with the way straight to it. */
-export function peerAddress(topic: string, url: string, only = false): LinkAddress & { peer: object } {
+export function peerAddress(topic: string, url: string, only = false): PeerAddress {
   return { topic, worker: 'w2', peer: { url, ...KEY, only } }
 }
 
