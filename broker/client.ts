@@ -86,6 +86,8 @@ function settingsOf(options: ClientOptions): IClientOptions {
     keepalive: keepaliveS,
     connectTimeout: connectTimeoutMs,
     reconnectPeriod: reconnect ? about(FIRST_RETRY_MS) : 0,
+    // After a restart a broker may not know yet whom to let in, as an inbox whose actor is still being loaded.
+    reconnectOnConnackError: reconnect,
     queueQoSZero: false,
     resubscribe: false,
     ...(username === undefined ? {} : { username }),
@@ -152,8 +154,11 @@ function about(ms: number): number {
   return ms * (0.5 + Math.random())
 }
 
-/** The URL for messages: what a password is does not belong into them. */
-function describe(url: string): string {
+/**
+ * The URL for messages: what a password is does not belong into them.
+ * @throws OPTION_INVALID: it is none of a broker
+ */
+export function describe(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   const known = parsed !== undefined && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(parsed.protocol)
   if (!known || parsed.hostname === '') {

@@ -9,6 +9,7 @@ import { type Access, accessFor, type Grant, type User } from './access.js'
 import { type BoundedStore, boundedStore } from './bounded-store.js'
 import { ClientStream } from './client-stream.js'
 import { type BusOptions, connectStream } from './connect-bus.js'
+import { type Intake, IntakeClients } from './intake.js'
 import { isAny, isLoopback, listen } from './listen.js'
 import { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'
 
@@ -25,9 +26,6 @@ export interface BrokerOptions {
   readonly intake?: Intake
   readonly limits?: BrokerLimitsInput
 }
-
-/** @param payload  a view into memory that is used again after the call, unless it spans its whole ArrayBuffer */
-export type Intake = (topic: string, payload: Uint8Array, from: ClientStream) => void
 
 export interface BrokerMetrics {
   readonly connections: number
@@ -48,6 +46,7 @@ export interface BrokerMetrics {
 }
 
 const CLOSE_LIMIT_MS = 2_000
+const TCP_KEEPALIVE_MS = 15_000
 /** Aedes' own limits where they are not ours: one for a stream that is full, which ours never is. */
 const AEDES: AedesOptions = {
   concurrency: 100,
@@ -92,13 +91,19 @@ export class EmbeddedBroker {
       throw new MillraceError('BROKER_EXPOSED', `anybody who reaches ${host} could connect`)
     }
     const store = boundedStore(limits)
+    const intakeClients = intake === undefined ? undefined : new IntakeClients()
     const aedes = new Aedes({
       ...AEDES,
       ...hooks(access, limits, intake),
+      ...(intakeClients === undefined ? {} : { preConnect: intakeClients.preConnect }),
       persistence: store.persistence,
     })
+    aedes.on('clientReady', client => {
+      const stream = streamOf(client)
+      if (stream !== undefined) intakeClients?.ready(client, stream)
+    })
     await aedes.listen()
-    const server = createServer({ noDelay: true })
+    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS })
     try {
       const bound = await listen(server, host, port)
       const broker = new EmbeddedBroker(aedes, server, limits, store, host, bound, users)
@@ -221,12 +226,15 @@ function hooks(access: Access, limits: BrokerLimits, intake: Intake | undefined)
       if (grant !== undefined) streamOf(client)?.admit()
       done(null, grant !== undefined)
     },
-    authorizePublish: (client, { topic, payload }, done) => {
+    authorizePublish: (client, packet, done) => {
+      const { topic, payload } = packet
       if (client === null || grants.get(client)?.mayPublish(topic) !== true)
         return done(new Error(`'${topic}' may not be published to`))
       const stream = streamOf(client)
-      if (stream !== undefined)
-        intake?.(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, stream)
+      if (intake !== undefined && stream !== undefined) {
+        packet.retain = false
+        intake(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, stream)
+      }
       done(null)
     },
     authorizeSubscribe: (client, subscription, done) => {

@@ -31,13 +31,20 @@ export class PeerLink implements Link {
     const straight = peer === undefined ? undefined : inbox?.open(topic, peer, handler)
     this.local.set(topic, handler)
     const others: Subscription[] = straight === undefined ? [] : [straight]
-    // Only the peers that it is for know the inbox, but everybody who may publish at the broker knows the topic.
-    if (straight === undefined || peer?.only !== true) others.push(await this.broker.listen(address, handler))
+    const close = async () => {
+      if (this.local.get(topic) === handler) this.local.delete(topic)
+      await Promise.all(others.map(one => one.close()))
+    }
+    try {
+      // Only the peers that it is for know the inbox, but everybody who may publish at the broker knows the topic.
+      if (straight === undefined || peer?.only !== true)
+        others.push(await this.broker.listen(address, handler))
+    } catch (error) {
+      await close()
+      throw error
+    }
     return {
-      close: async () => {
-        if (this.local.get(topic) === handler) this.local.delete(topic)
-        await Promise.all(others.map(one => one.close()))
-      },
+      close,
       hold: () => straight?.hold(),
       release: () => straight?.release(),
     }

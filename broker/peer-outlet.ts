@@ -23,6 +23,8 @@ export class PeerOutlet implements Outlet {
   private bus: Bus | undefined
   private connected = false
   private readonly ended = new AbortController()
+  /** Settles when no try to connect is under way and none will be. */
+  private trying: Promise<void> = Promise.resolve()
 
   /** @param fallback  the way through the cluster's broker */
   constructor(
@@ -44,8 +46,10 @@ export class PeerOutlet implements Outlet {
     return this.fallback.send(message)
   }
 
+  /** Takes as long as a try to connect that is under way, at most. */
   async close(): Promise<void> {
     this.ended.abort()
+    await this.trying
     await Promise.all([this.bus?.close(), this.fallback.close()])
   }
 
@@ -65,7 +69,9 @@ export class PeerOutlet implements Outlet {
           await setTimeout(late ? LATER_RETRY_MS : RETRY_MS, undefined, { signal: this.ended.signal })
         }
       }
-      run().catch(() => resolve('broker'))
+      this.trying = run()
+        .catch(() => undefined)
+        .then(() => resolve('broker'))
     })
   }
 

@@ -6,7 +6,7 @@ import { Cleanup } from '../../core/cleanup.js'
 import { MillraceError } from '../../core/errors.js'
 import { parseOptions } from '../../core/options.js'
 import { topicsOf } from '../../core/topics.js'
-import { RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
+import { type InboxSettings, RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
 import { type AgentChannel, type RuntimeReply, type RuntimeRequest, serveRuntime } from '../runtime/index.js'
 
 /** The runtime process of a worker: hosts actors for the agent that started it. */
@@ -44,12 +44,12 @@ try {
 }
 process.exit(0)
 
-/** On the port that the worker's peers know; on a free one if that is taken, and they go through the cluster's broker. */
-async function startInbox(address: RuntimeSettings['inbox']): Promise<InboxBroker> {
+/** Peers that know the port go through the cluster's broker where it has to be another. */
+async function startInbox({ orAnother, ...address }: InboxSettings): Promise<InboxBroker> {
   try {
     return await InboxBroker.start(address)
   } catch (error) {
-    if (address.port === 0) throw error
+    if (!orAnother) throw error
     return InboxBroker.start({ ...address, port: 0 })
   }
 }

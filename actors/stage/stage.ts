@@ -1,4 +1,4 @@
-import { concatMap, filter, from, lastValueFrom, map, mergeMap, type Observable, Subject } from 'rxjs'
+import { concatMap, from, lastValueFrom, mergeMap, type Observable, Subject } from 'rxjs'
 import { type BusMessage } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
@@ -101,9 +101,7 @@ export class Stage {
   private departures(): Observable<void> {
     return this.arrivals.pipe(
       mergeMap(arrival => this.process(arrival), IN_THREAD),
-      filter(departure => departure !== undefined),
-      map(departure => this.count(departure)),
-      concatMap(departure => from(this.send(departure))),
+      concatMap(departure => from(this.depart(departure))),
     )
   }
 
@@ -145,9 +143,6 @@ export class Stage {
       const failure = MillraceError.from(error)
       this.parts.onTrouble(failure)
       return failed(header, failure)
-    } finally {
-      this.waiting--
-      this.regulate()
     }
   }
 
@@ -159,6 +154,13 @@ export class Stage {
     this.holding = hold
     if (hold) this.inbox?.hold()
     else this.inbox?.release()
+  }
+
+  /** A frame waits until it has left: one that the next stage does not take yet holds those behind it too. */
+  private async depart(departure: Departure | undefined): Promise<void> {
+    if (departure !== undefined) await this.send(this.count(departure))
+    this.waiting--
+    this.regulate()
   }
 
   private count(departure: Departure): Departure {

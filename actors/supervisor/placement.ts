@@ -50,7 +50,7 @@ export function activationsOf(
   where: Where & { readonly term: number },
   epoch: number,
 ): Map<string, Activation[]> {
-  const inboxes = placed.map(({ worker }, stage) => inboxOf(spec, worker, stage, where, epoch))
+  const inboxes = placed.map((_, stage) => inboxOf(spec, placed, stage, where, epoch))
   const byWorker = new Map<string, Activation[]>()
   for (const [stage, { part, worker }] of placed.entries()) {
     const [inbox, next] = [inboxes[stage], inboxes[stage + 1]]
@@ -95,11 +95,12 @@ export function planStagesOf(
 /** Dispatchers feed the first stage through the cluster's broker: only stages know passwords of inboxes. */
 function inboxOf(
   { pipeline, links }: Spec,
-  worker: string,
+  placed: readonly Placed[],
   stage: number,
   { topics, registry }: Where,
   epoch: number,
 ): LinkAddress {
+  const [worker, upstream] = [placed[stage]?.worker ?? '', placed[stage - 1]?.worker]
   const address = { topic: topics.data.stage(pipeline, epoch, stage, REPLICA), worker }
   if (links === 'broker' || stage === 0) return address
   const url = registry.get(worker)?.birth.inbox
@@ -108,6 +109,8 @@ function inboxOf(
     const password = randomBytes(PASSWORD_BYTES).toString('base64url')
     return { ...address, peer: { url, username: `${pipeline}/${epoch}/${stage}`, password, only } }
   }
-  if (only) throw new MillraceError('LINK_UNREACHABLE', `worker '${worker}' has no inbox for its peers`)
+  // Within one worker frames go by reference.
+  if (only && upstream !== worker)
+    throw new MillraceError('LINK_UNREACHABLE', `worker '${worker}' has no inbox for its peers`)
   return address
 }

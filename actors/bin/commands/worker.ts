@@ -10,7 +10,7 @@ import { workerOptions } from '../../worker/index.js'
 import { defineCommand } from '../cli/command.js'
 import { brokerConnection, connectionOf, hostOf, hostOptions } from '../cli/connection.js'
 import { freshId } from '../cli/names.js'
-import { RUNTIME_SETTINGS, type RuntimeSettings } from '../runtime-settings.js'
+import { type InboxSettings, RUNTIME_SETTINGS, type RuntimeSettings } from '../runtime-settings.js'
 
 const RUNTIME_ENTRY = fileURLToPath(new URL('../runtime.js', import.meta.url))
 const LIMITS = { startTimeoutMs: 30_000, stopTimeoutMs: 3_000 }
@@ -50,7 +50,11 @@ export const workerCommand = defineCommand({
     const runtimes = new Set<ChildProcess>()
     // First, so that it comes last: the agent stops its runtime in order, but not one that is being started.
     session.cleanup.defer('ending the runtime processes', () => Promise.all([...runtimes].map(endProcess)))
-    const inbox = { host: given.inboxHost ?? address, port: given.inboxPort }
+    let inbox: InboxSettings = {
+      host: given.inboxHost ?? address,
+      port: given.inboxPort,
+      orAnother: false,
+    }
     const spawn = () => {
       const child = forkRuntime({ id, inbox, ...runtimeSettings(given) }, session.debug)
       runtimes.add(child)
@@ -63,7 +67,8 @@ export const workerCommand = defineCommand({
         : async () => {
             const runtime = await ChildRuntime.start(spawn, LIMITS)
             // Peers look for the next runtime where this one was.
-            if (runtime.inbox !== undefined) inbox.port = Number(new URL(runtime.inbox).port)
+            if (runtime.inbox !== undefined)
+              inbox = { ...inbox, port: Number(new URL(runtime.inbox).port), orAnother: true }
             return runtime
           }
     await session.untilStopped(startWorker(host, settings, session.cleanup, createRuntime))
