@@ -61,6 +61,7 @@ export class PeerLink implements Link {
   private openLocal({ topic }: LinkAddress): Outlet {
     return {
       settled: Promise.resolve('local' as const),
+      way: 'local',
       send: message => {
         this.local.get(topic)?.({ topic, payload: message, owned: true, retained: false })
         return Promise.resolve()

@@ -6,9 +6,11 @@ import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
 import { connectBus } from './connect-bus.js'
 import { INBOX_PACKET_BYTES } from './inbox-broker.js'
 
-/** By then it is known whether the peer can be reached, or the fallback is taken. */
+/** By then it is known whether the peer can be reached, or the fallback is taken: with some margin within 2 s. */
 const SETTLE_MS = 1_500
-const TRY_MS = 500
+/** A try then: long enough for the first one over a link that is busy, short enough to be waited for at the end. */
+const LATER_TRY_MS = 2_000
+const LEAST_TRY_MS = 100
 const RETRY_MS = 50
 const LATER_RETRY_MS = 2_000
 
@@ -37,6 +39,10 @@ export class PeerOutlet implements Outlet {
     this.settled.catch(() => undefined)
   }
 
+  get way(): LinkKind {
+    return this.connected || this.address.peer.only ? 'peer' : 'broker'
+  }
+
   async send(message: Uint8Array): Promise<void> {
     const { topic, peer } = this.address
     if (this.bus !== undefined && this.connected) {
@@ -58,7 +64,8 @@ export class PeerOutlet implements Outlet {
       const startedAt = performance.now()
       const run = async () => {
         while (!this.ended.signal.aborted) {
-          const outcome = await this.attempt()
+          const left = SETTLE_MS - (performance.now() - startedAt)
+          const outcome = await this.attempt(left > 0 ? Math.max(LEAST_TRY_MS, left) : LATER_TRY_MS)
           if (outcome !== 'unreachable') resolve('peer')
           if (outcome === 'connected') return
           const late = performance.now() - startedAt >= SETTLE_MS
@@ -76,11 +83,11 @@ export class PeerOutlet implements Outlet {
   }
 
   /** `refused`: it can be reached, but its inbox is not there yet. */
-  private async attempt(): Promise<'connected' | 'refused' | 'unreachable'> {
+  private async attempt(connectTimeoutMs: number): Promise<'connected' | 'refused' | 'unreachable'> {
     const { url, username, password } = this.address.peer
     try {
       const clientId = `millrace-peer-${randomBytes(8).toString('hex')}`
-      const limits = { connectTimeoutMs: TRY_MS, maxMessageBytes: INBOX_PACKET_BYTES }
+      const limits = { connectTimeoutMs, maxMessageBytes: INBOX_PACKET_BYTES }
       this.adopt(await connectBus(url, { clientId, username, password, ...limits }))
       return 'connected'
     } catch (error) {

@@ -53,7 +53,15 @@ export const Beat = z.object({
   at: z.number(),
   rssBytes: count,
   actors: z.array(
-    z.object({ ...activationKey, frames: count, failures: count, waiting: count, runMs: z.number() }),
+    z.object({
+      ...activationKey,
+      frames: count,
+      failures: count,
+      waiting: count,
+      runMs: z.number(),
+      /** Which way it sends what it makes, now. */
+      link: LinkKind.default('broker'),
+    }),
   ),
 })
 export type Beat = z.infer<typeof Beat>

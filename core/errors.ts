@@ -137,6 +137,11 @@ export const ERRORS = {
     'a message is larger than the limit, and of a kind that cannot be sent in chunks',
     'raise the limit on both sides, or send less',
   ),
+  LINK_FALLBACK: row(
+    true,
+    "frames take the way through the cluster's broker, because a worker cannot reach the inbox of the next one",
+    'let the machines reach each other (`--inbox-host`, `--inbox-port`), or deploy with links `broker`',
+  ),
   LINK_UNREACHABLE: row(
     true,
     'a worker cannot reach the inbox of the next one',

@@ -33,6 +33,8 @@ export interface Outlet {
    * @throws LINK_UNREACHABLE: the peer cannot be reached, and it is the only way that is allowed
    */
   readonly settled: Promise<LinkKind>
+  /** Which way the next message goes. */
+  readonly way: LinkKind
   /**
    * Resolves when the message has left, not when it has arrived. Messages arrive in the order of the calls, or not at
    * all, as long as the way is the same.
@@ -72,6 +74,7 @@ export function brokerLink(bus: Bus, options: { readonly sendTimeoutMs: number }
     },
     open: ({ topic }) => ({
       settled: Promise.resolve('broker' as const),
+      way: 'broker' as const,
       send: message => bus.publish(topic, message, { qos: 0, timeoutMs: options.sendTimeoutMs }),
       close: () => Promise.resolve(),
     }),

@@ -82,7 +82,17 @@ export class Stage {
   progress(): ActorProgress {
     const { pipeline, epoch, stage, replica } = this.activation
     const { frames, failures, waiting, runMs } = this
-    return { pipeline, epoch, stage, replica, frames, failures, waiting, runMs }
+    return {
+      pipeline,
+      epoch,
+      stage,
+      replica,
+      frames,
+      failures,
+      waiting,
+      runMs,
+      link: this.next?.way ?? 'broker',
+    }
   }
 
   /**

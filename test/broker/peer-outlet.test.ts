@@ -16,6 +16,7 @@ const SETTLE_LIMIT_MS = 4_000
 /** The other way, and what went there. */
 class Detour implements Outlet {
   readonly settled = Promise.resolve('broker' as const)
+  readonly way = 'broker'
   readonly texts: string[] = []
   closed = false
 
@@ -78,6 +79,7 @@ test('a peer outlet - sends straight to an inbox that it can reach', async t => 
   t.is(await outlet.settled, 'peer')
   for (const text of ['one', 'two', 'three']) await outlet.send(textOf(text))
   await inbox.holds(3)
+  t.is(outlet.way, 'peer')
   t.deepEqual([inbox.texts, detour.texts], [['one', 'two', 'three'], []])
 })
 
@@ -85,6 +87,7 @@ test('a peer outlet - sends another way until the inbox is there, and straight f
   const broker = await inboxBroker(t)
   const { outlet, detour } = outletTo(t, broker.url)
   t.is(await outlet.settled, 'peer')
+  t.is(outlet.way, 'broker')
   await outlet.send(textOf('early'))
   t.deepEqual(detour.texts, ['early'])
   const inbox = new Inbox()

@@ -116,6 +116,7 @@ export class Desk {
       },
       open: ({ topic }) => ({
         settled: Promise.resolve('broker' as const),
+        way: 'broker' as const,
         close: async () => {},
         send: async message => {
           if (this.broken !== undefined) throw this.broken

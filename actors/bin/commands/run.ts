@@ -18,6 +18,7 @@ import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { connectionOf, openerOf } from '../cli/connection.js'
 import { currentPlan } from '../cli/current-plan.js'
+import { warnOfFallbacks } from '../cli/fallbacks.js'
 import { datasetSource, type FrameSource, syntheticSource } from '../cli/input.js'
 import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
 import { freshId } from '../cli/names.js'
@@ -100,6 +101,7 @@ export const runCommand = defineCommand({
       ),
     )
     const plan = await currentPlan(pipeline)
+    warnOfFallbacks(session, plan, links)
     const source = dataset ?? syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES)
     const stream = await streamWithProgress(session, pipeline, source, given)
     const counts = pipeline.counts()

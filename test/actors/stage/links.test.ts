@@ -33,6 +33,7 @@ class Ends implements Link {
 
   open: Link['open'] = () => ({
     settled: Promise.resolve<LinkKind>('peer'),
+    way: 'peer' as const,
     send: async message => {
       if (!this.flowing) await new Promise<void>(resolve => this.stuck.push(resolve))
       this.sent.push(decodeHeader(message).sequence)

@@ -191,6 +191,7 @@ test('a worker - its beats say how far each actor is', async t => {
     failures: 1,
     waiting: 3,
     runMs: 1.5,
+    link: 'peer' as const,
   }
   runtimes[0]?.actors.push(actor)
   t.deepEqual((await until(beats, ({ actors }) => actors.length > 0)).actors, [actor])
