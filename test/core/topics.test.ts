@@ -20,6 +20,7 @@ const ROWS: readonly (readonly [string, string, string])[] = [
   ['worker.births', topics.worker.births, 'r/worker/+/birth'],
   ['worker.death', topics.worker.death('w-1', 17), 'r/worker/w-1/death/17'],
   ['worker.deaths', topics.worker.deaths, 'r/worker/+/death/+'],
+  ['worker.probe', topics.worker.probe('w-1'), 'r/worker/w-1/probe'],
   ['worker.beat', topics.worker.beat('w-1'), 'r/worker/w-1/beat'],
   ['worker.beats', topics.worker.beats, 'r/worker/+/beat'],
   ['worker.desired', topics.worker.desired('w-1'), 'r/worker/w-1/desired'],
