@@ -1,5 +1,5 @@
 import test from 'ava'
-import { viewCluster } from '../../config/cluster-view.js'
+import { viewCluster } from '../../config/cluster-watch.js'
 import { type Birth, encodeControl, type PipelineStatus } from '../../core/control.js'
 import { testBroker, TOPICS } from '../support/actors.js'
 
