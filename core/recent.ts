@@ -33,8 +33,8 @@ export class Recent {
 
   /** @param tookMs  0 to a day; more counts as a day, less as 0 */
   record(tookMs: number, now: number): void {
-    if (this.isEmpty(now)) this.busySince = now
     const slot = this.slotAt(now)
+    if (slot.total === 0 && this.isEmpty(now)) this.busySince = now
     slot.total++
     const bucket = bucketOf(tookMs)
     slot.counts[bucket] = (slot.counts[bucket] ?? 0) + 1

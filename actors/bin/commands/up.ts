@@ -91,9 +91,13 @@ async function detach(session: Session, state: StateFolder, given: Options<typeo
   }
   const { root } = given
   const { pid, broker, port, workers, log } = await startDetached(session, state, given.port)
-  const stateDir = given.stateDir === undefined ? '' : ` --state-dir ${given.stateDir}`
+  const stateDir = given.stateDir === undefined ? '' : ` --state-dir ${shellWord(state.path)}`
   const stop = `millrace down --port ${port}${stateDir}`
   const what = `broker on ${broker}, a supervisor and ${workers} workers, in the background`
   const text = [what, usage(root), `process ${pid}, log in ${log}`, `stop with: ${stop}`]
   session.print(text.join('\n'), { broker, workers, ...sensorTopics(root), pid, port, log, stop })
+}
+
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -79,3 +79,11 @@ test.serial('up - a supervisor that another took the place of is not started aga
   t.regex(up.stderr, /'millrace supervisor --id supervisor' ended .* 'other' leads in term 9; it is not/)
   t.deepEqual(up.descendants('millrace.js supervisor'), [])
 })
+
+test.serial('up - ends with its terminal, and leaves nothing', async t => {
+  const up = new CliRun(['up', '--port', '0', '--workers', '1', '--json'])
+  await up.firstLine()
+  up.signal('SIGHUP')
+  const { status, processes, files } = await up.ended
+  t.deepEqual([status, processes, files], [129, [], []])
+})
