@@ -51,7 +51,13 @@ export const Beat = z.object({
   worker: name,
   incarnation: count,
   at: z.number(),
+  /** Of the agent and its runtime process. */
   rssBytes: count,
+  /** Processor time that both have used so far; a runtime that is started again begins anew. */
+  cpuMs: z.number().min(0).optional(),
+  /** When the runtime counted what follows; left out: `at`. */
+  countedAt: z.number().optional(),
+  /** Counts since the actor was activated. */
   actors: z.array(
     z.object({
       ...activationKey,
@@ -59,6 +65,9 @@ export const Beat = z.object({
       failures: count,
       waiting: count,
       runMs: z.number(),
+      /** Of the messages that it took and sent. */
+      bytesIn: count.default(0),
+      bytesOut: count.default(0),
       /** Which way it sends what it makes, now. */
       link: LinkKind.default('broker'),
     }),
@@ -176,6 +185,21 @@ export const PipelineStatus = z.object({
   error: errorInfo.optional(),
 })
 export type PipelineStatus = z.infer<typeof PipelineStatus>
+
+/** How one dispatcher has fared of late. Sent about once a second while it has frames. */
+export const DispatcherReport = z.object({
+  dispatcher: name,
+  pipeline: name,
+  epoch: count,
+  at: z.number(),
+  /** Since it started. */
+  frames: z.object({ admitted: count, predicted: count, dropped: count, failed: count, inFlight: count }),
+  /** Predictions per second, over the last seconds. */
+  fps: z.number().min(0),
+  /** From admission to delivery, of the same predictions; left out where there was none. */
+  latencyMs: z.object({ p50: z.number().min(0), p99: z.number().min(0) }).optional(),
+})
+export type DispatcherReport = z.infer<typeof DispatcherReport>
 
 /** Asks whoever holds a part for some of its bytes. */
 export const PartRequest = z.object({ requester: name, offset: count, length: z.int().min(1) })

@@ -249,6 +249,16 @@ export const ERRORS = {
     'a cluster file is malformed, or does not fit what it is used for',
     'the message names the field; see the samples in config/clusters',
   ),
+  NOT_RUNNING: row(
+    false,
+    'nothing that `millrace up --detach` started runs on this port',
+    'name its port with --port, and its --state-dir if it was given one; one without --detach is stopped with Ctrl-C',
+  ),
+  STATE_UNWRITABLE: row(
+    false,
+    'the folder for what runs in the background cannot be written',
+    'name another with --state-dir',
+  ),
   EMULATOR_UNAVAILABLE: row(
     false,
     'this machine cannot emulate devices',

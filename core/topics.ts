@@ -58,6 +58,10 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       /** What the supervisor makes of the spec; retained. */
       status: (pipeline: string) => at('pipeline', name(pipeline), 'status'),
       statuses: at('pipeline', '+', 'status'),
+      /** How one dispatcher of the pipeline fares; not retained. */
+      report: (pipeline: string, dispatcher: string) =>
+        at('pipeline', name(pipeline), 'dispatcher', name(dispatcher)),
+      reports: at('pipeline', '+', 'dispatcher', '+'),
     },
     data: {
       stage: (pipeline: string, epoch: number, stage: number, replica: number) =>

@@ -4,7 +4,7 @@ import { type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
 import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
-import { type Runtime } from './runtime.js'
+import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 
 type Request = Extract<RuntimeRequest, { id: number }>
 interface Waiting {
@@ -20,6 +20,7 @@ export class ChildRuntime implements Runtime {
   private readonly waiting = new Map<number, Waiting>()
   private nextId = 0
   private actors: readonly ActorProgress[] = []
+  private used = noUsage()
   private stopping = false
 
   private constructor(
@@ -60,6 +61,10 @@ export class ChildRuntime implements Runtime {
     return this.actors
   }
 
+  usage(): ProcessUsage {
+    return this.used
+  }
+
   /** A runtime that does not stop in time, because an inference hangs, is killed. */
   async stop(): Promise<void> {
     this.stopping = true
@@ -88,6 +93,7 @@ export class ChildRuntime implements Runtime {
         return this.refuse(reply.id, MillraceError.fromInfo(reply.error))
       case 'progress':
         this.actors = reply.actors
+        this.used = reply.usage
         return
       case 'trouble':
         return this.trouble$.next(MillraceError.fromInfo(reply.error))
@@ -111,6 +117,7 @@ export class ChildRuntime implements Runtime {
     const error = new MillraceError('RUNTIME_CRASHED', `the runtime process ended with ${how}`)
     for (const id of [...this.waiting.keys()]) this.refuse(id, error)
     this.actors = []
+    this.used = noUsage()
     this.trouble$.complete()
     return this.stopping ? undefined : error
   }

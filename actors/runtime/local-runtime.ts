@@ -4,7 +4,7 @@ import { MillraceError } from '../../core/errors.js'
 import { type Link, type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { Stage } from '../stage/index.js'
-import { type Runtime } from './runtime.js'
+import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 
 /** A runtime in this process. Its sessions still have threads of their own. */
 export class LocalRuntime implements Runtime {
@@ -55,6 +55,10 @@ export class LocalRuntime implements Runtime {
 
   progress(): readonly ActorProgress[] {
     return [...this.ready.values()].map(stage => stage.progress())
+  }
+
+  usage(): ProcessUsage {
+    return noUsage()
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,19 @@ import { type Activation, type ActorProgress } from '../../core/control.js'
 import { type MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
 
+/** What one process takes of its machine. */
+export interface ProcessUsage {
+  readonly rssBytes: number
+  /** Processor time since it started. */
+  readonly cpuMs: number
+  /** When that was so: ms since the Unix epoch. */
+  readonly at: number
+}
+
+export function noUsage(): ProcessUsage {
+  return { rssBytes: 0, cpuMs: 0, at: Date.now() }
+}
+
 /**
  * Hosts the actors of one worker: in this process, or in a child process that can be killed (decision D3). Actors are
  * named by `activationKeyOf`.
@@ -25,6 +38,8 @@ export interface Runtime {
   passivate(key: string): Promise<void>
   /** How far each actor is, as last heard. */
   progress(): readonly ActorProgress[]
+  /** What its process used when it told how far each actor is; nothing where that is the caller's own. */
+  usage(): ProcessUsage
   /** Ends all actors, within a limit. Idempotent. */
   stop(): Promise<void>
 }

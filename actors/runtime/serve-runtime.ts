@@ -1,5 +1,6 @@
 import { MillraceError } from '../../core/errors.js'
 import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
+import { ownUsage } from './own-usage.js'
 import { type Runtime } from './runtime.js'
 
 /** The runtime process's end of the channel to its agent. */
@@ -13,7 +14,10 @@ export interface AgentChannel {
  * @returns when the runtime has stopped
  */
 export function serveRuntime(runtime: Runtime, channel: AgentChannel, progressMs: number): Promise<void> {
-  const beat = setInterval(() => channel.send({ type: 'progress', actors: runtime.progress() }), progressMs)
+  const beat = setInterval(
+    () => channel.send({ type: 'progress', actors: runtime.progress(), usage: ownUsage() }),
+    progressMs,
+  )
   runtime.trouble$.subscribe(error => channel.send({ type: 'trouble', error: error.toInfo() }))
   channel.onRequest(request => {
     if (request.type === 'stop') void runtime.stop()

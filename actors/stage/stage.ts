@@ -46,6 +46,8 @@ export class Stage {
   private frames = 0
   private failures = 0
   private runMs = 0
+  private bytesIn = 0
+  private bytesOut = 0
 
   private constructor(
     private readonly activation: Activation,
@@ -81,18 +83,9 @@ export class Stage {
 
   progress(): ActorProgress {
     const { pipeline, epoch, stage, replica } = this.activation
-    const { frames, failures, waiting, runMs } = this
-    return {
-      pipeline,
-      epoch,
-      stage,
-      replica,
-      frames,
-      failures,
-      waiting,
-      runMs,
-      link: this.next?.way ?? 'broker',
-    }
+    const { frames, failures, waiting, runMs, bytesIn, bytesOut } = this
+    const link = this.next?.way ?? 'broker'
+    return { pipeline, epoch, stage, replica, frames, failures, waiting, runMs, bytesIn, bytesOut, link }
   }
 
   /**
@@ -118,6 +111,7 @@ export class Stage {
   private receive({ payload, owned }: BusMessage): void {
     const header = this.headerOf(payload)
     if (header === undefined) return
+    this.bytesIn += payload.byteLength
     if (this.waiting >= this.activation.inboxFrames) {
       this.refuse(header)
       return
@@ -182,6 +176,8 @@ export class Stage {
   private async send({ header, message, failed }: Departure): Promise<void> {
     try {
       const outlet = failed || this.next === undefined ? this.outletOf(header) : this.next
+      // Sent by reference, it may be the receiver's already afterwards.
+      this.bytesOut += message.byteLength
       await outlet.send(message)
     } catch (error) {
       this.parts.onTrouble(MillraceError.from(error))

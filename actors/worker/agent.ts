@@ -18,7 +18,7 @@ import { type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { fetchPart, type PartStore } from '../model-store/index.js'
-import { type Runtime } from '../runtime/index.js'
+import { ownUsage, type Runtime } from '../runtime/index.js'
 import { measureMbps } from './link-speed.js'
 import { type WorkerOptions } from './options.js'
 import { Reconciler } from './reconcile.js'
@@ -158,11 +158,14 @@ export class WorkerAgent {
   /** Not QoS 1: a beat that waited for a connection would say what is no longer so. */
   private sendBeat(): void {
     const { bus, topics, id, incarnation } = this.parts
+    const [agent, runtime] = [ownUsage(), this.runtime.usage()]
     const beat: Beat = {
       worker: id,
       incarnation,
       at: Date.now(),
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: agent.rssBytes + runtime.rssBytes,
+      cpuMs: agent.cpuMs + runtime.cpuMs,
+      countedAt: runtime.at,
       actors: [...this.runtime.progress()],
     }
     bus.publish(topics.worker.beat(id), encodeControl(beat)).catch(() => undefined)

@@ -71,9 +71,24 @@ const ROWS: Readonly<Record<string, Row>> = {
       incarnation: 1,
       at: 1.5,
       rssBytes: 9,
-      actors: [{ ...key, frames: 1, failures: 0, waiting: 2, runMs: 1.5, link: 'peer' }],
+      cpuMs: 1.5,
+      actors: [
+        { ...key, frames: 1, failures: 0, waiting: 2, runMs: 1.5, bytesIn: 3, bytesOut: 4, link: 'peer' },
+      ],
     },
     bad: { worker: '', incarnation: 1.5, at: 'now', rssBytes: -1, actors: [{ ...key, frames: 1 }] },
+  },
+  DispatcherReport: {
+    schema: control.DispatcherReport,
+    good: {
+      ...{ dispatcher: 'd-1', pipeline: 'p', epoch: 1, at: 1.5, fps: 2.5 },
+      frames: { admitted: 4, predicted: 1, dropped: 1, failed: 1, inFlight: 1 },
+      latencyMs: { p50: 1, p99: 2.5 },
+    },
+    bad: {
+      ...{ dispatcher: 'D/1', pipeline: '', epoch: -1, at: 'now', fps: -1, frames: { admitted: -1 } },
+      latencyMs: { p50: 1 },
+    },
   },
   Desired: {
     schema: control.Desired,

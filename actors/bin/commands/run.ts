@@ -148,7 +148,8 @@ async function startCluster(
   const cluster = await openCluster(openerOf(connection), connectionOf(connection), session.cleanup)
   if (given.broker !== undefined) session.cleanup.defer('clearing the broker', () => cluster.clear())
   const options = ['--root', root, ...(username === undefined ? [] : ['--username', username])]
-  await startMembers(session, { broker, workers, password, places, connection: options })
+  const wish = { broker, workers, password, places, connection: options, keep: false }
+  await startMembers(session, wish)
   cluster.trouble$.subscribe(session.warn)
   return { cluster, workers }
 }

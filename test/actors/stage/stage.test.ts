@@ -34,7 +34,7 @@ async function stageOf(t: ExecutionContext, activation: Activation, model: Uint8
   const envelopes = async (topic: string) =>
     (await listen(bus, topic)).pipe(map(({ payload }) => decodeEnvelope(payload)))
   const send = (message: Uint8Array) => bus.publish(INBOX, message)
-  return { stage, troubles, send, next$: await envelopes(NEXT), results$: await envelopes(RESULTS) }
+  return { bus, stage, troubles, send, next$: await envelopes(NEXT), results$: await envelopes(RESULTS) }
 }
 
 function first<T>(source: Observable<T>, count: number): Promise<T[]> {
@@ -46,7 +46,9 @@ function sequences(envelopes: readonly Envelope[]): number[] {
 }
 
 test('a stage - frames go on to the next stage in order, under its number', async t => {
-  const { stage, send, next$, troubles } = await stageOf(t, ACTIVATION, adder(10))
+  const { stage, send, next$, troubles, bus } = await stageOf(t, ACTIVATION, adder(10))
+  let bytes = 0
+  await bus.subscribe(NEXT, ({ payload }) => (bytes += payload.byteLength))
   for (let i = 0; i < 5; i++) await send(frame(i))
   const out = await first(next$, 5)
   t.deepEqual(sequences(out), [0, 1, 2, 3, 4])
@@ -57,7 +59,10 @@ test('a stage - frames go on to the next stage in order, under its number', asyn
   for (const { header } of out) t.like(header, { stage: STAGE + 1, epoch: EPOCH, dispatcher: 'door' })
   await inTurns(() => stage.progress().waiting === 0)
   t.like(stage.progress(), { pipeline: 'p', epoch: EPOCH, stage: STAGE, frames: 5, failures: 0 })
-  t.true(stage.progress().runMs > 0)
+  const { runMs, bytesIn, bytesOut } = stage.progress()
+  t.true(runMs > 0)
+  t.is(bytesIn, 5 * frame(0).byteLength)
+  t.is(bytesOut, bytes)
   t.deepEqual(troubles, [])
 })
 

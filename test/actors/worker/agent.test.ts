@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava'
 import { filter, map, Subject } from 'rxjs'
 import { PartStore, serveParts } from '../../../actors/model-store/index.js'
 import { type LinkKind } from '../../../core/link.js'
-import { type Runtime } from '../../../actors/runtime/index.js'
+import { type ProcessUsage, type Runtime } from '../../../actors/runtime/index.js'
 import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
 import {
   activationKeyOf,
@@ -63,6 +63,10 @@ class FakeRuntime implements Runtime {
 
   progress(): readonly ActorProgress[] {
     return this.actors
+  }
+
+  usage(): ProcessUsage {
+    return { rssBytes: 1e12, cpuMs: 1e12, at: 5 }
   }
 
   async stop(): Promise<void> {
@@ -141,7 +145,9 @@ test('a worker - its birth is retained and says its incarnation, and it beats un
   await start()
   const first = await until(beats)
   t.like(first, { worker: 'w1', incarnation: INCARNATION, actors: [] })
-  t.true(first.rssBytes > 1_000_000)
+  t.true(first.rssBytes > 1e12 + 1_000_000, 'of the agent and the runtime')
+  t.true((first.cpuMs ?? 0) > 1e12)
+  t.is(first.countedAt, 5)
   await until(beats, ({ at }) => at > first.at)
   const births = await listen(bus, worker.births)
   const message = await until(births)
@@ -192,6 +198,8 @@ test('a worker - its beats say how far each actor is', async t => {
     waiting: 3,
     runMs: 1.5,
     link: 'peer' as const,
+    bytesIn: 400,
+    bytesOut: 500,
   }
   runtimes[0]?.actors.push(actor)
   t.deepEqual((await until(beats, ({ actors }) => actors.length > 0)).actors, [actor])
