@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { filter, interval, type Observable, startWith } from 'rxjs'
-import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { serveParts } from '../../../actors/model-store/index.js'
 import { leaderClientId, Supervisor, supervisorOptions } from '../../../actors/supervisor/index.js'
 import { deathWill } from '../../../actors/worker/index.js'
 import { type Bus } from '../../../core/bus.js'
@@ -17,8 +17,8 @@ import {
 } from '../../../core/control.js'
 import { type MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'
-import { doubler, hear, inTurns, listen, rejection, settled } from '../../support/actors.js'
-import { testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
+import { doubler, hear, inTurns, listen, rejection, settled, testStore } from '../../support/actors.js'
+import { testBroker, TOPICS, until } from '../../support/actors.js'
 
 const { worker, pipeline } = TOPICS
 const OPTIONS = { workerWaitMs: 10_000, measureMs: 1, deadAfterMs: 5_000 }
@@ -83,7 +83,7 @@ async function setting(t: ExecutionContext) {
   const troubles: MillraceError[] = []
   const start = async (id = 'one', options: Partial<typeof OPTIONS> = {}) => {
     const own = await dial(leaderClientId(TOPICS), { reconnect: false })
-    const store = await PartStore.open(await testFolder(t))
+    const store = await testStore(t)
     const onTrouble = (error: MillraceError) => troubles.push(error)
     const parts = { id, bus: own, topics: TOPICS, store, onTrouble }
     const settings = parseOptions(supervisorOptions, { ...OPTIONS, ...options }, 'test')
@@ -483,7 +483,7 @@ test('a supervisor - one that finds no broker any more says so', async t => {
   const { connect } = await testBroker(t)
   const bus = await connect('gone')
   await bus.close()
-  const store = await PartStore.open(await testFolder(t))
+  const store = await testStore(t)
   const parts = { id: 'one', bus, topics: TOPICS, store, onTrouble: () => {} }
   t.is(await rejection(Supervisor.start(parts, parseOptions(supervisorOptions, {}, 'test'))), 'BUS_CLOSED')
 })

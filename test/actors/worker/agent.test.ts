@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, Subject } from 'rxjs'
-import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { serveParts } from '../../../actors/model-store/index.js'
 import { type LinkKind } from '../../../core/link.js'
 import { type Runtime } from '../../../actors/runtime/index.js'
 import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
@@ -24,7 +24,7 @@ import {
   rejection,
   settled,
   testBroker,
-  testFolder,
+  testStore,
   TOPICS,
   until,
 } from '../../support/actors.js'
@@ -76,8 +76,8 @@ const PART = new TextEncoder().encode('any bytes')
 async function setting(t: ExecutionContext) {
   const { broker, connect } = await testBroker(t)
   const bus = await connect('others')
-  const store = await PartStore.open(await testFolder(t))
-  const held = await PartStore.open(await testFolder(t))
+  const store = await testStore(t)
+  const held = await testStore(t)
   const part = await held.put(PART)
   await serveParts(
     bus,

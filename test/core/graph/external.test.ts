@@ -3,7 +3,13 @@ import test from 'ava'
 import fc from 'fast-check'
 import { relativeError } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
-import { cutGraph, graphFile, readGraph, type ReadExternal } from '../../../core/graph/index.js'
+import {
+  cutGraph,
+  type ExternalFile,
+  graphFile,
+  readGraph,
+  type ReadExternal,
+} from '../../../core/graph/index.js'
 import {
   SparseTensorProtoSchema,
   StringStringEntryProtoSchema,
@@ -42,13 +48,18 @@ function outside(tensor: TensorProto, entries: Readonly<Record<string, string | 
   })
 }
 
+/** A file whose bytes are at hand. */
+function fileOf(bytes: Uint8Array): ExternalFile {
+  return { byteLength: bytes.byteLength, read: (offset, length) => bytes.subarray(offset, offset + length) }
+}
+
 function filesOf(files: Readonly<Record<string, Uint8Array>>): ReadExternal & { readonly opened: string[] } {
   const opened: string[] = []
   const read = (location: string) => {
     opened.push(location)
     const file = files[location]
     if (file === undefined) throw new Error(`ENOENT: no such file, open '${location}'`)
-    return file
+    return fileOf(file)
   }
   return Object.assign(read, { opened })
 }
@@ -90,7 +101,7 @@ function scattered(): { bytes: Uint8Array; read: ReturnType<typeof filesOf> } {
 test('external data - becomes part of the graph, each file read once', t => {
   const { bytes, read } = scattered()
   const graph = readGraph(bytes, { externalData: read })
-  t.true(graph.hadExternalData)
+  t.deepEqual(graph.externalFiles, ['weights.bin', 'more/bias.bin'])
   t.deepEqual(read.opened, ['weights.bin', 'more/bias.bin'])
   t.deepEqual(
     [...graph.initializers].map(([name, { rawData }]) => [name, Buffer.from(rawData).toString('hex')]),
@@ -114,12 +125,12 @@ test('external data - is in the parts that use it and in the whole file, which s
       [['w2', 'b'], 80],
     ],
   )
-  for (const { model } of parts) t.false(readGraph(model).hadExternalData)
+  for (const { model } of parts) t.deepEqual(readGraph(model).externalFiles, [])
 })
 
 test('external data - a model without any is not asked for files', t => {
   const read = filesOf({})
-  t.false(readGraph(onnxBytes(network([W1, W2, B])), { externalData: read }).hadExternalData)
+  t.deepEqual(readGraph(onnxBytes(network([W1, W2, B])), { externalData: read }).externalFiles, [])
   t.deepEqual(read.opened, [])
 })
 
@@ -172,7 +183,7 @@ test('external data - is found in constants, bodies and sparse tensors too', asy
     return outside(tensor, { location: `${tensor.name}.bin` })
   })
   const graph = readGraph(onnxBytes(moved), { externalData: filesOf(files) })
-  t.true(graph.hadExternalData)
+  t.deepEqual(graph.externalFiles.toSorted(), Object.keys(files).toSorted())
   const feeds = frameFor(graph)
   const whole = await runModel(onnxBytes(model(tensor => tensor)), feeds)
   t.true(relativeError(await runChain(cutGraph(graph, [1, 2, 3]), feeds), whole) <= ROUNDING)
@@ -213,7 +224,7 @@ for (const location of OUTSIDE) {
     const opened: string[] = []
     const error = refusal({ location }, name => {
       opened.push(name)
-      return W1.rawData
+      return fileOf(W1.rawData)
     })
     t.is(error.code, 'MODEL_DATA_MISSING')
     t.true(error.message.includes('net.onnx') && error.message.includes("'w1'"))
@@ -225,7 +236,7 @@ for (const location of OUTSIDE) {
 test('external data - a location below the folder of the model is taken', t => {
   for (const location of ['w', 'a/b/c.bin', './w', 'with space..bin', '..w', 'w..', 'a//b']) {
     const bytes = onnxBytes(network([outside(W1, { location }), W2, B]))
-    t.true(readGraph(bytes, { externalData: () => W1.rawData }).hadExternalData, location)
+    t.deepEqual(readGraph(bytes, { externalData: () => fileOf(W1.rawData) }).externalFiles, [location])
   }
 })
 
@@ -269,7 +280,7 @@ test('external data - any location, offset and length are taken or refused with 
     fc.property(fc.string(), entry, entry, (location, offset, length) => {
       const bytes = onnxBytes(network([outside(W1, { location, offset, length }), W2, B]))
       try {
-        const { initializers } = readGraph(bytes, { externalData: () => new Uint8Array(64) })
+        const { initializers } = readGraph(bytes, { externalData: () => fileOf(new Uint8Array(64)) })
         t.is(initializers.get('w1')?.rawData.byteLength, Number(length))
       } catch (error) {
         t.true(error instanceof MillraceError && error.code === 'MODEL_DATA_MISSING', String(error))
