@@ -189,6 +189,71 @@ test('external data - is found in constants, bodies and sparse tensors too', asy
   t.true(relativeError(await runChain(cutGraph(graph, [1, 2, 3]), feeds), whole) <= ROUNDING)
 })
 
+/** A file of zeros that is nowhere; how much of it was read at most at once, and in all. */
+function vast(byteLength: number): ExternalFile & { readonly reads: number[] } {
+  const reads: number[] = []
+  const read = (_offset: number, length: number) => {
+    reads.push(length)
+    return new Uint8Array(length)
+  }
+  return { byteLength, read, reads }
+}
+
+/** Three layers whose weights, in one file, are of so many bytes each; the third is small. */
+function deep(layerBytes: number): Uint8Array {
+  const rows = layerBytes / 4
+  const large = (name: string, dims: readonly number[], layer: number) =>
+    outside(Object.assign(floats(name, [0]), { dims: dims.map(BigInt) }), {
+      ...{ location: 'weights.bin', offset: layer * layerBytes, length: layerBytes },
+    })
+  return onnxBytes({
+    inputs: [value('x', 'FLOAT', [1, 1])],
+    outputs: [value('y', 'FLOAT', [1, 4])],
+    nodes: [
+      node('MatMul', ['x', 'wide'], ['a']),
+      node('MatMul', ['a', 'narrow'], ['b']),
+      node('MatMul', ['b', 'last'], ['y']),
+    ],
+    values: [value('a', 'FLOAT', [1, rows]), value('b', 'FLOAT', [1, 1])],
+    initializers: [large('wide', [1, rows], 0), large('narrow', [rows, 1], 1), floats('last', [1, 4])],
+  })
+}
+
+test('external data - a model above 2 GiB is read and cut without reading its weights, as long as no part is', t => {
+  const layer = 1.5 * 2 ** 30
+  const file = vast(2 * layer)
+  const graph = readGraph(deep(layer), { name: 'deep.onnx', externalData: () => file })
+  const parts = cutGraph(graph, [1, 2])
+  t.deepEqual(
+    parts.map(({ weightBytes }) => weightBytes),
+    [layer, layer, 16],
+  )
+  t.deepEqual(file.reads, [])
+  t.deepEqual([...readGraph(parts[2]?.model ?? new Uint8Array()).initializers.keys()], ['last'])
+  for (const cuts of [[], [2]]) {
+    const error = t.throws(() => cutGraph(graph, cuts), { instanceOf: MillraceError })
+    t.is(error.code, 'MODEL_UNSUPPORTED')
+    t.regex(error.message, /part 0 of deep\.onnx would be a file of 322\d+ bytes.*more partitions/)
+  }
+  t.throws(() => graphFile(graph), { code: 'MODEL_UNSUPPORTED' })
+  t.deepEqual(file.reads, [])
+})
+
+test('external data - large weights are read in pieces when a part with them is written', t => {
+  const layer = 40 * 2 ** 20
+  const file = vast(2 * layer)
+  const [first] = cutGraph(readGraph(deep(layer), { externalData: () => file }), [1, 2])
+  t.deepEqual(file.reads, [])
+  const model = first?.model ?? new Uint8Array()
+  t.is(
+    file.reads.reduce((sum, length) => sum + length, 0),
+    layer,
+  )
+  t.true(Math.max(...file.reads) <= layer / 2)
+  const stored = readGraph(model).initializers.get('wide')
+  t.deepEqual([stored?.rawData.byteLength, stored?.dims], [layer, [1n, BigInt(layer / 4)]])
+})
+
 function refusal(entries: Readonly<Record<string, string | number>>, read?: ReadExternal): MillraceError {
   const bytes = onnxBytes(network([outside(W1, entries), W2, B]))
   const options = read === undefined ? {} : { externalData: read }
