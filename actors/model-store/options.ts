@@ -11,7 +11,7 @@ export const storeOptions = defineOptions({
     check: z.coerce.number().int().min(1).max(1_000_000_000),
     default: 8_192,
     value: 'MIB',
-    doc: 'Most that is kept there, in MiB; what was longest not used goes first, and nothing that is in use.',
+    doc: 'Most that each supervisor or worker keeps of model parts, in MiB; what was longest not used goes first, and nothing that is in use.',
   },
 })
 

@@ -5,13 +5,16 @@ import { defineCommand } from '../cli/command.js'
 import { keepProcess } from '../cli/kept-process.js'
 import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
 import { findPlaces, workerCount, workerOption } from '../cli/places.js'
+import { storeOptions } from '../../model-store/index.js'
 import { usersOf } from './broker.js'
 import { sensorTopics, usage } from './ingress.js'
+
+const { cacheLimitMib } = storeOptions
 
 export const upCommand = defineCommand({
   name: 'up',
   summary: 'Run a broker, a supervisor, workers and the ingress for sensors on this machine until stopped.',
-  options: defineOptions({ ...brokerOptions, root: connectOptions.root, ...workerOption }),
+  options: defineOptions({ ...brokerOptions, root: connectOptions.root, ...workerOption, cacheLimitMib }),
   async run(session, options) {
     const { port, root } = options
     const places = await findPlaces()
@@ -22,7 +25,14 @@ export const upCommand = defineCommand({
     const [user] = users
     const url = await startOwnBroker(session, { host, port, users })
     const connection = ['--root', root, ...(user === undefined ? [] : ['--username', user.name])]
-    await startMembers(session, { broker: url, workers, places, password: user?.password, connection })
+    await startMembers(session, {
+      broker: url,
+      workers,
+      places,
+      password: user?.password,
+      connection,
+      cacheLimitMib: options.cacheLimitMib,
+    })
     const flags = session.debug ? ['--debug'] : []
     const secret = user === undefined ? {} : { MILLRACE_PASSWORD: user.password }
     await keepProcess(session, ['ingress', '--broker', url, ...connection, ...flags], secret)
