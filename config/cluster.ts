@@ -189,9 +189,9 @@ export class Cluster {
 function specOf(source: ModelSource, options: DeployOptions): Spec {
   const { name, partitions, window, lz4, links, deployTimeoutMs } = options
   return {
-    pipeline: name ?? pipelineNameOf(source.name),
+    pipeline: name ?? pipelineNameOf(source.model.name),
     deployment: randomBytes(8).toString('hex'),
-    model: { ...source.part, name: source.name },
+    model: source.model,
     ...(partitions === undefined ? {} : { partitions }),
     ...(window === undefined ? {} : { window }),
     lz4,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
-import { PartStore } from '../actors/model-store/index.js'
+import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
 import { leaderClientId, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
@@ -22,6 +22,8 @@ export interface Host {
   readonly topics: Topics
   /** Where model parts are kept; left out: a folder of its own that goes when it stops. */
   readonly cacheDir?: string | undefined
+  /** Most that is kept there, in MiB; left out: the default of `storeOptions`. */
+  readonly cacheLimitMib?: number
   readonly sendTimeoutMs: number
   /** Whether the broker is on another machine. Default false. */
   readonly distant?: boolean | undefined
@@ -102,8 +104,14 @@ export async function startIngress(host: Host, options: IngressOptions, cleanup:
   return ingress
 }
 
-async function openStore({ id, cacheDir }: Host, cleanup: Cleanup): Promise<PartStore> {
-  return PartStore.open(cacheDir ?? (await temporaryFolder(`parts-${id}`, cleanup)))
+async function openStore(
+  { id, cacheDir, cacheLimitMib = storeOptions.cacheLimitMib.default }: Host,
+  cleanup: Cleanup,
+): Promise<PartStore> {
+  const folder = cacheDir ?? (await temporaryFolder(`parts-${id}`, cleanup))
+  const store = await PartStore.open(folder, cacheLimitMib * MIB)
+  cleanup.defer('closing the part store', () => store.close())
+  return store
 }
 
 /** A folder that goes with `cleanup`. */

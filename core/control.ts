@@ -122,12 +122,21 @@ export type ActivationState = Actual['activations'][number]
 export const Leader = z.object({ term: count, supervisor: name })
 export type Leader = z.infer<typeof Leader>
 
+/** A model's file, and those that it keeps weights in: where it says that they are, relative to it. */
+const modelFiles = z.object({
+  sha256,
+  bytes: count,
+  name: z.string(),
+  data: z.array(z.object({ location: z.string(), sha256, bytes: count })).optional(),
+})
+export type ModelFiles = z.infer<typeof modelFiles>
+
 /** What a user asks for. Retained; an empty payload takes the pipeline down. */
 export const Spec = z.object({
   pipeline: name,
   /** Tells one request from the next under the same name. */
   deployment: name,
-  model: z.object({ sha256, bytes: count, name: z.string() }),
+  model: modelFiles,
   /** Number of partitions; left out: one per worker that is there. */
   partitions: z.int().min(1).optional(),
   /** Frames in flight per dispatcher; left out: as many as do good, two per partition and two more at most. */
@@ -162,7 +171,7 @@ export const Plan = z.object({
   deployment: name,
   term: count,
   epoch: count,
-  model: z.object({ sha256, bytes: count, name: z.string() }),
+  model: modelFiles,
   inputs: z.array(tensorSpec),
   outputs: z.array(tensorSpec),
   stages: z.array(PlanStage).min(1),

@@ -184,6 +184,16 @@ export const ERRORS = {
     "a fetched model part's SHA-256 is wrong",
     'it is fetched anew; look for a faulty link or disk',
   ),
+  CACHE_FULL: row(
+    false,
+    'a model part does not fit into the folder for parts beside those that are in use',
+    'raise --cache-limit-mib there, or take down pipelines that are not needed',
+  ),
+  DISK_FULL: row(
+    true,
+    'the disk with the folder for model parts has no room for another',
+    'make room on it, or choose another with --cache-dir',
+  ),
   ACTIVATION_FAILED: row(
     true,
     'a worker could not load a partition',

@@ -5,6 +5,7 @@ import {
   activationKeyOf,
   encodeControl,
   errorOf,
+  type ModelFiles,
   type PipelineStatus,
   type Plan,
   type PlanStage,
@@ -13,7 +14,7 @@ import {
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
-import { fetchPart, type PartStore } from '../model-store/index.js'
+import { fetchPart, type PartId, type PartStore } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
 import { type SupervisorOptions } from './options.js'
 import { activationsOf, LEAST_WINDOW, place, planStagesOf, windowOf } from './placement.js'
@@ -42,6 +43,28 @@ const RECHECK_MS = 500
  * @throws what it failed for; nothing stays assigned then
  */
 export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
+  try {
+    await hold(spec, parts, partsOf(spec.model))
+    return await carryOut(spec, parts, signal)
+  } finally {
+    await hold(spec, parts, [])
+  }
+}
+
+/** Until the assignments and the plan hold what they need themselves. */
+function hold({ deployment }: Spec, { store }: DeploymentParts, parts: readonly PartId[]): Promise<void> {
+  return store.hold(
+    `deployment ${deployment}`,
+    parts.map(({ sha256 }) => sha256),
+  )
+}
+
+/** All that has to be there before a model can be cut. */
+export function partsOf(model: ModelFiles): PartId[] {
+  return [model, ...(model.data ?? [])]
+}
+
+async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
   const epoch = parts.nextEpoch()
   const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch })
   await say('fetching')
@@ -54,10 +77,16 @@ export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSi
       name: spec.model.name,
       partitions: spec.partitions ?? workers.length,
       fewerWillDo: spec.partitions === undefined,
+      data: (spec.model.data ?? []).map(({ location, sha256 }) => ({
+        location,
+        path: parts.store.pathOf(sha256),
+      })),
       directory: parts.store.directory,
+      limitBytes: parts.store.limitBytes,
       measureMs: parts.options.measureMs,
       linkMsPerByte: linkMsPerByte(parts.registry, workers),
     },
+    made => hold(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,
   )
   const placed = place(prepared.parts, workers)
@@ -97,13 +126,16 @@ async function publishPlan({ bus, topics }: DeploymentParts, plan: Plan): Promis
   await bus.publish(topics.pipeline.plan(plan.pipeline), encodeControl(plan), { qos: 1, retain: true })
 }
 
-function fetchModel(
+/** @returns the path of its file; what that refers to is there too */
+async function fetchModel(
   spec: Spec,
   { bus, topics, store }: DeploymentParts,
   signal: AbortSignal,
 ): Promise<string> {
   const requester = `supervisor-${spec.deployment}`
-  return fetchPart(spec.model, { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal })
+  const options = { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal }
+  for (const part of partsOf(spec.model)) await fetchPart(part, options)
+  return store.pathOf(spec.model.sha256)
 }
 
 async function waitForWorkers(

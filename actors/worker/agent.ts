@@ -142,11 +142,20 @@ export class WorkerAgent {
   }
 
   private desire(payload: Uint8Array): void {
-    if (payload.byteLength === 0) return this.reconciler.apply([])
+    if (payload.byteLength === 0) return this.obey([])
     const desired = decodeControl(Desired, payload)
     if (desired === undefined || desired.term < this.term || this.stopping) return
     this.term = desired.term
-    this.reconciler.apply(desired.activations)
+    this.obey(desired.activations)
+  }
+
+  private obey(activations: readonly Activation[]): void {
+    // A runtime that is started again needs them again.
+    const parts = activations.map(({ part }) => part.sha256)
+    this.parts.store
+      .hold('activations', parts)
+      .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+    this.reconciler.apply(activations)
   }
 
   private report(activations: readonly ActivationState[]): void {

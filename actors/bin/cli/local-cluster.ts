@@ -29,6 +29,8 @@ export interface MembersWish {
   readonly keep: boolean
   /** Where model parts are kept, below a folder for each; left out, a temporary one. */
   readonly folder?: string | undefined
+  /** For each of them, as `storeOptions` has it. */
+  readonly cacheLimitMib: number
   /** Where the workers run; left out, beside this process. */
   readonly places?: Places | undefined
 }
@@ -45,6 +47,7 @@ export async function startMembers(session: Session, wish: MembersWish): Promise
   const common = ['--broker', wish.broker, ...wish.connection, ...(session.debug ? ['--debug'] : [])]
   const commandLine = (id: string, command: string) => [
     ...[command, '--id', id, '--cache-dir', join(folder, id)],
+    ...['--cache-limit-mib', String(wish.cacheLimitMib)],
     ...common,
   ]
   const members = [

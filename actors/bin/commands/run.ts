@@ -14,6 +14,7 @@ import { cutCandidates } from '../../../core/planner/index.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
 import { checkFrame, inferOptions } from '../../dispatcher/index.js'
 import { ThreadedSession } from '../../session/index.js'
+import { storeOptions } from '../../model-store/index.js'
 import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { connectionOf, openerOf } from '../cli/connection.js'
@@ -74,6 +75,7 @@ const options = defineOptions({
   links: deployOptions.links,
   deadlineMs: inferOptions.deadlineMs,
   deployTimeoutMs: deployOptions.deployTimeoutMs,
+  cacheLimitMib: storeOptions.cacheLimitMib,
 })
 
 type RunOptions = Options<typeof options>
@@ -148,7 +150,8 @@ async function startCluster(
   const cluster = await openCluster(openerOf(connection), connectionOf(connection), session.cleanup)
   if (given.broker !== undefined) session.cleanup.defer('clearing the broker', () => cluster.clear())
   const options = ['--root', root, ...(username === undefined ? [] : ['--username', username])]
-  const wish = { broker, workers, password, places, connection: options, keep: false }
+  const { cacheLimitMib } = given
+  const wish = { broker, workers, password, places, connection: options, keep: false, cacheLimitMib }
   await startMembers(session, wish)
   cluster.trouble$.subscribe(session.warn)
   return { cluster, workers }

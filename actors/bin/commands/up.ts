@@ -8,6 +8,7 @@ import { KeptProcesses } from '../cli/kept-processes.js'
 import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
 import { findPlaces, workerCount, workerOption } from '../cli/places.js'
 import { type Session } from '../cli/session.js'
+import { storeOptions } from '../../model-store/index.js'
 import { OwnRun } from '../detached/own-run.js'
 import { startDetached } from '../detached/start-detached.js'
 import { StateFolder } from '../detached/state-folder.js'
@@ -32,6 +33,7 @@ const options = defineOptions({
     doc: 'Run it in the background, where closing the terminal does not end it; `millrace down` does.',
   },
   ...stateOption,
+  cacheLimitMib: storeOptions.cacheLimitMib,
 })
 
 export const upCommand = defineCommand({
@@ -63,7 +65,8 @@ async function serve(
   const port = Number(new URL(broker).port)
   const record = await own?.settle(port, broker, workers)
   const connection = ['--root', root, ...(user === undefined ? [] : ['--username', user.name])]
-  const members = { broker, workers, places, password: user?.password, connection }
+  const { cacheLimitMib } = given
+  const members = { broker, workers, places, password: user?.password, connection, cacheLimitMib }
   await startMembers(session, { ...members, keep: true, folder: own?.parts })
   await startIngress(session, ['--broker', broker, ...connection], user?.password)
   const stop = own === undefined ? '; stop with Ctrl-C' : ''

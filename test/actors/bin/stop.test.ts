@@ -12,7 +12,7 @@ const moments = {
   'the first worker is there': /\/worker\/w\d\/birth$/,
   'the model is fetched': /\/model\//,
   'partitions are assigned': /\/desired$/,
-  'frames are under way': /\/data\/.*\/3\/0$/,
+  'frames are under way': /\/data\/.*\/results\//,
 }
 
 for (const [moment, topic] of Object.entries(moments)) {

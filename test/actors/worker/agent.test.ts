@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, Subject } from 'rxjs'
-import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { serveParts } from '../../../actors/model-store/index.js'
 import { type LinkKind } from '../../../core/link.js'
 import { type ProcessUsage, type Runtime } from '../../../actors/runtime/index.js'
 import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
@@ -24,7 +24,7 @@ import {
   rejection,
   settled,
   testBroker,
-  testFolder,
+  testStore,
   TOPICS,
   until,
 } from '../../support/actors.js'
@@ -80,8 +80,8 @@ const PART = new TextEncoder().encode('any bytes')
 async function setting(t: ExecutionContext) {
   const { broker, connect } = await testBroker(t)
   const bus = await connect('others')
-  const store = await PartStore.open(await testFolder(t))
-  const held = await PartStore.open(await testFolder(t))
+  const store = await testStore(t)
+  const held = await testStore(t)
   const part = await held.put(PART)
   await serveParts(
     bus,
@@ -127,7 +127,7 @@ async function setting(t: ExecutionContext) {
   })
   const desire = (term: number, activations: readonly Activation[]) =>
     bus.publish(worker.desired('w1'), encodeControl({ term, activations }), { qos: 1, retain: true })
-  return { broker, bus, connect, start, store, runtimes, troubles, activation, desire }
+  return { broker, bus, connect, start, store, held, runtimes, troubles, activation, desire }
 }
 
 /** The state of each stage, as `stage state code`. */
@@ -374,4 +374,24 @@ test('a worker - that cannot begin leaves no runtime behind', async t => {
   }
   t.is(await rejection(start({ bus, createRuntime })), 'BUS_CLOSED')
   t.deepEqual(runtimes[0]?.calls, ['stop'])
+})
+
+test('a worker - keeps the parts that it is to run, and says of which it has no room for', async t => {
+  const { bus, start, held, activation, desire, troubles } = await setting(t)
+  const store = await testStore(t, { limitBytes: PART.byteLength + 10 })
+  await start({ store })
+  const large = await held.put(new Uint8Array(PART.byteLength + 5))
+  const actuals = await hear(bus, worker.actuals, Actual)
+  const small = activation(0)
+  await desire(1, [small])
+  await until(actuals, is('0 ready'))
+  await desire(1, [small, activation(1, { part: large })])
+  const refused = await until(actuals, is('0 ready', '1 failed CACHE_FULL'))
+  t.regex(refused.activations[1]?.error?.message ?? '', /--cache-limit-mib/)
+  t.true(await store.has(small.part))
+  await desire(1, [activation(1, { part: large })])
+  await desire(1, [activation(1, { part: large, epoch: 2 })])
+  await until(actuals, is('1 ready'))
+  t.deepEqual([await store.has(small.part), await store.has(large)], [false, true])
+  t.deepEqual(troubles, [])
 })
