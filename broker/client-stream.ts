@@ -32,6 +32,7 @@ export class ClientStream extends Duplex {
   private queued = 0
   private announced = 0
   private late = false
+  private held = false
   private known = false
   private atLeastOnce = false
   private writing = false
@@ -88,8 +89,19 @@ export class ClientStream extends Duplex {
     if (qos > 0) this.atLeastOnce = true
   }
 
-  override _read(): void {
+  /** Reads no more from the client, whose own sending then comes to rest; what was read goes on. */
+  hold(): void {
+    this.held = true
+    this.socket.pause()
+  }
+
+  release(): void {
+    this.held = false
     this.socket.resume()
+  }
+
+  override _read(): void {
+    if (!this.held) this.socket.resume()
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: () => void): void {

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import { type Duplex } from 'node:stream'
 import { connect, type IClientOptions, MqttClient } from 'mqtt'
 import { type Will } from '../core/bus.js'
@@ -13,6 +14,8 @@ export interface ClientOptions {
   readonly reconnect?: boolean | undefined
   /** Default 5,000. */
   readonly connectTimeoutMs?: number | undefined
+  /** Pings after so many seconds without a message. Default 15. */
+  readonly keepaliveS?: number | undefined
   /** False: the broker is to keep the session when the client goes. Default true. */
   readonly clean?: boolean | undefined
   /** Learns whether the broker had kept a session. */
@@ -47,6 +50,8 @@ async function open(
 ): Promise<MqttClient> {
   const { reconnect = true, connectTimeoutMs = 5_000 } = options
   const client = create(settingsOf(options))
+  client.on('connect', () => leaveAtOnce(client.stream))
+  heedWhatComes(client)
   client.once('connect', ({ sessionPresent }) => options.onSession?.(sessionPresent))
   try {
     const late = () =>
@@ -72,14 +77,17 @@ function settingsOf(options: ClientOptions): IClientOptions {
     reconnect = true,
     connectTimeoutMs = 5_000,
     clean = true,
+    keepaliveS = KEEPALIVE_S,
   } = options
   return {
     protocolVersion: 4,
     clientId,
     clean,
-    keepalive: KEEPALIVE_S,
+    keepalive: keepaliveS,
     connectTimeout: connectTimeoutMs,
     reconnectPeriod: reconnect ? about(FIRST_RETRY_MS) : 0,
+    // After a restart a broker may not know yet whom to let in, as an inbox whose actor is still being loaded.
+    reconnectOnConnackError: reconnect,
     queueQoSZero: false,
     resubscribe: false,
     ...(username === undefined ? {} : { username }),
@@ -111,6 +119,26 @@ function failure(error: Error & { code?: unknown }, where: string): MillraceErro
   return new MillraceError(code, `${where}: ${reason}`, { cause: error })
 }
 
+/**
+ * The answer to a ping may stand behind megabytes, which take a slow link longer than half the keepalive that MQTT.js
+ * waits for it. What comes before it shows as well that the broker is there.
+ */
+function heedWhatComes(client: MqttClient): void {
+  let asked = false
+  client.on('packetsend', ({ cmd }) => {
+    if (cmd === 'pingreq') asked = true
+  })
+  client.on('packetreceive', () => {
+    if (asked) client.reschedulePing(true)
+    asked = false
+  })
+}
+
+/** The end of a message would wait for the receiver's word on its beginning, 40 ms on Linux where nothing comes back. */
+function leaveAtOnce(stream: Duplex): void {
+  if (stream instanceof Socket) stream.setNoDelay(true)
+}
+
 /** After a broker's restart not all clients come back in the same instant. */
 function growRetries(client: MqttClient): void {
   let period = FIRST_RETRY_MS
@@ -126,8 +154,11 @@ function about(ms: number): number {
   return ms * (0.5 + Math.random())
 }
 
-/** The URL for messages: what a password is does not belong into them. */
-function describe(url: string): string {
+/**
+ * The URL for messages: what a password is does not belong into them.
+ * @throws OPTION_INVALID: it is none of a broker
+ */
+export function describe(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   const known = parsed !== undefined && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(parsed.protocol)
   if (!known || parsed.hostname === '') {

@@ -15,6 +15,8 @@ export interface BusOptions {
   readonly reconnect?: boolean | undefined
   /** Default 5,000. */
   readonly connectTimeoutMs?: number | undefined
+  /** Pings after so many seconds without a message. Default 15. */
+  readonly keepaliveS?: number | undefined
   /** Default 64 KiB: no message takes long on a slow link (decision D11). */
   readonly maxMessageBytes?: number | undefined
 }

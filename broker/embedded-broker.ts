@@ -5,10 +5,11 @@ import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { parseOptions } from '../core/options.js'
 import { withLimit } from '../core/wait.js'
-import { type Access, accessFor, type User } from './access.js'
+import { type Access, accessFor, type Grant, type User } from './access.js'
 import { type BoundedStore, boundedStore } from './bounded-store.js'
 import { ClientStream } from './client-stream.js'
 import { type BusOptions, connectStream } from './connect-bus.js'
+import { type Intake, IntakeClients } from './intake.js'
 import { isAny, isLoopback, listen } from './listen.js'
 import { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'
 
@@ -19,6 +20,10 @@ export interface BrokerOptions {
   readonly port?: number
   /** Who may connect; without any, everybody, and then only on loopback. */
   readonly users?: readonly User[]
+  /** Decides instead of `users`. */
+  readonly access?: Access
+  /** Takes every message in, instead of passing it on to subscribers. */
+  readonly intake?: Intake
   readonly limits?: BrokerLimitsInput
 }
 
@@ -41,6 +46,7 @@ export interface BrokerMetrics {
 }
 
 const CLOSE_LIMIT_MS = 2_000
+const TCP_KEEPALIVE_MS = 15_000
 /** Aedes' own limits where they are not ours: one for a stream that is full, which ours never is. */
 const AEDES: AedesOptions = {
   concurrency: 100,
@@ -79,19 +85,25 @@ export class EmbeddedBroker {
    *   address is none of this machine
    */
   static async start(options: BrokerOptions = {}): Promise<EmbeddedBroker> {
-    const { host = '127.0.0.1', port = 1883, users = [] } = options
+    const { host = '127.0.0.1', port = 1883, users = [], access = accessFor(users), intake } = options
     const limits = parseOptions(brokerLimits, options.limits ?? {}, 'the broker')
-    if (users.length === 0 && !isLoopback(host)) {
+    if (users.length === 0 && options.access === undefined && !isLoopback(host)) {
       throw new MillraceError('BROKER_EXPOSED', `anybody who reaches ${host} could connect`)
     }
     const store = boundedStore(limits)
+    const intakeClients = intake === undefined ? undefined : new IntakeClients()
     const aedes = new Aedes({
       ...AEDES,
-      ...hooks(accessFor(users), limits),
+      ...hooks(access, limits, intake),
+      ...(intakeClients === undefined ? {} : { preConnect: intakeClients.preConnect }),
       persistence: store.persistence,
     })
+    aedes.on('clientReady', client => {
+      const stream = streamOf(client)
+      if (stream !== undefined) intakeClients?.ready(client, stream)
+    })
     await aedes.listen()
-    const server = createServer({ noDelay: true })
+    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS })
     try {
       const bound = await listen(server, host, port)
       const broker = new EmbeddedBroker(aedes, server, limits, store, host, bound, users)
@@ -203,21 +215,31 @@ export function startBroker(options: BrokerOptions = {}): Promise<EmbeddedBroker
   return EmbeddedBroker.start(options)
 }
 
-function hooks(access: Access, limits: BrokerLimits): AedesOptions {
+function hooks(access: Access, limits: BrokerLimits, intake: Intake | undefined): AedesOptions {
+  const grants = new WeakMap<Client, Grant>()
   return {
     connectTimeout: limits.connectTimeoutMs,
     authenticate: (client, username, password, done) => {
-      const welcome = access.authenticate(username, password)
+      const grant = access.grant(username, password)
+      if (grant !== undefined) grants.set(client, grant)
       // Before the CONNACK leaves: a client may answer it at once with its largest packet.
-      if (welcome) streamOf(client)?.admit()
-      done(null, welcome)
+      if (grant !== undefined) streamOf(client)?.admit()
+      done(null, grant !== undefined)
     },
-    authorizePublish: (_client, { topic }, done) => {
-      done(access.mayPublish(topic) ? null : new Error(`'${topic}' may not be published to`))
+    authorizePublish: (client, packet, done) => {
+      const { topic, payload } = packet
+      if (client === null || grants.get(client)?.mayPublish(topic) !== true)
+        return done(new Error(`'${topic}' may not be published to`))
+      const stream = streamOf(client)
+      if (intake !== undefined && stream !== undefined) {
+        packet.retain = false
+        intake(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, stream)
+      }
+      done(null)
     },
     authorizeSubscribe: (client, subscription, done) => {
       streamOf(client)?.subscribed(subscription.qos)
-      done(null, access.maySubscribe(subscription.topic) ? subscription : null)
+      done(null, grants.get(client)?.maySubscribe(subscription.topic) === true ? subscription : null)
     },
   }
 }

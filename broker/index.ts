@@ -6,5 +6,9 @@ export {
   type EmbeddedBroker,
   startBroker,
 } from './embedded-broker.js'
+export { InboxBroker } from './inbox-broker.js'
+export { isLoopback } from './listen.js'
+export { localAddressTowards } from './local-address.js'
+export { PeerLink, type PeerLinkParts } from './peer-link.js'
 export { type BrokerCapabilities, checkCapable, probeBroker, type ProbeOptions } from './probe.js'
 export { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'

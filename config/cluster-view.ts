@@ -1,87 +1,141 @@
-import { setTimeout } from 'node:timers/promises'
-import { type Bus, type BusMessage } from '../core/bus.js'
 import {
+  activationKeyOf,
   type ActorProgress,
-  Beat,
-  Birth,
-  decodeControl,
-  Leader,
-  PipelineStatus,
-  Plan,
+  type Birth,
+  type DispatcherReport,
+  type Leader,
+  type PipelineStatus,
+  type Plan,
 } from '../core/control.js'
-import { type Topics } from '../core/topics.js'
+import { type LinkKind } from '../core/link.js'
+import { type ActorRates, type BeatTrail } from './rates.js'
+
+export interface WorkerState {
+  readonly worker: string
+  /** `silent`: no beat of it was heard, or none of late. */
+  readonly state: 'alive' | 'silent'
+  readonly cores: number
+  readonly memoryBytes: number
+  /** Of all its processes. Left out for a silent one. */
+  readonly rssBytes?: number
+  /** Of one core: 200 is two of them. */
+  readonly cpuPercent?: number
+  readonly actors: readonly ActorProgress[]
+}
+
+export interface PipelineState {
+  readonly pipeline: string
+  readonly state: PipelineStatus['state']
+  readonly error?: NonNullable<PipelineStatus['error']>
+  readonly epoch: number
+  readonly stages: number
+  readonly model: string
+  /** Predictions per second of all dispatchers. */
+  readonly fps: number
+  /** Of the dispatcher where it is longest. Left out where nothing was predicted of late. */
+  readonly latencyMs?: { readonly p50: number; readonly p99: number }
+  /** Of the dispatchers that have frames, since each started. */
+  readonly frames: DispatcherReport['frames']
+  readonly dispatchers: readonly DispatcherReport[]
+}
+
+export interface StageState extends Partial<ActorRates> {
+  readonly pipeline: string
+  readonly epoch: number
+  readonly stage: number
+  readonly replica: number
+  readonly worker: string
+  /** Which way it sends what it makes. */
+  readonly link: LinkKind
+  /** Counts of its actor; left out where its worker does not tell of it. */
+  readonly frames?: number
+  readonly failures?: number
+  readonly waiting?: number
+}
 
 /** What a cluster says of itself. */
 export interface ClusterView {
   readonly leader?: Leader
-  readonly workers: readonly {
-    readonly worker: string
-    readonly cores: number
-    readonly memoryBytes: number
-    /** Left out for a worker that did not beat while it was listened to. */
-    readonly rssBytes?: number
-    readonly actors: readonly ActorProgress[]
-  }[]
-  readonly pipelines: readonly {
-    readonly pipeline: string
-    readonly state: string
-    readonly epoch: number
-    readonly stages: number
-    readonly model: string
-  }[]
+  readonly workers: readonly WorkerState[]
+  readonly pipelines: readonly PipelineState[]
+  readonly stages: readonly StageState[]
 }
 
-/** Long enough for several beats of every worker. */
-const LISTEN_MS = 1_000
-
-/** Listens to a cluster for a moment. */
-export async function viewCluster(bus: Bus, topics: Topics): Promise<ClusterView> {
-  const leaders = new Map<string, Leader>()
-  const births = new Map<string, Birth>()
-  const beats = new Map<string, Beat>()
-  const plans = new Map<string, Plan>()
-  const statuses = new Map<string, PipelineStatus>()
-  const collect = <T>(filter: string, schema: Parameters<typeof decodeControl<T>>[0], into: Map<string, T>) =>
-    bus.subscribe(filter, ({ topic, payload }: BusMessage) => {
-      const value = decodeControl(schema, payload)
-      const key = topic.split('/').at(-2) ?? ''
-      if (value === undefined) into.delete(key)
-      else into.set(key, value)
-    })
-  const subscriptions = [
-    await collect(topics.supervisor.leader, Leader, leaders),
-    await collect(topics.worker.births, Birth, births),
-    await collect(topics.worker.beats, Beat, beats),
-    await collect(topics.pipeline.plans, Plan, plans),
-    await collect(topics.pipeline.statuses, PipelineStatus, statuses),
-  ]
-  await setTimeout(LISTEN_MS)
-  await Promise.all(subscriptions.map(subscription => subscription.close()))
-  return viewOf([...leaders.values()][0], births, beats, plans, statuses)
+/** What was heard, by names. */
+export interface Heard {
+  readonly leader: Leader | undefined
+  readonly births: ReadonlyMap<string, Birth>
+  /** Without those of workers that have been silent for too long. */
+  readonly beats: ReadonlyMap<string, BeatTrail>
+  readonly plans: ReadonlyMap<string, Plan>
+  readonly statuses: ReadonlyMap<string, PipelineStatus>
+  /** Without those of dispatchers that have been silent for too long. */
+  readonly reports: readonly DispatcherReport[]
 }
 
-function viewOf(
-  leader: Leader | undefined,
-  births: ReadonlyMap<string, Birth>,
-  beats: ReadonlyMap<string, Beat>,
-  plans: ReadonlyMap<string, Plan>,
-  statuses: ReadonlyMap<string, PipelineStatus>,
-): ClusterView {
+export function viewOf(heard: Heard): ClusterView {
+  const { leader, births, beats, plans, statuses, reports } = heard
   return {
     ...(leader === undefined ? {} : { leader }),
-    workers: valuesInOrder(births).map(({ worker, cores, memoryBytes }) => {
-      const beat = beats.get(worker)
-      const rss = beat === undefined ? {} : { rssBytes: beat.rssBytes }
-      return { worker, cores, memoryBytes, ...rss, actors: beat?.actors ?? [] }
+    workers: inOrder(births).map(birth => workerState(birth, beats.get(birth.worker))),
+    pipelines: inOrder(statuses).map(status => {
+      const own = reports.filter(({ pipeline }) => pipeline === status.pipeline)
+      return pipelineState(status, plans.get(status.pipeline), own)
     }),
-    pipelines: valuesInOrder(statuses).map(({ pipeline, state, epoch }) => {
-      const plan = plans.get(pipeline)
-      return { pipeline, state, epoch, stages: plan?.stages.length ?? 0, model: plan?.model.name ?? '' }
-    }),
+    stages: inOrder(plans).flatMap(plan => stageStates(plan, beats)),
   }
 }
 
+function workerState({ worker, incarnation, cores, memoryBytes }: Birth, trail?: BeatTrail): WorkerState {
+  const beat = trail?.last
+  if (beat?.incarnation !== incarnation) return { worker, state: 'silent', cores, memoryBytes, actors: [] }
+  const { rssBytes, actors } = beat
+  const cpuPercent = trail?.cpuPercent
+  const cpu = cpuPercent === undefined ? {} : { cpuPercent }
+  return { worker, state: 'alive', cores, memoryBytes, rssBytes, ...cpu, actors }
+}
+
+function pipelineState(
+  { pipeline, state, epoch, error }: PipelineStatus,
+  plan: Plan | undefined,
+  dispatchers: readonly DispatcherReport[],
+): PipelineState {
+  const sum = (of: (report: DispatcherReport) => number) => dispatchers.reduce((all, one) => all + of(one), 0)
+  const latencies = dispatchers.flatMap(({ latencyMs }) => latencyMs ?? [])
+  const longest = (q: 'p50' | 'p99') => Math.max(...latencies.map(latency => latency[q]))
+  return {
+    ...{ pipeline, state, epoch, ...(error === undefined ? {} : { error }) },
+    stages: plan?.stages.length ?? 0,
+    model: plan?.model.name ?? '',
+    fps: sum(({ fps }) => fps),
+    ...(latencies.length === 0 ? {} : { latencyMs: { p50: longest('p50'), p99: longest('p99') } }),
+    frames: {
+      admitted: sum(({ frames }) => frames.admitted),
+      predicted: sum(({ frames }) => frames.predicted),
+      dropped: sum(({ frames }) => frames.dropped),
+      failed: sum(({ frames }) => frames.failed),
+      inFlight: sum(({ frames }) => frames.inFlight),
+    },
+    dispatchers,
+  }
+}
+
+function stageStates(plan: Plan, beats: ReadonlyMap<string, BeatTrail>): StageState[] {
+  const { pipeline, epoch } = plan
+  return plan.stages.map(({ stage, replica, worker, link }) => {
+    const key = activationKeyOf({ pipeline, epoch, stage, replica })
+    const isIt = (actor: ActorProgress) => activationKeyOf(actor) === key
+    const trail = beats.get(worker)
+    const actor = trail?.last?.actors.find(isIt)
+    const place = { pipeline, epoch, stage, replica, worker, link }
+    if (actor === undefined) return place
+    // Which way it sends now, not when the plan was made.
+    const { frames, failures, waiting, link: way } = actor
+    return { ...place, link: way, frames, failures, waiting, ...trail?.ratesOf(isIt) }
+  })
+}
+
 /** In the natural order of their keys: messages come in whatever order the broker has them. */
-function valuesInOrder<T>(values: ReadonlyMap<string, T>): T[] {
+function inOrder<T>(values: ReadonlyMap<string, T>): T[] {
   return [...values].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true })).map(([, value]) => value)
 }

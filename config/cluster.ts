@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { BehaviorSubject, filter, type Observable, ReplaySubject, Subject } from 'rxjs'
-import { Dispatcher } from '../actors/dispatcher/index.js'
+import { Dispatcher, reportOn } from '../actors/dispatcher/index.js'
 import { serveParts } from '../actors/model-store/index.js'
 import {
   checkImageOptions,
@@ -169,7 +169,7 @@ export class Cluster {
   }
 
   private async connect(name: string, deployment?: string): Promise<Pipeline> {
-    const { data, topics, options } = this.parts
+    const { control, data, topics, options } = this.parts
     const plan$ = this.plans.of(name)
     const unknown = () => new MillraceError('PIPELINE_UNKNOWN', `no pipeline '${name}' is in force`)
     const right = (plan: Plan) => deployment === undefined || plan.deployment === deployment
@@ -178,21 +178,24 @@ export class Cluster {
     const restored$ = restorations(data)
     const onTrouble = (error: MillraceError) => this.trouble$.next(error)
     const parts = { id, pipeline: name, topics, link: this.link, plan$, restored$, onTrouble }
-    const pipeline = new Pipeline(name, this.statuses.of(name), await Dispatcher.start(parts, plan))
+    const dispatcher = await Dispatcher.start(parts, plan)
+    reportOn(dispatcher, { id, pipeline: name, bus: control, topics })
+    const pipeline = new Pipeline(name, this.statuses.of(name), dispatcher)
     this.pipelines.add(pipeline)
     return pipeline
   }
 }
 
 function specOf(source: ModelSource, options: DeployOptions): Spec {
-  const { name, partitions, window, lz4, deployTimeoutMs } = options
+  const { name, partitions, window, lz4, links, deployTimeoutMs } = options
   return {
-    pipeline: name ?? pipelineNameOf(source.name),
+    pipeline: name ?? pipelineNameOf(source.model.name),
     deployment: randomBytes(8).toString('hex'),
-    model: { ...source.part, name: source.name },
+    model: source.model,
     ...(partitions === undefined ? {} : { partitions }),
     ...(window === undefined ? {} : { window }),
     lz4,
+    links,
     deployTimeoutMs,
     sensors: sensorSettingsOf(options),
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ingressOptions } from '../actors/ingress/index.js'
+import { storeOptions } from '../actors/model-store/index.js'
 import { supervisorOptions } from '../actors/supervisor/index.js'
 import { workerOptions } from '../actors/worker/index.js'
 import { startBroker } from '../broker/index.js'
@@ -36,6 +37,7 @@ export const embeddedOptions = defineOptions({
     default: false,
     doc: 'Whether sensors may take part with an MQTT client of their own.',
   },
+  cacheLimitMib: storeOptions.cacheLimitMib,
 })
 
 export type EmbeddedOptionsInput = OptionsInput<typeof embeddedOptions>
@@ -47,7 +49,7 @@ export type EmbeddedOptionsInput = OptionsInput<typeof embeddedOptions>
  * @throws PORT_TAKEN, OPTION_UNKNOWN, OPTION_INVALID
  */
 export async function embedded(options: EmbeddedOptionsInput = {}): Promise<Cluster> {
-  const { workers, host, port, ingress } = parseOptions(embeddedOptions, options, 'embedded')
+  const { workers, host, port, ingress, cacheLimitMib } = parseOptions(embeddedOptions, options, 'embedded')
   const cleanup = new Cleanup()
   try {
     const broker = await startBroker({ host, port })
@@ -58,6 +60,7 @@ export async function embedded(options: EmbeddedOptionsInput = {}): Promise<Clus
       id,
       open,
       topics: topicsOf(defaults.root),
+      cacheLimitMib,
       sendTimeoutMs: defaults.sendTimeoutMs,
       onTrouble: warn,
     })

@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
-import { PartStore } from '../actors/model-store/index.js'
+import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
 import { leaderClientId, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
+import { type InboxBroker, PeerLink } from '../broker/index.js'
 import { brokerLink } from '../core/link.js'
 import { type Topics } from '../core/topics.js'
 import { type OpenBus } from './connect.js'
@@ -21,7 +22,11 @@ export interface Host {
   readonly topics: Topics
   /** Where model parts are kept; left out: a folder of its own that goes when it stops. */
   readonly cacheDir?: string | undefined
+  /** Most that is kept there, in MiB; left out: the default of `storeOptions`. */
+  readonly cacheLimitMib?: number
   readonly sendTimeoutMs: number
+  /** Whether the broker is on another machine. Default false. */
+  readonly distant?: boolean | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -32,28 +37,33 @@ export async function startWorker(
   cleanup: Cleanup,
   createRuntime: () => Promise<Runtime> = () => localRuntime(host, cleanup),
 ): Promise<WorkerAgent> {
-  const { id, topics, onTrouble } = host
+  const { id, topics, onTrouble, distant = false } = host
   const store = await openStore(host, cleanup)
   const incarnation = Date.now()
   const will = deathWill(topics, id, incarnation)
   const bus = await host.open({ clientId: `millrace-worker-${id}-${incarnation}`, will })
   cleanup.defer("closing the worker's connection", () => bus.close())
   const agent = await WorkerAgent.start(
-    { id, incarnation, bus, topics, store, createRuntime, onTrouble },
+    { id, incarnation, bus, topics, store, createRuntime, distant, onTrouble },
     options,
   )
   cleanup.defer('stopping the worker', () => agent.stop())
   return agent
 }
 
-/** A runtime in this process, with a connection of its own for frames (decision D1). */
+/**
+ * A runtime in this process, with a connection of its own for frames (decision D1).
+ * @param inbox  where it takes frames straight from its peers; left out: through the cluster's broker only
+ */
 export async function localRuntime(
   { id, open, topics, sendTimeoutMs }: Host,
   cleanup: Cleanup,
+  inbox?: InboxBroker,
 ): Promise<LocalRuntime> {
   const bus = await open({ clientId: `millrace-runtime-${id}-${process.pid}-${Date.now()}` })
   cleanup.defer("closing the runtime's connection", () => bus.close())
-  return new LocalRuntime(brokerLink(bus, { sendTimeoutMs }), topics)
+  const link = new PeerLink({ worker: id, bus, inbox, sendTimeoutMs })
+  return new LocalRuntime(link, topics, inbox?.url)
 }
 
 export async function startSupervisor(
@@ -94,8 +104,14 @@ export async function startIngress(host: Host, options: IngressOptions, cleanup:
   return ingress
 }
 
-async function openStore({ id, cacheDir }: Host, cleanup: Cleanup): Promise<PartStore> {
-  return PartStore.open(cacheDir ?? (await temporaryFolder(`parts-${id}`, cleanup)))
+async function openStore(
+  { id, cacheDir, cacheLimitMib = storeOptions.cacheLimitMib.default }: Host,
+  cleanup: Cleanup,
+): Promise<PartStore> {
+  const folder = cacheDir ?? (await temporaryFolder(`parts-${id}`, cleanup))
+  const store = await PartStore.open(folder, cacheLimitMib * MIB)
+  cleanup.defer('closing the part store', () => store.close())
+  return store
 }
 
 /** A folder that goes with `cleanup`. */

@@ -1,65 +1,91 @@
-import { readFile } from 'node:fs/promises'
-import { basename, dirname, resolve, sep } from 'node:path'
-import { readFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { basename, dirname, resolve, sep } from 'node:path'
+import {
+  externalFile,
+  type PartId,
+  partIdOfFile,
+  readRange,
+  type ReadPart,
+} from '../actors/model-store/index.js'
+import { type ModelFiles } from '../core/control.js'
 import { MillraceError } from '../core/errors.js'
-import { type Graph, graphFile, readGraph } from '../core/graph/index.js'
-import { type PartId, type ReadPart } from '../actors/model-store/index.js'
+import { type ExternalFile, type Graph, LARGEST_FILE_BYTES, readGraph } from '../core/graph/index.js'
 
 /** A model as it is offered to a supervisor. */
 export interface ModelSource {
-  /** The file's name, for messages. */
-  readonly name: string
   readonly graph: Graph
-  readonly part: PartId
+  /** Its files and their hashes; the name is the file's, for messages. */
+  readonly model: ModelFiles
+  /** Gives pieces of all of them. */
   readonly read: ReadPart
 }
 
 /**
  * A model, checked as far as its file tells.
- * @param model  path of an ONNX file, whose external data lies beside it; or the bytes of one without external data
- * @throws MODEL_NOT_FOUND, MODEL_INVALID, MODEL_TRUNCATED, MODEL_DATA_MISSING, GRAPH_INVALID
+ * @param model  path of an ONNX file of at most 2 GiB, whose external data, of any size, lies beside it; or the bytes of
+ *   one without external data
+ * @throws MODEL_NOT_FOUND, MODEL_INVALID, MODEL_TRUNCATED, MODEL_UNSUPPORTED, MODEL_DATA_MISSING, GRAPH_INVALID
  */
 export async function openModel(model: string | Uint8Array, name?: string): Promise<ModelSource> {
   const bytes = typeof model === 'string' ? await readModel(model) : model
   const title = name ?? (typeof model === 'string' ? basename(model) : 'model.onnx')
-  const externalData = typeof model === 'string' ? readBeside(model) : undefined
-  const graph = readGraph(bytes, { name: title, ...(externalData === undefined ? {} : { externalData }) })
-  const whole = graph.hadExternalData ? graphFile(graph) : bytes
-  const sha256 = createHash('sha256').update(whole).digest('hex')
-  return {
+  const folder = typeof model === 'string' ? resolve(dirname(model)) : undefined
+  const beside = folder === undefined ? {} : { externalData: openBeside(folder) }
+  const graph = readGraph(bytes, { name: title, ...beside })
+  const data = await dataOf(graph, folder)
+  const file = {
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    bytes: bytes.byteLength,
     name: title,
+  }
+  const paths = new Map(data.map(({ part, path }) => [part.sha256, path]))
+  return {
     graph,
-    part: { sha256, bytes: whole.byteLength },
-    read: async (wanted, offset, length) =>
-      wanted === sha256 ? whole.subarray(offset, offset + length) : undefined,
+    model:
+      data.length === 0 ? file : { ...file, data: data.map(({ location, part }) => ({ location, ...part })) },
+    read: async (wanted, offset, length) => {
+      if (wanted === file.sha256) return bytes.subarray(offset, offset + length)
+      const path = paths.get(wanted)
+      return path === undefined ? undefined : readRange(path, offset, length)
+    },
   }
 }
 
 async function readModel(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path)
+    const { size } = await stat(path)
+    if (size <= LARGEST_FILE_BYTES) return await readFile(path)
+    throw new MillraceError(
+      'MODEL_UNSUPPORTED',
+      `${path} has ${size} bytes, and an ONNX file ends at 2 GiB: export it with external data`,
+    )
   } catch (error) {
     throw MillraceError.from(error, 'MODEL_NOT_FOUND', `${path}: `)
   }
 }
 
+interface DataFile {
+  readonly location: string
+  readonly path: string
+  readonly part: PartId
+}
+
+async function dataOf({ externalFiles }: Graph, folder = '.'): Promise<DataFile[]> {
+  const files: DataFile[] = []
+  for (const location of externalFiles) {
+    const path = resolve(folder, location)
+    files.push({ location, path, part: await partIdOfFile(path) })
+  }
+  return files
+}
+
 /** Only files below the model's own folder: a model file is outside input. */
-function readBeside(path: string): (location: string) => Uint8Array {
-  const folder = resolve(dirname(path))
+function openBeside(folder: string): (location: string) => ExternalFile {
   return location => {
     const file = resolve(folder, location)
-    if (!file.startsWith(folder + sep)) {
-      throw new MillraceError(
-        'MODEL_DATA_MISSING',
-        `${path} refers to ${location}, which is not in its folder`,
-      )
-    }
-    try {
-      return readFileSync(file)
-    } catch (error) {
-      throw MillraceError.from(error, 'MODEL_DATA_MISSING', `${path}: `)
-    }
+    if (file.startsWith(folder + sep)) return externalFile(file)
+    throw new MillraceError('MODEL_DATA_MISSING', `${location} is not in ${folder}`)
   }
 }
 

@@ -15,7 +15,9 @@ const device = z.strictObject({
 const links = z.strictObject({
   mbps,
   rttMs: z.number().min(0).max(60_000).default(0),
-  overrides: z.array(z.strictObject({ between: z.tuple([name, name]), mbps })).default([]),
+  overrides: z
+    .array(z.strictObject({ between: z.tuple([name, name]), mbps: z.number().min(0).max(1_000_000) }))
+    .default([]),
 })
 
 const schema = z
@@ -44,7 +46,10 @@ export interface ClusterDescription {
    * `memoryMiB` is all that Millrace may use there.
    */
   readonly devices: readonly Device[]
-  /** `[from][to]` in the order of devices, in 10^6 bit/s; 0 from a device to itself. */
+  /**
+   * `[from][to]` in the order of devices, in 10^6 bit/s; 0 from a device to itself, and to one that it cannot reach, as
+   * behind a firewall.
+   */
   readonly bandwidthMbps: readonly (readonly number[])[]
   /** Of any link, both ways together; 0 where the file does not say. */
   readonly rttMs: number
@@ -87,24 +92,30 @@ function problems(file: ClusterFile): Problem[] {
     ...twice,
     ...unknown(file.dispatcher, ['dispatcher']),
     ...((file.bandwidthMbps === undefined) === (file.links === undefined) ? [both] : []),
-    ...(file.bandwidthMbps === undefined ? [] : matrixProblems(file.bandwidthMbps, ids.length)),
-    ...(file.links?.overrides ?? []).flatMap(({ between: [a, b] }, i) => {
+    ...(file.bandwidthMbps === undefined
+      ? []
+      : matrixProblems(file.bandwidthMbps, ids.length, ids.indexOf(file.dispatcher))),
+    ...(file.links?.overrides ?? []).flatMap(({ between: [a, b], mbps }, i) => {
       const path = ['links', 'overrides', i, 'between']
+      const cut = mbps === 0 && [a, b].includes(file.dispatcher)
       const same = a === b ? [{ path, message: 'a device has no link to itself' }] : []
-      return [...unknown(a, [...path, 0]), ...unknown(b, [...path, 1]), ...same]
+      const alone = cut ? [{ path: ['links', 'overrides', i, 'mbps'], message: MUST_REACH }] : []
+      return [...unknown(a, [...path, 0]), ...unknown(b, [...path, 1]), ...same, ...alone]
     }),
     ...repeatedPairs(file.links?.overrides ?? []),
   ]
 }
 
-function matrixProblems(matrix: readonly (readonly number[])[], size: number): Problem[] {
+const MUST_REACH = "must be more than 0: the dispatcher's device reaches every other"
+
+function matrixProblems(matrix: readonly (readonly number[])[], size: number, dispatcher: number): Problem[] {
   const square = matrix.length === size && matrix.every(row => row.length === size)
   if (!square)
     return [{ path: ['bandwidthMbps'], message: `must be ${size} rows of ${size}, one per device` }]
   return matrix.flatMap((row, i) =>
     row.flatMap((value, j) => {
-      const wrong = i === j ? value !== 0 : value === 0
-      const message = i === j ? 'must be 0: a device has no link to itself' : 'must be more than 0'
+      const wrong = i === j ? value !== 0 : value === 0 && [i, j].includes(dispatcher)
+      const message = i === j ? 'must be 0: a device has no link to itself' : MUST_REACH
       return wrong ? [{ path: ['bandwidthMbps', i, j], message }] : []
     }),
   )

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ErrorCode, isErrorCode, MillraceError } from './errors.js'
+import { LinkAddress, LinkKind } from './link.js'
 import { SensorSettings } from './sensing/settings.js'
 import { isName } from './topics.js'
 import { type DType, isDType } from './tensor.js'
@@ -32,6 +33,10 @@ export const Birth = z.object({
   cores: z.int().min(1),
   memoryBytes: count,
   bornAt: count,
+  /** Where its runtime's inbox broker listens; left out: it has none. */
+  inbox: z.string().optional(),
+  /** Of its link, in 10^6 bit/s, as measured to the broker and back; left out: not known, or within one machine. */
+  linkMbps: z.number().positive().optional(),
 })
 export type Birth = z.infer<typeof Birth>
 
@@ -46,9 +51,26 @@ export const Beat = z.object({
   worker: name,
   incarnation: count,
   at: z.number(),
+  /** Of the agent and its runtime process. */
   rssBytes: count,
+  /** Processor time that both have used so far; a runtime that is started again begins anew. */
+  cpuMs: z.number().min(0).optional(),
+  /** When the runtime counted what follows; left out: `at`. */
+  countedAt: z.number().optional(),
+  /** Counts since the actor was activated. */
   actors: z.array(
-    z.object({ ...activationKey, frames: count, failures: count, waiting: count, runMs: z.number() }),
+    z.object({
+      ...activationKey,
+      frames: count,
+      failures: count,
+      waiting: count,
+      runMs: z.number(),
+      /** Of the messages that it took and sent. */
+      bytesIn: count.default(0),
+      bytesOut: count.default(0),
+      /** Which way it sends what it makes, now. */
+      link: LinkKind.default('broker'),
+    }),
   ),
 })
 export type Beat = z.infer<typeof Beat>
@@ -63,9 +85,9 @@ export const Activation = z.object({
   receives: z.array(z.string()),
   carries: z.array(z.string()),
   sends: z.array(z.string()),
-  inbox: z.object({ topic: z.string() }),
+  inbox: LinkAddress,
   /** The next stage's inbox; left out for the last stage, which answers the frame's dispatcher. */
-  next: z.object({ topic: z.string() }).optional(),
+  next: LinkAddress.optional(),
   /** Frames that may wait before the stage; more are refused. */
   inboxFrames: z.int().min(1),
   /** LZ4 on the tensors that leave, where it makes them smaller. */
@@ -87,6 +109,8 @@ export const Actual = z.object({
     z.object({
       ...activationKey,
       state: z.enum(['fetching', 'loading', 'ready', 'failed']),
+      /** Which way it sends what it makes; known when it is ready. */
+      link: LinkKind.optional(),
       error: errorInfo.optional(),
     }),
   ),
@@ -98,17 +122,27 @@ export type ActivationState = Actual['activations'][number]
 export const Leader = z.object({ term: count, supervisor: name })
 export type Leader = z.infer<typeof Leader>
 
+/** A model's file, and those that it keeps weights in: where it says that they are, relative to it. */
+const modelFiles = z.object({
+  sha256,
+  bytes: count,
+  name: z.string(),
+  data: z.array(z.object({ location: z.string(), sha256, bytes: count })).optional(),
+})
+export type ModelFiles = z.infer<typeof modelFiles>
+
 /** What a user asks for. Retained; an empty payload takes the pipeline down. */
 export const Spec = z.object({
   pipeline: name,
   /** Tells one request from the next under the same name. */
   deployment: name,
-  model: z.object({ sha256, bytes: count, name: z.string() }),
+  model: modelFiles,
   /** Number of partitions; left out: one per worker that is there. */
   partitions: z.int().min(1).optional(),
-  /** Frames in flight per dispatcher; left out: two per partition and two more. */
+  /** Frames in flight per dispatcher; left out: as many as do good, two per partition and two more at most. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
+  links: z.enum(['auto', 'peer', 'broker']).default('auto'),
   deployTimeoutMs: count,
   /** What is done with frames that sensors publish; left out: the defaults. */
   sensors: SensorSettings.optional(),
@@ -125,6 +159,8 @@ export const PlanStage = z.object({
   outBytes: count,
   /** Measured when the plan was made, on the supervisor's machine. */
   computeMs: z.number(),
+  /** Which way it sends what it makes. */
+  link: LinkKind,
   inbox: z.object({ topic: z.string() }),
 })
 export type PlanStage = z.infer<typeof PlanStage>
@@ -135,11 +171,13 @@ export const Plan = z.object({
   deployment: name,
   term: count,
   epoch: count,
-  model: z.object({ sha256, bytes: count, name: z.string() }),
+  model: modelFiles,
   inputs: z.array(tensorSpec),
   outputs: z.array(tensorSpec),
   stages: z.array(PlanStage).min(1),
   window: z.int().min(1),
+  /** Frames in flight per dispatcher at first, where that finds out how many do good; left out: as many as `window`. */
+  leastWindow: z.int().min(1).optional(),
   lz4: z.boolean(),
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),
@@ -156,6 +194,21 @@ export const PipelineStatus = z.object({
   error: errorInfo.optional(),
 })
 export type PipelineStatus = z.infer<typeof PipelineStatus>
+
+/** How one dispatcher has fared of late. Sent about once a second while it has frames. */
+export const DispatcherReport = z.object({
+  dispatcher: name,
+  pipeline: name,
+  epoch: count,
+  at: z.number(),
+  /** Since it started. */
+  frames: z.object({ admitted: count, predicted: count, dropped: count, failed: count, inFlight: count }),
+  /** Predictions per second, over the last seconds. */
+  fps: z.number().min(0),
+  /** From admission to delivery, of the same predictions; left out where there was none. */
+  latencyMs: z.object({ p50: z.number().min(0), p99: z.number().min(0) }).optional(),
+})
+export type DispatcherReport = z.infer<typeof DispatcherReport>
 
 /** Asks whoever holds a part for some of its bytes. */
 export const PartRequest = z.object({ requester: name, offset: count, length: z.int().min(1) })

@@ -137,6 +137,16 @@ export const ERRORS = {
     'a message is larger than the limit, and of a kind that cannot be sent in chunks',
     'raise the limit on both sides, or send less',
   ),
+  LINK_FALLBACK: row(
+    true,
+    "frames take the way through the cluster's broker, because a worker cannot reach the inbox of the next one",
+    'let the machines reach each other (`--inbox-host`, `--inbox-port`), or deploy with links `broker`',
+  ),
+  LINK_UNREACHABLE: row(
+    true,
+    'a worker cannot reach the inbox of the next one',
+    'let the machines reach each other, or deploy with links `auto` or `broker`',
+  ),
   TOPIC_INVALID: row(
     false,
     'a topic, filter or name is malformed',
@@ -173,6 +183,16 @@ export const ERRORS = {
     true,
     "a fetched model part's SHA-256 is wrong",
     'it is fetched anew; look for a faulty link or disk',
+  ),
+  CACHE_FULL: row(
+    false,
+    'a model part does not fit into the folder for parts beside those that are in use',
+    'raise --cache-limit-mib there, or take down pipelines that are not needed',
+  ),
+  DISK_FULL: row(
+    true,
+    'the disk with the folder for model parts has no room for another',
+    'make room on it, or choose another with --cache-dir',
   ),
   ACTIVATION_FAILED: row(
     true,
@@ -238,6 +258,16 @@ export const ERRORS = {
     false,
     'a cluster file is malformed, or does not fit what it is used for',
     'the message names the field; see the samples in config/clusters',
+  ),
+  NOT_RUNNING: row(
+    false,
+    'nothing that `millrace up --detach` started runs on this port',
+    'name its port with --port, and its --state-dir if it was given one; one without --detach is stopped with Ctrl-C',
+  ),
+  STATE_UNWRITABLE: row(
+    false,
+    'the folder for what runs in the background cannot be written',
+    'name another with --state-dir',
   ),
   EMULATOR_UNAVAILABLE: row(
     false,

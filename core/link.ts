@@ -1,17 +1,59 @@
+import { z } from 'zod'
 import { type Bus, type BusHandler, type Subscription } from './bus.js'
 
-/** Where an actor or a dispatcher takes its frames; travels in plans and assignments. */
-export interface LinkAddress {
-  readonly topic: string
-}
+/** How messages get to a receiver: by reference, straight to its runtime, or through the cluster's broker. */
+export const LinkKind = z.enum(['local', 'peer', 'broker'])
+export type LinkKind = z.infer<typeof LinkKind>
 
-/** A way to one receiver. Messages arrive in the order of the calls to `send`, or not at all. */
+/** Where an actor or a dispatcher takes its frames; travels in plans and assignments. */
+export const LinkAddress = z.object({
+  topic: z.string(),
+  /** The worker whose runtime listens; left out: whoever subscribes to the topic at the cluster's broker. */
+  worker: z.string().optional(),
+  /**
+   * The way straight to it. The password is of one epoch and one inbox, and travels only in the desired state of the two
+   * workers that need it.
+   */
+  peer: z
+    .object({
+      url: z.string(),
+      username: z.string(),
+      password: z.string(),
+      /** True: never through the cluster's broker. */
+      only: z.boolean(),
+    })
+    .optional(),
+})
+export type LinkAddress = z.infer<typeof LinkAddress>
+
+/** A way to one receiver. */
 export interface Outlet {
   /**
-   * Resolves when the message has left, not when it has arrived.
-   * @throws BUS_DISCONNECTED, BUS_CLOSED, PUBLISH_TIMEOUT
+   * Which way messages go first, once that is known, within 2 s.
+   * @throws LINK_UNREACHABLE: the peer cannot be reached, and it is the only way that is allowed
+   */
+  readonly settled: Promise<LinkKind>
+  /** Which way the next message goes. */
+  readonly way: LinkKind
+  /**
+   * Resolves when the message has left, not when it has arrived. Messages arrive in the order of the calls, or not at
+   * all, as long as the way is the same.
+   * @param message  spans its whole ArrayBuffer, which is the receiver's from then on
+   * @throws BUS_DISCONNECTED, BUS_CLOSED, PUBLISH_TIMEOUT, LINK_UNREACHABLE
    */
   send(message: Uint8Array): Promise<void>
+  /** Idempotent. */
+  close(): Promise<void>
+}
+
+/** Where messages come in. */
+export interface Inlet extends Subscription {
+  /**
+   * Asks those that send straight here to wait; what is under way still comes. Senders through a broker that others use
+   * too cannot be held: there, credits bound what comes.
+   */
+  hold(): void
+  release(): void
 }
 
 /**
@@ -19,16 +61,22 @@ export interface Outlet {
  * delivery: the dispatcher's ledger does (promise 1). Every form of link offers this and nothing else.
  */
 export interface Link {
-  listen(address: LinkAddress, handler: BusHandler): Promise<Subscription>
+  listen(address: LinkAddress, handler: BusHandler): Promise<Inlet>
   open(address: LinkAddress): Outlet
 }
 
 /** The link that goes through a broker which both ends can reach. QoS 0, never retained. */
 export function brokerLink(bus: Bus, options: { readonly sendTimeoutMs: number }): Link {
   return {
-    listen: (address, handler) => bus.subscribe(address.topic, handler, { qos: 0 }),
-    open: address => ({
-      send: message => bus.publish(address.topic, message, { qos: 0, timeoutMs: options.sendTimeoutMs }),
+    listen: async ({ topic }, handler) => {
+      const subscription = await bus.subscribe(topic, handler, { qos: 0 })
+      return { close: () => subscription.close(), hold: () => undefined, release: () => undefined }
+    },
+    open: ({ topic }) => ({
+      settled: Promise.resolve('broker' as const),
+      way: 'broker' as const,
+      send: message => bus.publish(topic, message, { qos: 0, timeoutMs: options.sendTimeoutMs }),
+      close: () => Promise.resolve(),
     }),
   }
 }

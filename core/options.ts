@@ -8,7 +8,10 @@ export interface OptionRow<T = unknown> {
   readonly default?: T
   readonly required?: true
   readonly doc: string
-  /** How the command line shows the value, such as `URL` or `N`; left out for a switch. */
+  /**
+   * How the command line shows the value, such as `URL` or `N`, in square brackets where the option may be given without
+   * one, which stands for `true`; left out for a switch.
+   */
   readonly value?: string
 }
 

@@ -35,6 +35,8 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       births: at('worker', '+', 'birth'),
       death: (id: string, incarnation: number) => at('worker', name(id), 'death', integer(incarnation)),
       deaths: at('worker', '+', 'death', '+'),
+      /** Where it measures its link. */
+      probe: (id: string) => at('worker', name(id), 'probe'),
       beat: (id: string) => at('worker', name(id), 'beat'),
       beats: at('worker', '+', 'beat'),
       desired: (id: string) => at('worker', name(id), 'desired'),
@@ -56,6 +58,10 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       /** What the supervisor makes of the spec; retained. */
       status: (pipeline: string) => at('pipeline', name(pipeline), 'status'),
       statuses: at('pipeline', '+', 'status'),
+      /** How one dispatcher of the pipeline fares; not retained. */
+      report: (pipeline: string, dispatcher: string) =>
+        at('pipeline', name(pipeline), 'dispatcher', name(dispatcher)),
+      reports: at('pipeline', '+', 'dispatcher', '+'),
     },
     data: {
       stage: (pipeline: string, epoch: number, stage: number, replica: number) =>

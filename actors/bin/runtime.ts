@@ -1,11 +1,12 @@
 import { connectOptions } from '../../config/connect-options.js'
 import { busOpener } from '../../config/connect.js'
 import { localRuntime } from '../../config/hosts.js'
+import { InboxBroker } from '../../broker/index.js'
 import { Cleanup } from '../../core/cleanup.js'
 import { MillraceError } from '../../core/errors.js'
 import { parseOptions } from '../../core/options.js'
 import { topicsOf } from '../../core/topics.js'
-import { RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
+import { type InboxSettings, RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
 import { type AgentChannel, type RuntimeReply, type RuntimeRequest, serveRuntime } from '../runtime/index.js'
 
 /** The runtime process of a worker: hosts actors for the agent that started it. */
@@ -23,14 +24,16 @@ process.on('disconnect', die)
 if (!process.connected) die()
 
 try {
-  const { id, broker, progressMs, connect } = JSON.parse(
+  const { id, broker, progressMs, inbox, connect } = JSON.parse(
     process.env[RUNTIME_SETTINGS] ?? '{}',
   ) as RuntimeSettings
   const options = parseOptions(connectOptions, connect, 'runtime')
   const onTrouble = (error: MillraceError) => channel.send({ type: 'trouble', error: error.toInfo() })
   const { root, sendTimeoutMs } = options
   const host = { id, open: busOpener(broker, options), topics: topicsOf(root), sendTimeoutMs, onTrouble }
-  await serveRuntime(await localRuntime(host, cleanup), channel, progressMs)
+  const inboxBroker = await startInbox(inbox)
+  cleanup.defer('closing the inbox', () => inboxBroker.close())
+  await serveRuntime(await localRuntime(host, cleanup, inboxBroker), channel, progressMs)
   await cleanup.run()
 } catch (error) {
   const reply: RuntimeReply = {
@@ -40,3 +43,13 @@ try {
   await new Promise(resolve => process.send?.(reply, undefined, undefined, resolve))
 }
 process.exit(0)
+
+/** Peers that know the port go through the cluster's broker where it has to be another. */
+async function startInbox({ orAnother, ...address }: InboxSettings): Promise<InboxBroker> {
+  try {
+    return await InboxBroker.start(address)
+  } catch (error) {
+    if (!orAnother) throw error
+    return InboxBroker.start({ ...address, port: 0 })
+  }
+}

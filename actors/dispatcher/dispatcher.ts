@@ -9,6 +9,7 @@ import {
 import { type BusMessage, type Subscription } from '../../core/bus.js'
 import { decodeEnvelope, decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Plan } from '../../core/control.js'
+import { CreditWindow } from '../../core/credit-window.js'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameIdentity, identityKey } from '../../core/frame.js'
 import { Ledger, type LedgerCounts, type LedgerEntry } from '../../core/ledger.js'
@@ -60,6 +61,7 @@ export class Dispatcher {
   private inbox: Subscription | undefined
   private plan: Plan
   private entry: Outlet
+  private window: CreditWindow
   private closed = false
 
   private constructor(
@@ -68,6 +70,7 @@ export class Dispatcher {
   ) {
     this.plan = plan
     this.entry = this.open(plan)
+    this.window = windowOf(plan)
     this.plan$.next(plan)
     this.watching = [
       parts.plan$.subscribe(next => this.adopt(next)),
@@ -197,7 +200,7 @@ export class Dispatcher {
 
   /** Sends queued frames while the window has room (promise 8), one stream after the other. */
   private pump(): void {
-    while (!this.closed && this.inFlight.size < this.plan.window) {
+    while (!this.closed && this.inFlight.size < this.window.size) {
       const next = this.streams.takeNext()
       if (next === undefined) break
       this.launch(this.inFlight.begin(next.queued, next.flow), next.queued)
@@ -222,6 +225,7 @@ export class Dispatcher {
 
   private send(sent: SentFrame): void {
     const message = this.messageOf(sent)
+    sent.sentAt = performance.now()
     if (message instanceof MillraceError) return this.fail(sent, message)
     this.entry.send(message).catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
@@ -252,8 +256,9 @@ export class Dispatcher {
     }
   }
 
-  private predict({ key, flow, identity }: SentFrame, prediction: Prediction): void {
+  private predict({ key, flow, identity, sentAt, ahead }: SentFrame, prediction: Prediction): void {
     this.inFlight.end(key)
+    this.window.took(sentAt, performance.now(), ahead)
     flow.settle(identity.sequence, prediction)
     this.pump()
   }
@@ -279,6 +284,7 @@ export class Dispatcher {
     if (plan.term < term || (plan.term === term && plan.epoch <= epoch)) return
     this.plan = plan
     this.entry = this.open(plan)
+    this.window = windowOf(plan)
     this.plan$.next(plan)
     this.replay()
     this.pump()
@@ -295,6 +301,10 @@ export class Dispatcher {
   }
 
   private hasRoom(): boolean {
-    return this.inFlight.size + this.streams.queuedFrames < this.plan.window
+    return this.inFlight.size + this.streams.queuedFrames < this.window.size
   }
+}
+
+function windowOf({ window, leastWindow = window }: Plan): CreditWindow {
+  return new CreditWindow({ least: Math.min(leastWindow, window), most: window })
 }

@@ -12,6 +12,10 @@ export interface SentFrame {
   tensors: Tensors | undefined
   /** ms since the Unix epoch. */
   readonly deadlineAt: number
+  /** When it was sent last, in ms since the process began; 0 before. */
+  sentAt: number
+  /** Frames that were under way before it. */
+  readonly ahead: number
 }
 
 /** The frames that were sent, or are about to be, and have not ended, in the order of their turns. */
@@ -32,6 +36,8 @@ export class InFlight {
       flow,
       tensors: load === undefined ? frame.tensors : undefined,
       deadlineAt: frame.admittedAt + flow.options.deadlineMs,
+      sentAt: 0,
+      ahead: this.frames.size,
     }
     this.frames.set(sent.key, sent)
     return sent

@@ -5,7 +5,7 @@ import { MillraceError } from '../../core/errors.js'
 import { type LedgerCounts } from '../../core/ledger.js'
 import { type Link } from '../../core/link.js'
 import { levelsBelow, parseSensorTopic, type Topics } from '../../core/topics.js'
-import { Dispatcher } from '../dispatcher/index.js'
+import { Dispatcher, reportOn } from '../dispatcher/index.js'
 import { Answers } from './answers.js'
 import { type Arrival } from './arrival.js'
 import { Budget } from './budget.js'
@@ -138,12 +138,13 @@ export class Ingress {
   }
 
   private async startLane(name: string, entry: Entry): Promise<void> {
-    const { id, topics, link, restored$, onTrouble } = this.parts
+    const { id, topics, control, link, restored$, onTrouble } = this.parts
     const plan = entry.plan$.value
     const parts = { id, pipeline: name, topics, link, plan$: entry.plan$, restored$, onTrouble }
     const dispatcher = await Dispatcher.start(parts, plan)
     const { answers, budget, decode, options } = this
     if (this.entries.get(name) !== entry || this.stopping !== undefined) return dispatcher.close()
+    reportOn(dispatcher, { id, pipeline: name, bus: control, topics })
     entry.lane = new Lane(name, plan, { dispatcher, answers, budget, decode, options })
     for (const arrival of this.waiting.take(name)) entry.lane.offer(arrival)
   }

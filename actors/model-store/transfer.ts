@@ -2,7 +2,9 @@ import { type Bus, type Subscription } from '../../core/bus.js'
 import { decodeControl, encodeControl, PartRequest } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
-import { type PartId, type PartStore } from './part-store.js'
+import { type PartId } from './files.js'
+import { type PartStore } from './part-store.js'
+import { reasonOf } from './shared-work.js'
 
 /** The largest piece that is asked for or sent at once, in bytes. */
 const LARGEST_PIECE = 1 << 20
@@ -59,14 +61,21 @@ export interface FetchOptions {
 
 /**
  * Fetches a part into the store, one piece outstanding at a time, and verifies it; a part that is there already is not
- * fetched, and one that arrives damaged is fetched once more.
+ * fetched, and one that arrives damaged is fetched once more. Those who ask for one part at once share one transfer,
+ * which goes on until the last of them is stopped.
  * @returns its path
- * @throws PART_UNAVAILABLE: nobody answers for it, or not within the time of a timeout signal; PART_CORRUPT; STOPPED;
- *   BUS_CLOSED, PUBLISH_TIMEOUT
+ * @throws PART_UNAVAILABLE: nobody answers for it, or not within the time of a timeout signal; PART_CORRUPT; CACHE_FULL,
+ *   DISK_FULL; STOPPED; BUS_CLOSED, PUBLISH_TIMEOUT
  */
 export async function fetchPart(part: PartId, options: FetchOptions): Promise<string> {
+  const { store, signal } = options
+  await store.transfers.run(part.sha256, shared => transfer(part, { ...options, signal: shared }), signal)
+  return store.pathOf(part.sha256)
+}
+
+async function transfer(part: PartId, options: FetchOptions): Promise<void> {
   const { bus, topics, store, requester } = options
-  if (await store.has(part)) return store.pathOf(part.sha256)
+  if (await store.has(part)) return
   const inbox = new PieceInbox()
   const subscription = await bus.subscribe(topics.model.chunk(part.sha256, requester), ({ payload }) =>
     inbox.put(payload),
@@ -76,7 +85,6 @@ export async function fetchPart(part: PartId, options: FetchOptions): Promise<st
       if (!(error instanceof MillraceError) || error.code !== 'PART_CORRUPT') throw error
       return receive(part, options, inbox)
     })
-    return store.pathOf(part.sha256)
   } finally {
     await subscription.close()
   }
@@ -166,13 +174,6 @@ class PieceInbox {
     })
     return this.current
   }
-}
-
-function reasonOf(signal: AbortSignal | undefined): MillraceError {
-  const late = signal?.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
-  return late
-    ? new MillraceError('PART_UNAVAILABLE', 'the transfer took longer than its limit')
-    : new MillraceError('STOPPED', 'the transfer was stopped')
 }
 
 /** A copy of the piece's bytes, or undefined where the payload is not the answer that is waited for. */

@@ -2,24 +2,31 @@ import { type ChildProcess } from 'node:child_process'
 import { Subject } from 'rxjs'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
+import { type LinkKind } from '../../core/link.js'
 import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
-import { type Runtime } from './runtime.js'
+import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 
 type Request = Extract<RuntimeRequest, { id: number }>
+interface Waiting {
+  readonly resolve: (link?: LinkKind) => void
+  readonly reject: (error: MillraceError) => void
+}
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never
 
 /** The agent's end of a runtime process: a crash or a kill is seen here, and harms nothing else. */
 export class ChildRuntime implements Runtime {
   readonly trouble$ = new Subject<MillraceError>()
   readonly ended: Promise<MillraceError | undefined>
-  private readonly waiting = new Map<number, { resolve(): void; reject(error: MillraceError): void }>()
+  private readonly waiting = new Map<number, Waiting>()
   private nextId = 0
   private actors: readonly ActorProgress[] = []
+  private used = noUsage()
   private stopping = false
 
   private constructor(
     private readonly child: ChildProcess,
     private readonly stopTimeoutMs: number,
+    readonly inbox: string | undefined,
   ) {
     child.on('message', (reply: RuntimeReply) => this.handle(reply))
     // A signal or a message that did not get through; the exit tells. Without a listener it would end the agent.
@@ -38,20 +45,24 @@ export class ChildRuntime implements Runtime {
     limits: { readonly startTimeoutMs: number; readonly stopTimeoutMs: number },
   ): Promise<ChildRuntime> {
     const child = spawn()
-    await online(child, limits.startTimeoutMs)
-    return new ChildRuntime(child, limits.stopTimeoutMs)
+    const inbox = await online(child, limits.startTimeoutMs)
+    return new ChildRuntime(child, limits.stopTimeoutMs, inbox)
   }
 
-  activate(activation: Activation, model: string): Promise<void> {
-    return this.request({ type: 'activate', activation, model })
+  async activate(activation: Activation, model: string): Promise<LinkKind> {
+    return (await this.request({ type: 'activate', activation, model })) ?? 'broker'
   }
 
-  passivate(key: string): Promise<void> {
-    return this.request({ type: 'passivate', key })
+  async passivate(key: string): Promise<void> {
+    await this.request({ type: 'passivate', key })
   }
 
   progress(): readonly ActorProgress[] {
     return this.actors
+  }
+
+  usage(): ProcessUsage {
+    return this.used
   }
 
   /** A runtime that does not stop in time, because an inference hangs, is killed. */
@@ -63,13 +74,13 @@ export class ChildRuntime implements Runtime {
     clearTimeout(timer)
   }
 
-  private request(request: WithoutId<Request>): Promise<void> {
+  private request(request: WithoutId<Request>): Promise<LinkKind | undefined> {
     const id = this.nextId++
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject })
       this.child.send({ ...request, id }, error => {
         if (error !== null)
-          this.settle(id, new MillraceError('RUNTIME_CRASHED', 'the runtime process is gone'))
+          this.refuse(id, new MillraceError('RUNTIME_CRASHED', 'the runtime process is gone'))
       })
     })
   }
@@ -77,11 +88,12 @@ export class ChildRuntime implements Runtime {
   private handle(reply: RuntimeReply): void {
     switch (reply.type) {
       case 'done':
-        return this.settle(reply.id)
+        return this.take(reply.id)?.resolve(reply.link)
       case 'failed':
-        return this.settle(reply.id, MillraceError.fromInfo(reply.error))
+        return this.refuse(reply.id, MillraceError.fromInfo(reply.error))
       case 'progress':
         this.actors = reply.actors
+        this.used = reply.usage
         return
       case 'trouble':
         return this.trouble$.next(MillraceError.fromInfo(reply.error))
@@ -91,28 +103,33 @@ export class ChildRuntime implements Runtime {
     }
   }
 
-  private settle(id: number, error?: MillraceError): void {
+  private take(id: number): Waiting | undefined {
     const waiting = this.waiting.get(id)
     this.waiting.delete(id)
-    if (error === undefined) waiting?.resolve()
-    else waiting?.reject(error)
+    return waiting
+  }
+
+  private refuse(id: number, error: MillraceError): void {
+    this.take(id)?.reject(error)
   }
 
   private close(how: string): MillraceError | undefined {
     const error = new MillraceError('RUNTIME_CRASHED', `the runtime process ended with ${how}`)
-    for (const id of [...this.waiting.keys()]) this.settle(id, error)
+    for (const id of [...this.waiting.keys()]) this.refuse(id, error)
     this.actors = []
+    this.used = noUsage()
     this.trouble$.complete()
     return this.stopping ? undefined : error
   }
 }
 
-function online(child: ChildProcess, timeoutMs: number): Promise<void> {
+/** @returns where its inbox broker listens, if it has one */
+function online(child: ChildProcess, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const settle = (error?: MillraceError) => {
+    const settle = (error?: MillraceError, inbox?: string) => {
       clearTimeout(timer)
       child.off('error', onError).off('exit', onExit).off('message', onMessage)
-      if (error === undefined) return resolve()
+      if (error === undefined) return resolve(inbox)
       child.on('error', () => undefined).kill('SIGKILL')
       reject(error)
     }
@@ -121,7 +138,9 @@ function online(child: ChildProcess, timeoutMs: number): Promise<void> {
     const onExit = (code: number | null, signal: string | null) =>
       crash(`the runtime process ended with ${signal ?? `exit code ${code}`}`)
     const onMessage = (reply: RuntimeReply) =>
-      settle(reply.type === 'offline' ? MillraceError.fromInfo(reply.error) : undefined)
+      reply.type === 'offline'
+        ? settle(MillraceError.fromInfo(reply.error))
+        : settle(undefined, reply.type === 'online' ? reply.inbox : undefined)
     const timer = setTimeout(() => crash(`the runtime process did not start in ${timeoutMs} ms`), timeoutMs)
     child.on('error', onError).on('exit', onExit).on('message', onMessage)
   })

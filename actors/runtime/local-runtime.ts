@@ -1,10 +1,10 @@
 import { Subject } from 'rxjs'
 import { activationKeyOf, type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
-import { type Link } from '../../core/link.js'
+import { type Link, type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { Stage } from '../stage/index.js'
-import { type Runtime } from './runtime.js'
+import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 
 /** A runtime in this process. Its sessions still have threads of their own. */
 export class LocalRuntime implements Runtime {
@@ -17,13 +17,14 @@ export class LocalRuntime implements Runtime {
   constructor(
     private readonly link: Link,
     private readonly topics: Topics,
+    readonly inbox?: string,
   ) {
     this.ended = new Promise(resolve => {
       this.end = resolve
     })
   }
 
-  async activate(activation: Activation, model: string): Promise<void> {
+  async activate(activation: Activation, model: string): Promise<LinkKind> {
     const key = activationKeyOf(activation)
     if (this.stages.has(key)) {
       throw new MillraceError('ACTIVATION_FAILED', `${key} is active already`)
@@ -36,7 +37,9 @@ export class LocalRuntime implements Runtime {
     })
     this.stages.set(key, stage)
     try {
-      this.ready.set(key, await stage)
+      const ready = await stage
+      this.ready.set(key, ready)
+      return await ready.link
     } catch (error) {
       this.stages.delete(key)
       throw error
@@ -52,6 +55,10 @@ export class LocalRuntime implements Runtime {
 
   progress(): readonly ActorProgress[] {
     return [...this.ready.values()].map(stage => stage.progress())
+  }
+
+  usage(): ProcessUsage {
+    return noUsage()
   }
 
   async stop(): Promise<void> {

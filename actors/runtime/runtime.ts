@@ -1,6 +1,20 @@
 import { type Observable } from 'rxjs'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { type MillraceError } from '../../core/errors.js'
+import { type LinkKind } from '../../core/link.js'
+
+/** What one process takes of its machine. */
+export interface ProcessUsage {
+  readonly rssBytes: number
+  /** Processor time since it started. */
+  readonly cpuMs: number
+  /** When that was so: ms since the Unix epoch. */
+  readonly at: number
+}
+
+export function noUsage(): ProcessUsage {
+  return { rssBytes: 0, cpuMs: 0, at: Date.now() }
+}
 
 /**
  * Hosts the actors of one worker: in this process, or in a child process that can be killed (decision D3). Actors are
@@ -9,18 +23,23 @@ import { type MillraceError } from '../../core/errors.js'
 export interface Runtime {
   /** What went wrong in an actor that goes on. */
   readonly trouble$: Observable<MillraceError>
+  /** URL of the broker on which its actors take frames straight from their peers, if there is one. */
+  readonly inbox?: string | undefined
   /** Settles with the reason when the runtime ends without `stop`; with undefined after `stop`. */
   readonly ended: Promise<MillraceError | undefined>
   /**
-   * Resolves when the actor takes frames.
+   * Resolves when the actor takes frames, with the way that it sends what it makes.
    * @param model  path of the partition's ONNX file
-   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, RUNTIME_CRASHED, BUS_DISCONNECTED
+   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, RUNTIME_CRASHED, BUS_DISCONNECTED,
+   *   LINK_UNREACHABLE
    */
-  activate(activation: Activation, model: string): Promise<void>
+  activate(activation: Activation, model: string): Promise<LinkKind>
   /** Resolves when the actor has ended the frames under way and given its memory back. */
   passivate(key: string): Promise<void>
   /** How far each actor is, as last heard. */
   progress(): readonly ActorProgress[]
+  /** What its process used when it told how far each actor is; nothing where that is the caller's own. */
+  usage(): ProcessUsage
   /** Ends all actors, within a limit. Idempotent. */
   stop(): Promise<void>
 }

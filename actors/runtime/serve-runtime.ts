@@ -1,5 +1,6 @@
 import { MillraceError } from '../../core/errors.js'
 import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
+import { ownUsage } from './own-usage.js'
 import { type Runtime } from './runtime.js'
 
 /** The runtime process's end of the channel to its agent. */
@@ -13,13 +14,16 @@ export interface AgentChannel {
  * @returns when the runtime has stopped
  */
 export function serveRuntime(runtime: Runtime, channel: AgentChannel, progressMs: number): Promise<void> {
-  const beat = setInterval(() => channel.send({ type: 'progress', actors: runtime.progress() }), progressMs)
+  const beat = setInterval(
+    () => channel.send({ type: 'progress', actors: runtime.progress(), usage: ownUsage() }),
+    progressMs,
+  )
   runtime.trouble$.subscribe(error => channel.send({ type: 'trouble', error: error.toInfo() }))
   channel.onRequest(request => {
     if (request.type === 'stop') void runtime.stop()
     else void answer(runtime, channel, request)
   })
-  channel.send({ type: 'online' })
+  channel.send({ type: 'online', inbox: runtime.inbox })
   return runtime.ended.then(() => clearInterval(beat))
 }
 
@@ -29,8 +33,11 @@ async function answer(
   request: Exclude<RuntimeRequest, { type: 'stop' }>,
 ): Promise<void> {
   try {
-    if (request.type === 'activate') await runtime.activate(request.activation, request.model)
-    else await runtime.passivate(request.key)
+    if (request.type === 'activate') {
+      const link = await runtime.activate(request.activation, request.model)
+      return channel.send({ type: 'done', id: request.id, link })
+    }
+    await runtime.passivate(request.key)
     channel.send({ type: 'done', id: request.id })
   } catch (error) {
     channel.send({

@@ -1,10 +1,10 @@
-import { concatMap, filter, from, lastValueFrom, map, mergeMap, type Observable, Subject } from 'rxjs'
-import { type BusMessage, type Subscription } from '../../core/bus.js'
+import { concatMap, from, lastValueFrom, mergeMap, type Observable, Subject } from 'rxjs'
+import { type BusMessage } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'
-import { type Link, type Outlet } from '../../core/link.js'
+import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { ThreadedSession, wallClock } from '../session/index.js'
 
@@ -39,12 +39,15 @@ export class Stage {
   /** Settles when all that was taken has left. */
   private readonly drained: Promise<void>
   private readonly next: Outlet | undefined
-  private inbox: Subscription | undefined
+  private inbox: Inlet | undefined
+  private holding = false
   private stopping = false
   private waiting = 0
   private frames = 0
   private failures = 0
   private runMs = 0
+  private bytesIn = 0
+  private bytesOut = 0
 
   private constructor(
     private readonly activation: Activation,
@@ -57,7 +60,7 @@ export class Stage {
 
   /**
    * @param model  path of the partition's ONNX file
-   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, BUS_DISCONNECTED
+   * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, BUS_DISCONNECTED, LINK_UNREACHABLE
    */
   static async activate(activation: Activation, model: string, parts: StageParts): Promise<Stage> {
     const { carries, sends, lz4 } = activation
@@ -65,6 +68,7 @@ export class Stage {
     const stage = new Stage(activation, session, parts)
     try {
       stage.inbox = await parts.link.listen(activation.inbox, message => stage.receive(message))
+      await stage.next?.settled
       return stage
     } catch (error) {
       await stage.passivate()
@@ -72,10 +76,16 @@ export class Stage {
     }
   }
 
+  /** Which way its frames go on first; results go through the cluster's broker. */
+  get link(): Promise<LinkKind> {
+    return this.next?.settled ?? Promise.resolve('broker' as const)
+  }
+
   progress(): ActorProgress {
     const { pipeline, epoch, stage, replica } = this.activation
-    const { frames, failures, waiting, runMs } = this
-    return { pipeline, epoch, stage, replica, frames, failures, waiting, runMs }
+    const { frames, failures, waiting, runMs, bytesIn, bytesOut } = this
+    const link = this.next?.way ?? 'broker'
+    return { pipeline, epoch, stage, replica, frames, failures, waiting, runMs, bytesIn, bytesOut, link }
   }
 
   /**
@@ -87,26 +97,27 @@ export class Stage {
     await this.inbox?.close().catch(() => undefined)
     this.arrivals.complete()
     await this.drained
+    await this.next?.close()
     await this.session.close()
   }
 
   private departures(): Observable<void> {
     return this.arrivals.pipe(
       mergeMap(arrival => this.process(arrival), IN_THREAD),
-      filter(departure => departure !== undefined),
-      map(departure => this.count(departure)),
-      concatMap(departure => from(this.send(departure))),
+      concatMap(departure => from(this.depart(departure))),
     )
   }
 
   private receive({ payload, owned }: BusMessage): void {
     const header = this.headerOf(payload)
     if (header === undefined) return
+    this.bytesIn += payload.byteLength
     if (this.waiting >= this.activation.inboxFrames) {
       this.refuse(header)
       return
     }
     this.waiting++
+    this.regulate()
     const message =
       owned && payload.buffer instanceof ArrayBuffer
         ? new Uint8Array(payload.buffer)
@@ -136,9 +147,24 @@ export class Stage {
       const failure = MillraceError.from(error)
       this.parts.onTrouble(failure)
       return failed(header, failure)
-    } finally {
-      this.waiting--
     }
+  }
+
+  /** Credits bound what waits; behind them, senders that go beyond what one dispatcher may have under way are held. */
+  private regulate(): void {
+    const { inboxFrames } = this.activation
+    const hold = this.waiting >= (this.holding ? inboxFrames / 4 : inboxFrames / 2)
+    if (hold === this.holding) return
+    this.holding = hold
+    if (hold) this.inbox?.hold()
+    else this.inbox?.release()
+  }
+
+  /** A frame waits until it has left: one that the next stage does not take yet holds those behind it too. */
+  private async depart(departure: Departure | undefined): Promise<void> {
+    if (departure !== undefined) await this.send(this.count(departure))
+    this.waiting--
+    this.regulate()
   }
 
   private count(departure: Departure): Departure {
@@ -150,6 +176,8 @@ export class Stage {
   private async send({ header, message, failed }: Departure): Promise<void> {
     try {
       const outlet = failed || this.next === undefined ? this.outletOf(header) : this.next
+      // Sent by reference, it may be the receiver's already afterwards.
+      this.bytesOut += message.byteLength
       await outlet.send(message)
     } catch (error) {
       this.parts.onTrouble(MillraceError.from(error))

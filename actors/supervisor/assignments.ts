@@ -1,6 +1,7 @@
 import { type Bus } from '../../core/bus.js'
 import { type Activation, type Desired, encodeControl } from '../../core/control.js'
 import { type Topics } from '../../core/topics.js'
+import { type PartStore } from '../model-store/index.js'
 
 /** What every worker should run, over all pipelines, and the only writer of it (decision D5). */
 export class Assignments {
@@ -10,11 +11,14 @@ export class Assignments {
     private readonly bus: Bus,
     private readonly topics: Topics,
     private readonly term: number,
+    private readonly store: PartStore,
   ) {}
 
   /** Takes over what an earlier supervisor wrote. */
-  adopt(worker: string, activations: readonly Activation[]): void {
-    if (!this.desired.has(worker)) this.desired.set(worker, activations)
+  async adopt(worker: string, activations: readonly Activation[]): Promise<void> {
+    if (this.desired.has(worker)) return
+    this.desired.set(worker, activations)
+    await this.hold(worker, activations)
   }
 
   /** Adds activations, keyed by worker. */
@@ -41,8 +45,17 @@ export class Assignments {
 
   private async write(worker: string, activations: readonly Activation[]): Promise<void> {
     this.desired.set(worker, activations)
+    await this.hold(worker, activations)
     const message: Desired = { term: this.term, activations: [...activations] }
     const payload = activations.length === 0 ? new Uint8Array() : encodeControl(message)
     await this.bus.publish(this.topics.worker.desired(worker), payload, { qos: 1, retain: true })
+  }
+
+  /** Workers may ask for these again at any time. */
+  private hold(worker: string, activations: readonly Activation[]): Promise<void> {
+    return this.store.hold(
+      `worker ${worker}`,
+      activations.map(({ part }) => part.sha256),
+    )
   }
 }

@@ -16,12 +16,18 @@ export const deployOptions = defineOptions({
   window: {
     check: z.coerce.number().int().min(1).max(10_000),
     value: 'N',
-    doc: 'Frames under way at once, per dispatcher; left out, two per partition and two more.',
+    doc: 'Frames under way at once, per dispatcher; left out, as many as do good, two per partition and two more at most.',
   },
   lz4: {
     check: z.boolean(),
     default: false,
     doc: 'LZ4 on the tensors between stages, where it makes them smaller.',
+  },
+  links: {
+    check: z.enum(['auto', 'peer', 'broker']),
+    default: 'auto',
+    value: 'auto|peer|broker',
+    doc: "`peer` sends frames straight from worker to worker, `broker` through the cluster's broker, `auto` straight where that is possible.",
   },
   deployTimeoutMs: {
     check: z.coerce.number().int().min(1_000),

@@ -5,6 +5,7 @@ import {
   activationKeyOf,
   encodeControl,
   errorOf,
+  type ModelFiles,
   type PipelineStatus,
   type Plan,
   type PlanStage,
@@ -13,11 +14,12 @@ import {
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
-import { fetchPart, type PartStore } from '../model-store/index.js'
+import { fetchPart, type PartId, type PartStore } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
 import { type SupervisorOptions } from './options.js'
+import { activationsOf, LEAST_WINDOW, place, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry } from './registry.js'
-import { type PreparedModel, type PreparedPart } from './workshop/messages.js'
+import { type PreparedModel } from './workshop/messages.js'
 import { prepareModel } from './workshop/workshop.js'
 
 /** What a deployment works with; the supervisor's. */
@@ -41,6 +43,28 @@ const RECHECK_MS = 500
  * @throws what it failed for; nothing stays assigned then
  */
 export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
+  try {
+    await hold(spec, parts, partsOf(spec.model))
+    return await carryOut(spec, parts, signal)
+  } finally {
+    await hold(spec, parts, [])
+  }
+}
+
+/** Until the assignments and the plan hold what they need themselves. */
+function hold({ deployment }: Spec, { store }: DeploymentParts, parts: readonly PartId[]): Promise<void> {
+  return store.hold(
+    `deployment ${deployment}`,
+    parts.map(({ sha256 }) => sha256),
+  )
+}
+
+/** All that has to be there before a model can be cut. */
+export function partsOf(model: ModelFiles): PartId[] {
+  return [model, ...(model.data ?? [])]
+}
+
+async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
   const epoch = parts.nextEpoch()
   const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch })
   await say('fetching')
@@ -53,21 +77,29 @@ export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSi
       name: spec.model.name,
       partitions: spec.partitions ?? workers.length,
       fewerWillDo: spec.partitions === undefined,
+      data: (spec.model.data ?? []).map(({ location, sha256 }) => ({
+        location,
+        path: parts.store.pathOf(sha256),
+      })),
       directory: parts.store.directory,
+      limitBytes: parts.store.limitBytes,
       measureMs: parts.options.measureMs,
+      linkMsPerByte: linkMsPerByte(parts.registry, workers),
     },
+    made => hold(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,
   )
-  const stages = place(spec, prepared.parts, workers, parts, epoch)
-  const activations = activationsOf(spec, prepared.parts, stages, parts, epoch)
+  const placed = place(prepared.parts, workers)
+  const activations = activationsOf(spec, placed, parts, epoch)
   await say('loading')
   try {
     await parts.assignments.add(activations)
-    await waitUntilReady(stages, activations, spec, parts, signal)
+    await waitUntilReady(activations, spec, parts, signal)
   } catch (error) {
     await parts.assignments.remove(isOf(spec.pipeline, epoch))
     throw error
   }
+  const stages = planStagesOf(spec, placed, parts, epoch)
   const plan = planOf(spec, prepared, stages, parts.term, epoch)
   await publishPlan(parts, plan)
   await say('ready')
@@ -94,13 +126,16 @@ async function publishPlan({ bus, topics }: DeploymentParts, plan: Plan): Promis
   await bus.publish(topics.pipeline.plan(plan.pipeline), encodeControl(plan), { qos: 1, retain: true })
 }
 
-function fetchModel(
+/** @returns the path of its file; what that refers to is there too */
+async function fetchModel(
   spec: Spec,
   { bus, topics, store }: DeploymentParts,
   signal: AbortSignal,
 ): Promise<string> {
   const requester = `supervisor-${spec.deployment}`
-  return fetchPart(spec.model, { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal })
+  const options = { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal }
+  for (const part of partsOf(spec.model)) await fetchPart(part, options)
+  return store.pathOf(spec.model.sha256)
 }
 
 async function waitForWorkers(
@@ -118,6 +153,12 @@ async function waitForWorkers(
   return alive()
 }
 
+/** Of the slowest link that is known: any worker may come to stand anywhere. */
+function linkMsPerByte(registry: WorkerRegistry, workers: readonly string[]): number {
+  const known = workers.map(worker => registry.get(worker)?.birth.linkMbps ?? Infinity)
+  return 8e-3 / Math.min(...known)
+}
+
 /** When what is waited for may have changed: silence is no event, so also from time to time. */
 function changes(registry: WorkerRegistry, signal: AbortSignal): Observable<unknown> {
   return merge(registry.change$, fromEvent(signal, 'abort'), interval(RECHECK_MS))
@@ -127,65 +168,7 @@ function refuseStopped(signal: AbortSignal): void {
   if (signal.aborted) throw new MillraceError('STOPPED', 'the deployment was stopped')
 }
 
-/** Contiguous stages, spread evenly over equal workers: neighbours share one where there are more stages. */
-function place(
-  spec: Spec,
-  prepared: readonly PreparedPart[],
-  workers: readonly string[],
-  { topics }: DeploymentParts,
-  epoch: number,
-): PlanStage[] {
-  const used = Math.min(workers.length, prepared.length)
-  return prepared.map(({ operators, weightBytes, outBytes, computeMs }, stage) => {
-    const worker = workers[Math.floor((stage * used) / prepared.length)]
-    if (worker === undefined) throw new MillraceError('NO_WORKER', `no worker for stage ${stage}`)
-    const inbox = { topic: topics.data.stage(spec.pipeline, epoch, stage, 0) }
-    return { stage, worker, replica: 0, operators, weightBytes, outBytes, computeMs, inbox }
-  })
-}
-
-function activationsOf(
-  spec: Spec,
-  prepared: readonly PreparedPart[],
-  stages: readonly PlanStage[],
-  { term }: DeploymentParts,
-  epoch: number,
-): Map<string, Activation[]> {
-  const byWorker = new Map<string, Activation[]>()
-  for (const { stage, worker, replica, inbox } of stages) {
-    const made = prepared[stage]
-    if (made === undefined) continue
-    const next = stages[stage + 1]?.inbox
-    const activation: Activation = {
-      pipeline: spec.pipeline,
-      epoch,
-      stage,
-      replica,
-      term,
-      part: made.part,
-      receives: [...made.receives],
-      carries: [...made.carries],
-      sends: [...made.sends],
-      inbox,
-      ...(next === undefined ? {} : { next }),
-      inboxFrames: windowOf(spec, prepared.length) * DISPATCHERS,
-      lz4: spec.lz4,
-    }
-    byWorker.set(worker, [...(byWorker.get(worker) ?? []), activation])
-  }
-  return byWorker
-}
-
-/** One frame that runs and one that waits in each stage, and one on either end. */
-function windowOf({ window }: Spec, stages: number): number {
-  return window ?? 2 * stages + 2
-}
-
-/** Dispatchers whose full windows a stage's inbox has room for. */
-const DISPATCHERS = 8
-
 async function waitUntilReady(
-  stages: readonly PlanStage[],
   activations: ReadonlyMap<string, readonly Activation[]>,
   spec: Spec,
   { registry }: DeploymentParts,
@@ -203,7 +186,7 @@ async function waitUntilReady(
     const missing = wanted.filter(({ worker, key }) => !isReady(registry, worker, key)).map(({ key }) => key)
     return new MillraceError(
       'DEPLOY_TIMEOUT',
-      `${missing.join(', ')} of ${stages.length} stages are not loaded`,
+      `${missing.join(', ')} of ${wanted.length} stages are not loaded`,
     )
   }
   await firstWhere(changes(registry, signal), ready, spec.deployTimeoutMs, late)
@@ -229,6 +212,7 @@ function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: 
     outputs: prepared.outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     stages,
     window: windowOf(spec, stages.length),
+    ...(spec.window === undefined ? { leastWindow: LEAST_WINDOW } : {}),
     lz4: spec.lz4,
     sampleError: prepared.sampleError,
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),

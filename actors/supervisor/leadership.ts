@@ -1,4 +1,4 @@
-import { Subject } from 'rxjs'
+import { type Observable, ReplaySubject, Subject } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
 import { Actual, decodeControl, encodeControl, Leader } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
@@ -56,7 +56,8 @@ export async function claimLeadership(
 
 /** Who leads, as a bystander sees it; undefined where nobody is known to. */
 export async function knownLeader(bus: Bus, topics: Topics, settleMs = 300): Promise<Leader | undefined> {
-  const seen = new Subject<Leader>()
+  // It may come before the subscription is confirmed.
+  const seen = new ReplaySubject<Leader>(1)
   const subscription = await bus.subscribe(
     topics.supervisor.leader,
     ({ payload }) => {
@@ -71,7 +72,7 @@ export async function knownLeader(bus: Bus, topics: Topics, settleMs = 300): Pro
 }
 
 /** MQTT does not say that there is no retained value: its absence is known by waiting. */
-function readRetained(seen: Subject<Leader>, settleMs: number): Promise<Leader | undefined> {
+function readRetained(seen: Observable<Leader>, settleMs: number): Promise<Leader | undefined> {
   const none = () => new MillraceError('NO_SUPERVISOR', 'no leader is known')
   return firstWhere(seen, () => true, settleMs, none).catch(() => undefined)
 }

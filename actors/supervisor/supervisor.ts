@@ -17,7 +17,7 @@ import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { Assignments } from './assignments.js'
-import { deploy, idOf, publishStatus } from './deployment.js'
+import { deploy, idOf, partsOf, publishStatus } from './deployment.js'
 import { claimLeadership } from './leadership.js'
 import { type SupervisorOptions } from './options.js'
 import { WorkerRegistry } from './registry.js'
@@ -69,7 +69,7 @@ export class Supervisor {
     readonly term: number,
   ) {
     this.registry = new WorkerRegistry(options.deadAfterMs)
-    this.assignments = new Assignments(parts.bus, parts.topics, term)
+    this.assignments = new Assignments(parts.bus, parts.topics, term, parts.store)
     this.ended = new Promise(resolve => {
       this.end = resolve
     })
@@ -142,7 +142,7 @@ export class Supervisor {
   private onDesired(message: BusMessage, worker: string): void {
     this.take(Desired, message, ({ term, activations }) => {
       if (term >= this.term) return
-      this.assignments.adopt(worker, activations)
+      this.track(this.assignments.adopt(worker, activations))
       for (const { epoch } of activations) this.noteEpoch(epoch)
     })
   }
@@ -169,6 +169,9 @@ export class Supervisor {
   private onPlan(plan: Plan): void {
     this.plans.set(plan.pipeline, plan)
     this.noteEpoch(plan.epoch)
+    // It may have to be cut anew when nobody is there who has it.
+    const model = partsOf(plan.model).map(({ sha256 }) => sha256)
+    this.track(this.parts.store.hold(`plan ${plan.pipeline}`, model))
   }
 
   private onSpec(message: BusMessage, pipeline: string): void {
@@ -224,6 +227,7 @@ export class Supervisor {
     await running?.done
     this.plans.delete(pipeline)
     this.statuses.delete(pipeline)
+    await this.parts.store.hold(`plan ${pipeline}`, [])
     await this.assignments.remove(activation => activation.pipeline === pipeline)
     const { bus, topics } = this.parts
     for (const topic of [topics.pipeline.plan(pipeline), topics.pipeline.status(pipeline)]) {

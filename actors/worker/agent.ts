@@ -14,10 +14,12 @@ import {
   encodeControl,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
+import { type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { fetchPart, type PartStore } from '../model-store/index.js'
-import { type Runtime } from '../runtime/index.js'
+import { ownUsage, type Runtime } from '../runtime/index.js'
+import { measureMbps } from './link-speed.js'
 import { type WorkerOptions } from './options.js'
 import { Reconciler } from './reconcile.js'
 
@@ -29,6 +31,8 @@ export interface AgentParts {
   readonly topics: Topics
   readonly store: PartStore
   readonly createRuntime: () => Promise<Runtime>
+  /** Whether the broker is on another machine, so that the link is worth measuring. Default false. */
+  readonly distant?: boolean | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -52,6 +56,7 @@ export class WorkerAgent {
   private readonly reconciler: Reconciler
   private readonly connection: RxSubscription
   private beat: NodeJS.Timeout | undefined
+  private linkMbps: number | undefined
   private term = 0
   private stopping = false
   private crashes: number[] = []
@@ -113,6 +118,7 @@ export class WorkerAgent {
     const { bus, topics, id, incarnation } = this.parts
     await bus.subscribe(topics.worker.death(id, incarnation), () => this.announce(), { qos: 1 })
     await bus.subscribe(topics.worker.desired(id), ({ payload }) => this.desire(payload), { qos: 1 })
+    if (this.parts.distant === true) this.linkMbps = await measureMbps(bus, topics.worker.probe(id))
     this.announce()
     this.beat = setInterval(() => this.sendBeat(), this.options.heartbeatMs)
   }
@@ -127,6 +133,8 @@ export class WorkerAgent {
       cores: availableParallelism(),
       memoryBytes: totalmem(),
       bornAt: incarnation,
+      inbox: this.runtime.inbox,
+      linkMbps: this.linkMbps,
     }
     this.publish(topics.worker.birth(id), birth, true)
     this.report(this.reconciler.actual())
@@ -134,11 +142,20 @@ export class WorkerAgent {
   }
 
   private desire(payload: Uint8Array): void {
-    if (payload.byteLength === 0) return this.reconciler.apply([])
+    if (payload.byteLength === 0) return this.obey([])
     const desired = decodeControl(Desired, payload)
     if (desired === undefined || desired.term < this.term || this.stopping) return
     this.term = desired.term
-    this.reconciler.apply(desired.activations)
+    this.obey(desired.activations)
+  }
+
+  private obey(activations: readonly Activation[]): void {
+    // A runtime that is started again needs them again.
+    const parts = activations.map(({ part }) => part.sha256)
+    this.parts.store
+      .hold('activations', parts)
+      .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+    this.reconciler.apply(activations)
   }
 
   private report(activations: readonly ActivationState[]): void {
@@ -150,11 +167,14 @@ export class WorkerAgent {
   /** Not QoS 1: a beat that waited for a connection would say what is no longer so. */
   private sendBeat(): void {
     const { bus, topics, id, incarnation } = this.parts
+    const [agent, runtime] = [ownUsage(), this.runtime.usage()]
     const beat: Beat = {
       worker: id,
       incarnation,
       at: Date.now(),
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: agent.rssBytes + runtime.rssBytes,
+      cpuMs: agent.cpuMs + runtime.cpuMs,
+      countedAt: runtime.at,
       actors: [...this.runtime.progress()],
     }
     bus.publish(topics.worker.beat(id), encodeControl(beat)).catch(() => undefined)
@@ -173,7 +193,7 @@ export class WorkerAgent {
     return fetchPart(part, { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, signal: limit })
   }
 
-  private activate(activation: Activation, model: string): Promise<void> {
+  private activate(activation: Activation, model: string): Promise<LinkKind> {
     const { activationTimeoutMs } = this.options
     return withLimit(this.runtime.activate(activation, model), activationTimeoutMs, () => {
       return new MillraceError('ACTIVATION_FAILED', `the partition did not load in ${activationTimeoutMs} ms`)
@@ -196,6 +216,7 @@ export class WorkerAgent {
     try {
       this.runtime = await this.parts.createRuntime()
       this.watchRuntime()
+      this.announce()
       if (!this.stopping) this.reconciler.begin()
     } catch (cause) {
       await this.mend(MillraceError.from(cause, 'RUNTIME_CRASHED'))

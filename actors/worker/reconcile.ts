@@ -1,11 +1,13 @@
 import { activationKeyOf, type Activation, type ActivationState } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
+import { type LinkKind } from '../../core/link.js'
 
 /** What reconciling needs of the worker around it. */
 export interface ActorHost {
   /** Makes the partition's file be there; its path. */
   fetch(activation: Activation, signal: AbortSignal): Promise<string>
-  activate(activation: Activation, model: string): Promise<void>
+  /** @returns the way that it sends what it makes */
+  activate(activation: Activation, model: string): Promise<LinkKind>
   passivate(key: string): Promise<void>
   /** Told of every change of the actual state. */
   onChange(actual: readonly ActivationState[]): void
@@ -100,8 +102,8 @@ export class Reconciler {
       await this.leaving.get(activationKeyOf(activation))
       if (abort.signal.aborted) return
       move(stateOf(activation, 'loading'))
-      await this.host.activate(activation, model)
-      move(stateOf(activation, 'ready'))
+      const link = await this.host.activate(activation, model)
+      move({ ...stateOf(activation, 'ready'), link })
     } catch (error) {
       move(stateOf(activation, 'failed', MillraceError.from(error, 'ACTIVATION_FAILED')))
     }

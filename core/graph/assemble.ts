@@ -7,11 +7,12 @@ import {
   type ModelProto,
   ModelProtoSchema,
   type TensorProto,
+  TensorProto_DataLocation as Location,
   TensorProtoSchema,
 } from './proto/onnx_pb.js'
 
 /** The largest file that a protobuf reader takes. */
-const MOST_BYTES = 2 ** 31 - 1
+export const LARGEST_FILE_BYTES = 2 ** 31 - 1
 
 const MODEL_GRAPH = 7
 const GRAPH_INITIALIZER = 5
@@ -23,65 +24,64 @@ export interface LateBytes {
   pieces(): Iterable<Uint8Array>
 }
 
-/** An initializer without its data, and that. */
-export interface LateTensor {
-  readonly tensor: TensorProto
-  readonly data: LateBytes
+/** The data of initializers whose messages are without it. */
+export type LateData = ReadonlyMap<TensorProto, LateBytes>
+
+/** A file that is not written yet. */
+export interface Assembly {
+  readonly byteLength: number
+  pieces(): Iterable<Uint8Array>
 }
 
 type Piece = Uint8Array | LateBytes
 
 /**
- * The file of `model` with `graph` in it, and `late` among its initializers. Weights are copied once, into the result:
- * protobuf's own writer copies them once for every level of nesting.
+ * The file of `model` with `graph` in it. Weights are copied once, into the result: protobuf's own writer copies them once
+ * for every level of nesting.
  * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
-export function assemble(
-  model: ModelProto,
-  graph: GraphProto,
-  late: readonly LateTensor[] = [],
-): Uint8Array<ArrayBuffer> {
-  const pieces = filePieces(model, graph, late)
-  const file = new Uint8Array(sizeOf(pieces))
-  let offset = 0
-  for (const bytes of written(pieces)) {
-    file.set(bytes, offset)
-    offset += bytes.byteLength
-  }
-  return file
+export function assemble(model: ModelProto, graph: GraphProto, late?: LateData): Uint8Array<ArrayBuffer> {
+  return fileOf(checked(assemblyOf(model, graph, late), graph))
 }
 
 /**
  * The same file piece by piece, so that it is not held as a whole.
  * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
-export function assemblePieces(
-  model: ModelProto,
-  graph: GraphProto,
-  late: readonly LateTensor[],
-): Iterable<Uint8Array> {
-  return written(filePieces(model, graph, late))
+export function assemblePieces(model: ModelProto, graph: GraphProto, late?: LateData): Iterable<Uint8Array> {
+  return checked(assemblyOf(model, graph, late), graph).pieces()
 }
 
-function filePieces(model: ModelProto, graph: GraphProto, late: readonly LateTensor[]): Piece[] {
+/** The same file, which may be larger than one may be. */
+export function assemblyOf(model: ModelProto, graph: GraphProto, late: LateData = new Map()): Assembly {
   const pieces = [
     toBinary(ModelProtoSchema, without(model, 'graph')),
     ...field(MODEL_GRAPH, [
       toBinary(GraphProtoSchema, changed(graph, { initializer: [] })),
-      ...graph.initializer.flatMap(tensor => field(GRAPH_INITIALIZER, tensorPieces(tensor))),
-      ...late.flatMap(({ tensor, data }) =>
-        field(GRAPH_INITIALIZER, [toBinary(TensorProtoSchema, tensor), ...field(TENSOR_RAW_DATA, [data])]),
+      ...graph.initializer.flatMap(tensor =>
+        field(GRAPH_INITIALIZER, tensorPieces(tensor, late.get(tensor) ?? tensor.rawData)),
       ),
     ]),
   ]
-  const size = sizeOf(pieces)
-  if (size > MOST_BYTES) {
-    throw new MillraceError(
-      'MODEL_UNSUPPORTED',
-      `'${graph.name}' would be a file of ${size} bytes; ONNX ends at 2 GiB`,
-    )
+  return { byteLength: sizeOf(pieces), pieces: () => written(pieces) }
+}
+
+export function fileOf(assembly: Assembly): Uint8Array<ArrayBuffer> {
+  const file = new Uint8Array(assembly.byteLength)
+  let offset = 0
+  for (const bytes of assembly.pieces()) {
+    file.set(bytes, offset)
+    offset += bytes.byteLength
   }
-  return pieces
+  return file
+}
+
+function checked(assembly: Assembly, { name }: GraphProto): Assembly {
+  if (assembly.byteLength <= LARGEST_FILE_BYTES) return assembly
+  throw new MillraceError(
+    'MODEL_UNSUPPORTED',
+    `'${name}' would be a file of ${assembly.byteLength} bytes; ONNX ends at 2 GiB`,
+  )
 }
 
 function* written(pieces: readonly Piece[]): Generator<Uint8Array> {
@@ -91,12 +91,13 @@ function* written(pieces: readonly Piece[]): Generator<Uint8Array> {
   }
 }
 
-function tensorPieces(tensor: TensorProto): Piece[] {
-  if (tensor.rawData.byteLength === 0) return [toBinary(TensorProtoSchema, tensor)]
-  return [
-    toBinary(TensorProtoSchema, without(tensor, 'rawData')),
-    ...field(TENSOR_RAW_DATA, [tensor.rawData]),
-  ]
+/** `tensor`, with `data` in the file and not outside of it. */
+function tensorPieces(tensor: TensorProto, data: Piece): Piece[] {
+  if (data.byteLength === 0) return [toBinary(TensorProtoSchema, tensor)]
+  const empty = without(tensor, 'rawData')
+  const wasOutside = tensor.dataLocation === Location.EXTERNAL
+  const inside = wasOutside ? changed(without(empty, 'dataLocation'), { externalData: [] }) : empty
+  return [toBinary(TensorProtoSchema, inside), ...field(TENSOR_RAW_DATA, [data])]
 }
 
 function without<T extends ModelProto | TensorProto>(message: T, name: keyof T): T {

@@ -1,6 +1,6 @@
 import { MillraceError } from '../errors.js'
 import { type TensorSpec } from '../tensor.js'
-import { assemble } from './assemble.js'
+import { type Assembly, assemblyOf, fileOf, LARGEST_FILE_BYTES } from './assemble.js'
 import { type Graph, type GraphNode } from './graph.js'
 import { partGraph, weightBytes } from './part.js'
 import { type ValueInfoProto } from './proto/onnx_pb.js'
@@ -8,6 +8,7 @@ import { infoOf, specOf } from './types.js'
 
 /** A part of a graph: a stand-alone ONNX model, and what travels through its stage. */
 export interface Partition {
+  /** A new copy each time, at most 2 GiB: all parts of a large model are more than a machine may hold at once. */
   readonly model: Uint8Array<ArrayBuffer>
   /** What the model takes and gives. */
   readonly inputs: readonly TensorSpec[]
@@ -89,8 +90,11 @@ function partitionOf(
   const typed = (value: string) => infoFor(graph, specs, value)
   const part = partGraph(graph, nodes, taken.map(typed), given.map(typed), index)
   const constants = part.node.slice(0, part.node.length - nodes.length).map(({ output }) => output[0] ?? '')
+  const file = checkSize(graph, assemblyOf(graph.model, part, graph.outside), index)
   return {
-    model: assemble(graph.model, part),
+    get model() {
+      return fileOf(file)
+    },
     inputs: taken.map(value => specFor(typed(value))),
     outputs: given.map(value => specFor(typed(value))),
     receives,
@@ -99,6 +103,15 @@ function partitionOf(
     operators: nodes.length,
     weightBytes: weightBytes(graph, part, constants),
   }
+}
+
+/** @throws MODEL_UNSUPPORTED */
+function checkSize({ title }: Graph, file: Assembly, index: number): Assembly {
+  if (file.byteLength <= LARGEST_FILE_BYTES) return file
+  throw new MillraceError(
+    'MODEL_UNSUPPORTED',
+    `part ${index} of ${title} would be a file of ${file.byteLength} bytes, and none may be above ${LARGEST_FILE_BYTES}: ask for more partitions`,
+  )
 }
 
 function infoFor(graph: Graph, specs: ReadonlyMap<string, TensorSpec>, value: string): ValueInfoProto {

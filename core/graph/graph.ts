@@ -1,4 +1,5 @@
 import { type TensorSpec } from '../tensor.js'
+import { type LateData } from './assemble.js'
 import {
   type ModelProto,
   type NodeProto,
@@ -54,8 +55,10 @@ export interface Graph {
   readonly sparseInitializers: ReadonlyMap<string, SparseTensorProto>
   /** What the file says of the types of values: inputs, outputs and those between. */
   readonly valueInfos: ReadonlyMap<string, ValueInfoProto>
-  /** As the file has it, external data included; not to be changed. */
+  /** As the file has it; not to be changed. */
   readonly model: ModelProto
-  /** True when weights came from outside of the file. */
-  readonly hadExternalData: boolean
+  /** The files that it keeps weights in, by their locations relative to it. */
+  readonly externalFiles: readonly string[]
+  /** Initializers whose data is still there, to be read when it is written; small ones are in `model`. */
+  readonly outside: LateData
 }

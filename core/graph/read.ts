@@ -4,7 +4,7 @@ import { type TensorSpec } from '../tensor.js'
 import { carryObstacles } from './carry.js'
 import { checkOutputs, sourcesOf } from './check.js'
 import { findConstants } from './constants.js'
-import { inlineExternal, type ReadExternal } from './external.js'
+import { type External, type ReadExternal, takeExternal } from './external.js'
 import { type Graph, type GraphNode } from './graph.js'
 import { neededFor, orderNodes } from './order.js'
 import { findPositions } from './positions.js'
@@ -21,12 +21,13 @@ import { obstacle, specOf } from './types.js'
 export interface ReadOptions {
   /** Names the model in messages. Default 'the model'. */
   readonly name?: string
-  /** Reads a file that the model refers to for its weights, by its location relative to the model. */
+  /** Opens a file that the model refers to for its weights, by its location relative to the model. */
   readonly externalData?: ReadExternal
 }
 
 /**
- * Reads an ONNX file. Weights stay views into `bytes`; external data is read and becomes part of the graph.
+ * Reads an ONNX file. Weights stay views into `bytes`; large external data stays where it is, until a part with it is
+ * written.
  * @throws MODEL_INVALID: not an ONNX model; MODEL_TRUNCATED: it ends too early; MODEL_DATA_MISSING: external data cannot
  *   be read; MODEL_UNSUPPORTED: an input or output is not a tensor that can be carried, or too much crosses the
  *   positions; GRAPH_INVALID: a cycle, no outputs, or a value without a producer or with two
@@ -34,7 +35,7 @@ export interface ReadOptions {
 export function readGraph(bytes: Uint8Array, options: ReadOptions = {}): Graph {
   const title = options.name ?? 'the model'
   const model = parse(bytes, title)
-  return graphOf(model, title, inlineExternal(model, title, options.externalData))
+  return graphOf(model, title, takeExternal(model, title, options.externalData))
 }
 
 function parse(bytes: Uint8Array, title: string): ModelProto {
@@ -68,7 +69,7 @@ function beginsLikeOnnx(bytes: Uint8Array): boolean {
   return bytes[0] === 0x08 && (bytes[1] ?? 255) < 64
 }
 
-function graphOf(model: ModelProto, title: string, hadExternalData: boolean): Graph {
+function graphOf(model: ModelProto, title: string, external: External): Graph {
   const graph = model.graph
   if (graph === undefined) throw new MillraceError('MODEL_INVALID', `${title} has no graph`)
   const sources = sourcesOf(graph, title)
@@ -95,7 +96,8 @@ function graphOf(model: ModelProto, title: string, hadExternalData: boolean): Gr
     sparseInitializers,
     valueInfos,
     model,
-    hadExternalData,
+    externalFiles: external.files,
+    outside: external.outside,
   }
 }
 

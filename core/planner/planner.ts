@@ -24,18 +24,21 @@ export interface PartitionPlan {
   /** Positions, strictly increasing: one fewer than stages. */
   readonly cuts: readonly number[]
   readonly stages: readonly StagePlan[]
-  /** Predicted time of the slowest stage, in ms: one frame leaves the pipeline in this time. */
+  /** Predicted time of the slowest stage or link, in ms: one frame leaves the pipeline in this time. */
   readonly bottleneckMs: number
 }
 
+/** What is left out costs nothing. */
 export interface PlanCosts {
   /** Time that a worker spends on a byte which it takes in or sends, in ms. */
-  readonly msPerByte: number
+  readonly msPerByte?: number
+  /** Time that a byte takes on the link from one worker to the next, in ms. */
+  readonly linkMsPerByte?: number
 }
 
 /**
- * Cuts a chain of blocks into exactly `workers` parts for equal workers, so that the slowest part is as fast as it can
- * be: exact, by dynamic programming over (parts, blocks), O(workers * blocks^2). Of equally fast plans it takes the one
+ * Cuts a chain of blocks into exactly `workers` parts for equal workers, so that the slowest part or link is as fast as
+ * it can be: exact, by dynamic programming over (parts, blocks), O(workers * blocks^2). Of equally fast plans it takes the one
  * that sends fewest bytes, and of those the one with the earliest cuts.
  * @throws TOO_MANY_PARTITIONS: there are fewer blocks than workers, or fewer than 1 worker
  * Source: DEFER §III divides by hand; this is the linear partition problem with a cost of transfer
@@ -43,7 +46,7 @@ export interface PlanCosts {
 export function planEqualWorkers(
   blocks: readonly Block[],
   workers: number,
-  costs: PlanCosts = { msPerByte: 0 },
+  costs: PlanCosts = {},
 ): PartitionPlan {
   if (!Number.isSafeInteger(workers) || workers < 1 || workers > blocks.length) {
     throw new MillraceError(
@@ -52,22 +55,28 @@ export function planEqualWorkers(
     )
   }
   const stageMs = stageCost(blocks, costs)
-  const bottleneckMs = leastBottleneck(blocks.length, workers, stageMs)
+  const slowerMs: StageMs = (first, last) => Math.max(stageMs(first, last), linkCost(blocks, last, costs))
+  const bottleneckMs = leastBottleneck(blocks.length, workers, slowerMs)
   // Bytes are looked at only when the bottleneck is known: the parts of the fastest plan need not be fastest themselves.
-  const starts = leanestStarts(blocks, workers, (first, last) => stageMs(first, last) <= bottleneckMs)
-  return planOf(blocks, starts, stageMs)
+  const starts = leanestStarts(blocks, workers, (first, last) => slowerMs(first, last) <= bottleneckMs)
+  return planOf(blocks, starts, stageMs, bottleneckMs)
 }
 
 /** Cost of blocks [first, last] as one stage. */
 type StageMs = (first: number, last: number) => number
 
-function stageCost(blocks: readonly Block[], { msPerByte }: PlanCosts): StageMs {
+function stageCost(blocks: readonly Block[], { msPerByte = 0 }: PlanCosts): StageMs {
   const sums = [0]
   for (const { computeMs } of blocks) sums.push((sums.at(-1) ?? 0) + computeMs)
   return (first, last) => {
     const transferred = (blocks[first - 1]?.outBytes ?? 0) + (blocks[last]?.outBytes ?? 0)
     return (sums[last + 1] ?? 0) - (sums[first] ?? 0) + transferred * msPerByte
   }
+}
+
+/** Of what the stage that ends with block `last` sends to the next; its own results go the same way in every plan. */
+function linkCost(blocks: readonly Block[], last: number, { linkMsPerByte = 0 }: PlanCosts): number {
+  return last === blocks.length - 1 ? 0 : (blocks[last]?.outBytes ?? 0) * linkMsPerByte
 }
 
 /** Time of the slowest of `workers` parts of `count` blocks, when it is as fast as it can be. */
@@ -133,7 +142,12 @@ function leanest(
   return best
 }
 
-function planOf(blocks: readonly Block[], starts: readonly number[], stageMs: StageMs): PartitionPlan {
+function planOf(
+  blocks: readonly Block[],
+  starts: readonly number[],
+  stageMs: StageMs,
+  bottleneckMs: number,
+): PartitionPlan {
   const stages = starts.map((first, i): StagePlan => {
     const last = (starts[i + 1] ?? blocks.length) - 1
     return {
@@ -146,6 +160,6 @@ function planOf(blocks: readonly Block[], starts: readonly number[], stageMs: St
   return {
     cuts: stages.slice(1).map(({ from }) => from),
     stages,
-    bottleneckMs: Math.max(...stages.map(({ computeMs }) => computeMs)),
+    bottleneckMs,
   }
 }

@@ -1,11 +1,13 @@
 import { create } from '@bufbuild/protobuf'
-import { assemble, assemblePieces, type LateTensor } from '../graph/assemble.js'
+import { assemble, assemblePieces, type LateBytes } from '../graph/assemble.js'
 import {
   type GraphProto,
   GraphProtoSchema,
   type ModelProto,
+  type TensorProto,
   TensorProtoSchema,
 } from '../graph/proto/onnx_pb.js'
+import { changed } from '../graph/message.js'
 import { elemTypeOf } from '../graph/types.js'
 import { elementCount } from '../tensor.js'
 
@@ -21,7 +23,7 @@ export interface Filled {
  * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
 export function writeModel(model: ModelProto, filled: readonly Filled[]): Uint8Array {
-  return assemble(model, graphOf(model), filled.map(lateTensor))
+  return assemble(model, ...joined(model, filled))
 }
 
 /**
@@ -29,19 +31,23 @@ export function writeModel(model: ModelProto, filled: readonly Filled[]): Uint8A
  * @throws MODEL_UNSUPPORTED: the file would be larger than 2 GiB
  */
 export function modelPieces(model: ModelProto, filled: readonly Filled[]): Iterable<Uint8Array> {
-  return assemblePieces(model, graphOf(model), filled.map(lateTensor))
+  return assemblePieces(model, ...joined(model, filled))
 }
 
-function graphOf({ graph }: ModelProto): GraphProto {
-  return graph ?? create(GraphProtoSchema)
+function joined(
+  { graph = create(GraphProtoSchema) }: ModelProto,
+  filled: readonly Filled[],
+): [GraphProto, ReadonlyMap<TensorProto, LateBytes>] {
+  const late = new Map(filled.map(lateTensor))
+  return [changed(graph, { initializer: [...graph.initializer, ...late.keys()] }), late]
 }
 
-function lateTensor(filled: Filled): LateTensor {
+function lateTensor(filled: Filled): [TensorProto, LateBytes] {
   const { name, dims } = filled
-  return {
-    tensor: create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: elemTypeOf('float32') }),
-    data: { byteLength: 4 * elementCount(dims), pieces: () => bytesOf(filled) },
-  }
+  return [
+    create(TensorProtoSchema, { name, dims: dims.map(BigInt), dataType: elemTypeOf('float32') }),
+    { byteLength: 4 * elementCount(dims), pieces: () => bytesOf(filled) },
+  ]
 }
 
 function* bytesOf(filled: Filled): Generator<Uint8Array> {

@@ -12,8 +12,8 @@ import {
 import { relativeError } from '../../core/compare.js'
 import { type Random, randomOf, syntheticFrame } from '../../core/synthetic/index.js'
 import { type Tensors } from '../../core/tensor.js'
-import { CliRun } from '../support/cli.js'
 import { inCheckout } from '../support/index.js'
+import { Members } from '../support/members.js'
 
 const MODEL = inCheckout('examples/digits/digits.onnx')
 const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 4)
@@ -33,39 +33,6 @@ async function expectedOutputs(): Promise<Tensors[]> {
   for (const feeds of inputs) outputs.push(await session.run(feeds))
   await session.release()
   return outputs
-}
-
-/** The processes of a cluster, each of which can be killed and started again. */
-class Members {
-  private readonly runs = new Map<string, CliRun>()
-
-  constructor(private readonly url: string) {}
-
-  async start(id: string): Promise<void> {
-    const command =
-      id === 'supervisor'
-        ? ['supervisor', '--dead-after-ms', '2000']
-        : ['worker', '--runtime-restarts', '100']
-    const run = new CliRun([...command, '--id', id, '--broker', this.url, '--json'])
-    this.runs.set(id, run)
-    await run.firstLine()
-  }
-
-  /** @returns when the process has ended */
-  async kill(id: string): Promise<void> {
-    const run = this.runs.get(id)
-    run?.signal('SIGKILL')
-    await run?.ended
-    await run?.gone()
-  }
-
-  signalRuntime(id: string, signal: NodeJS.Signals): void {
-    for (const pid of this.runs.get(id)?.descendants('runtime.js') ?? []) process.kill(pid, signal)
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all([...this.runs.values()].map(run => run.stop()))
-  }
 }
 
 interface Setting {

@@ -45,6 +45,18 @@ test('cluster file - a matrix is taken as it is, and need not be symmetric', t =
   t.deepEqual(parseCluster({ ...FILE, links: undefined, bandwidthMbps }).bandwidthMbps, bandwidthMbps)
 })
 
+test('cluster file - devices that cannot reach each other have a link of 0', t => {
+  const cluster = parseCluster({
+    ...FILE,
+    links: { mbps: 100, overrides: [{ between: ['pi-1', 'pi-2'], mbps: 0 }] },
+  })
+  t.deepEqual(cluster.bandwidthMbps, [
+    [0, 100, 100],
+    [100, 0, 0],
+    [100, 0, 0],
+  ])
+})
+
 test('cluster file - all devices work but that of the dispatcher', t => {
   t.deepEqual(
     workingDevices(parseCluster({ ...FILE, dispatcher: 'pi-1' })).map(({ id }) => id),
@@ -89,7 +101,14 @@ const faults: Record<string, [unknown, ...RegExp[]]> = {
   'links without speed': [{ ...FILE, links: { mbps: 0 } }, /links\.mbps: /],
   'a negative delay': [{ ...FILE, links: { mbps: 1, rttMs: -1 } }, /links\.rttMs: /],
   'a matrix that is too small': [matrix([0, 1], [1, 0]), /bandwidthMbps: .*3 rows of 3/],
-  'a matrix with a gap': [matrix([0, 1, 1], [1, 0, 0], [1, 1, 0]), /bandwidthMbps\[1\]\[2\]: /],
+  'a matrix without a way to the dispatcher': [
+    matrix([0, 1, 1], [1, 0, 1], [0, 1, 0]),
+    /bandwidthMbps\[2\]\[0\]: .*dispatcher/,
+  ],
+  'an override without a way to the dispatcher': [
+    { ...FILE, links: { mbps: 1, overrides: [{ between: ['hub', 'pi-1'], mbps: 0 }] } },
+    /links\.overrides\[0\]\.mbps: .*dispatcher/,
+  ],
   'a matrix with a link to itself': [
     matrix([0, 1, 1], [1, 5, 1], [1, 1, 0]),
     /bandwidthMbps\[1\]\[1\]: .*itself/,

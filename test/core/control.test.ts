@@ -15,8 +15,12 @@ const activation = {
   receives: ['x'],
   carries: [],
   sends: ['y'],
-  inbox: { topic: 'a/b' },
-  next: { topic: 'a/c' },
+  inbox: { topic: 'a/b', worker: 'w' },
+  next: {
+    topic: 'a/c',
+    worker: 'v',
+    peer: { url: 'mqtt://10.0.0.2:1', username: 'p/2/1', password: 'secret', only: false },
+  },
   inboxFrames: 4,
   lz4: false,
 }
@@ -29,6 +33,7 @@ const stage = {
   weightBytes: 5,
   outBytes: 6,
   computeMs: 0.5,
+  link: 'local',
   inbox: { topic: 'a/b' },
 }
 
@@ -47,7 +52,15 @@ interface Row {
 const ROWS: Readonly<Record<string, Row>> = {
   Birth: {
     schema: control.Birth,
-    good: { worker: 'w-1', incarnation: 1, cores: 4, memoryBytes: 1e9, bornAt: 1.7e12 },
+    good: {
+      worker: 'w-1',
+      incarnation: 1,
+      cores: 4,
+      memoryBytes: 1e9,
+      bornAt: 1.7e12,
+      inbox: 'mqtt://10.0.0.1:5',
+      linkMbps: 2.5,
+    },
     bad: { worker: 'W/1', incarnation: -1, cores: 0, memoryBytes: 0.5, bornAt: null },
   },
   Death: { schema: control.Death, good: { incarnation: 3 }, bad: { incarnation: '3' } },
@@ -58,9 +71,24 @@ const ROWS: Readonly<Record<string, Row>> = {
       incarnation: 1,
       at: 1.5,
       rssBytes: 9,
-      actors: [{ ...key, frames: 1, failures: 0, waiting: 2, runMs: 1.5 }],
+      cpuMs: 1.5,
+      actors: [
+        { ...key, frames: 1, failures: 0, waiting: 2, runMs: 1.5, bytesIn: 3, bytesOut: 4, link: 'peer' },
+      ],
     },
     bad: { worker: '', incarnation: 1.5, at: 'now', rssBytes: -1, actors: [{ ...key, frames: 1 }] },
+  },
+  DispatcherReport: {
+    schema: control.DispatcherReport,
+    good: {
+      ...{ dispatcher: 'd-1', pipeline: 'p', epoch: 1, at: 1.5, fps: 2.5 },
+      frames: { admitted: 4, predicted: 1, dropped: 1, failed: 1, inFlight: 1 },
+      latencyMs: { p50: 1, p99: 2.5 },
+    },
+    bad: {
+      ...{ dispatcher: 'D/1', pipeline: '', epoch: -1, at: 'now', fps: -1, frames: { admitted: -1 } },
+      latencyMs: { p50: 1 },
+    },
   },
   Desired: {
     schema: control.Desired,
@@ -103,6 +131,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       partitions: 3,
       window: 8,
       lz4: true,
+      links: 'peer',
       deployTimeoutMs: 1000,
       sensors,
     },
@@ -112,6 +141,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       deployment: '',
       partitions: 0,
       window: 0,
+      links: 'wire',
       model: { ...model, bytes: -1 },
     },
   },
@@ -127,6 +157,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       outputs: [{ name: 'y', dtype: 'string', dims: [] }],
       stages: [stage],
       window: 4,
+      leastWindow: 2,
       lz4: false,
       sampleError: 1e-7,
       sensors,
@@ -136,6 +167,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       inputs: [{ name: 'x', dtype: 'constructor', dims: [] }],
       outputs: [{ name: 'y', dtype: 'float32', dims: [-1] }],
       window: 0,
+      leastWindow: 0,
       sampleError: null,
       sensors: { ...sensors, queueFrames: 0 },
     },

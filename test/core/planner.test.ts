@@ -36,7 +36,7 @@ function choices(blocks: number, count: number, from = 1): number[][] {
 }
 
 /** The best plan by trying all, and what it costs. */
-function bruteForce(costs: readonly Costs[], workers: number, msPerByte: number) {
+function bruteForce(costs: readonly Costs[], workers: number, msPerByte: number, linkMsPerByte = 0) {
   const plans = choices(costs.length, workers - 1).map(starts => {
     const edges = [0, ...starts, costs.length]
     const stageMs = edges.slice(1).map((end, i) => {
@@ -46,7 +46,8 @@ function bruteForce(costs: readonly Costs[], workers: number, msPerByte: number)
       return compute + bytes * msPerByte
     })
     const bytes = starts.reduce((sum, start) => sum + (costs[start - 1]?.outBytes ?? 0), 0)
-    return { starts, stageMs, bytes, bottleneckMs: Math.max(...stageMs) }
+    const linkMs = starts.map(start => (costs[start - 1]?.outBytes ?? 0) * linkMsPerByte)
+    return { starts, stageMs, bytes, bottleneckMs: Math.max(...stageMs, ...linkMs) }
   })
   const least = Math.min(...plans.map(({ bottleneckMs }) => bottleneckMs))
   const fastest = plans.filter(({ bottleneckMs }) => bottleneckMs === least)
@@ -138,6 +139,22 @@ test('planning - the cost of bytes moves a cut to where few of them cross', t =>
   ])
   t.deepEqual(planEqualWorkers(blocks, 2).cuts, [3])
   t.deepEqual(planEqualWorkers(blocks, 2, { msPerByte: 1 }).cuts, [1])
+})
+
+test('planning - the slowest link counts as the slowest part does', t => {
+  fc.assert(
+    fc.property(workersFor(exactCosts), fc.constantFrom(0, 0.5, 4), ([costs, workers], linkMsPerByte) => {
+      const blocks = blocksOf(costs)
+      const plan = planEqualWorkers(blocks, workers, { linkMsPerByte })
+      const best = bruteForce(costs, workers, 0, linkMsPerByte)
+      t.is(best?.bottleneckMs, plan.bottleneckMs)
+      t.deepEqual(
+        plan.cuts,
+        best?.starts.map(start => blocks[start]?.from),
+      )
+    }),
+    { numRuns: 300 },
+  )
 })
 
 test('planning - a plan that is as fast is leaner where its first parts need not be fastest themselves', t => {

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,11 +15,11 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-emulate-'))
 test.after.always(() => rmSync(folder, { recursive: true }))
 
 /** A cluster file of a dispatcher and two devices. */
-function clusterFile(name: string, speed = 0.3): string {
+function clusterFile(name: string, speed = 0.3, links = '{ mbps: 100 }'): string {
   const device = (id: string, of: number) => `  - { id: ${id}, speed: ${of}, cores: 1, memoryMiB: 1024 }`
   const devices = [device('hub', 0.8), device('a', speed), device('b', speed)]
   const path = join(folder, name)
-  writeFileSync(path, `dispatcher: hub\ndevices:\n${devices.join('\n')}\nlinks: { mbps: 100 }\n`)
+  writeFileSync(path, `dispatcher: hub\ndevices:\n${devices.join('\n')}\nlinks: ${links}\n`)
   return path
 }
 
@@ -45,6 +46,29 @@ async function until(holds: () => boolean, what: string): Promise<void> {
     if (Date.now() > deadline) throw new Error(`${what} did not come`)
     await setTimeout(20)
   }
+}
+
+interface RunSummary {
+  readonly frames: Readonly<Record<string, number>>
+  readonly verify: { readonly maxRelativeError: number }
+  readonly stages: readonly { readonly worker: string; readonly link: string }[]
+}
+
+/** Sends frames through two devices, and checks what comes of them. */
+async function runOnTwo(t: ExecutionContext, cluster: string) {
+  const report = join(folder, `${randomUUID()}.json`)
+  const command = ['millrace', 'run', DIGITS, '--frames', '40', '--json']
+  const ended = await millrace(['emulate', cluster, '--report', report, '--', ...command])
+  t.is(ended.status, 0, ended.stderr)
+  const { frames, verify, stages } = JSON.parse(ended.stdout) as RunSummary
+  t.like(frames, { admitted: 40, predicted: 40, duplicates: 0, misordered: 0 })
+  t.true(verify.maxRelativeError <= 1e-4)
+  const used = JSON.parse(readFileSync(report, 'utf8')) as EmulationReport
+  return { ended, ...used, stages: stages.map(({ worker, link }) => [worker, link]) }
+}
+
+function bytesBetween(links: EmulationReport['links'], from: string, to: string): number {
+  return links.find(link => link.from === from && link.to === to)?.bytes ?? 0
 }
 
 test.serial(
@@ -74,23 +98,15 @@ test.serial(
 )
 
 test.serial(
-  'emulate - a run puts one worker on each device, and the data goes between the devices',
+  'emulate - a run puts one worker on each device, and the data goes from device to device',
   async t => {
     if (absent(t)) return
-    const report = join(folder, 'run.json')
-    const command = ['millrace', 'run', DIGITS, '--frames', '30', '--json']
-    const ended = await millrace(['emulate', CLUSTER, '--report', report, '--', ...command])
-    t.is(ended.status, 0, ended.stderr)
-    const { frames, stages } = JSON.parse(ended.stdout) as {
-      frames: Record<string, number>
-      stages: { worker: string }[]
-    }
-    t.deepEqual([frames['predicted'], frames['failed']], [30, 0])
-    t.deepEqual(
-      stages.map(({ worker }) => worker),
-      ['a', 'b'],
-    )
-    const { devices, links } = JSON.parse(readFileSync(report, 'utf8')) as EmulationReport
+    const { ended, devices, links, stages } = await runOnTwo(t, CLUSTER)
+    t.deepEqual(stages, [
+      ['a', 'peer'],
+      ['b', 'broker'],
+    ])
+    t.notRegex(ended.stderr, /LINK_FALLBACK/)
     const [, ...working] = devices
     for (const { id, cpuSeconds, quotaShare, peakBytes, sentBytes, receivedBytes } of working) {
       // A worker and its runtime are two processes of Node.js.
@@ -104,7 +120,7 @@ test.serial(
         `${id}: ${sentBytes} and ${receivedBytes} bytes`,
       )
     }
-    t.true(['a', 'b'].every(id => links.some(link => link.from === id)))
+    t.true(bytesBetween(links, 'a', 'b') > 40 * 1_000)
     // For people, both as tables.
     t.regex(ended.stderr, /^device +cores .*\n[- ]+\nhub .*\na .*\nb /m)
     t.regex(ended.stderr, /^MB from \\ to +hub +a +b\n/m)
@@ -217,3 +233,18 @@ test('emulate - who is not root is told so', async t => {
   t.is(status, 1)
   t.regex(stderr, /^error EMULATOR_UNAVAILABLE: /)
 })
+
+test.serial(
+  'emulate - frames of devices that cannot reach each other go through the broker, which is said',
+  async t => {
+    if (absent(t)) return
+    const closed = '{ mbps: 100, overrides: [{ between: [a, b], mbps: 0 }] }'
+    const { ended, links, stages } = await runOnTwo(t, clusterFile('closed.yaml', 0.3, closed))
+    t.deepEqual(stages, [
+      ['a', 'broker'],
+      ['b', 'broker'],
+    ])
+    t.is(bytesBetween(links, 'a', 'b'), 0)
+    t.regex(ended.stderr, /LINK_FALLBACK: stage 0 on 'a' does not reach stage 1 on 'b'/)
+  },
+)

@@ -78,6 +78,26 @@ test.serial(
   },
 )
 
+test.serial(
+  'emulated cluster - a device that another cannot reach loses what it is sent, until it can be',
+  async t => {
+    const closed = DESCRIPTION.bandwidthMbps.map((row, i) => (i === 1 ? [20, 0, 0] : row))
+    const cluster = await emulate(t, { ...DESCRIPTION, bandwidthMbps: closed })
+    if (cluster === undefined) return
+    const to = (device: string) =>
+      `require('node:net').connect({ host: '${cluster.address(device)}', port: 9, timeout: 1500 })
+      .on('timeout', () => process.exit(7)).on('error', error => process.exit(error.code === 'ECONNREFUSED' ? 8 : 9))`
+    const outcome = async (device: string) => {
+      const [code] = (await once(scriptIn(cluster, 'a', to(device)), 'exit')) as [number | null]
+      return code
+    }
+    t.is(await outcome('b'), 7, 'nothing answers')
+    t.is(await outcome('hub'), 8, 'the port is refused, so the device is reached')
+    await cluster.change(DESCRIPTION)
+    t.is(await outcome('b'), 8)
+  },
+)
+
 test.serial('emulated cluster - a device that sends to two shares its link between them', async t => {
   const cluster = await emulate(t)
   if (cluster === undefined) return

@@ -5,7 +5,7 @@ import {
   classOf,
   indexOfClass,
   receiveRate,
-  sendQueues,
+  sendFilters,
   sendRates,
 } from '../../actors/bin/emulator/shaping.js'
 
@@ -21,41 +21,53 @@ const bandwidth = fc.double({ min: 0.1, max: 10_000, noNaN: true })
 const rows = fc.array(bandwidth, { minLength: 1, maxLength: 20 })
 
 test('shaping - each destination has its own limit, and all together that of the fastest', t => {
-  const lines = sendRates([0, 100, 6.8])
-  const [card, , first, second] = lines
+  const lines = sendRates([0, 100, 6.8], 0).filter(line => line.startsWith('class'))
+  const [card, , , first, second] = lines
   t.regex(card ?? '', /classid 1:1 htb rate 100000000bit ceil 100000000bit/)
   t.regex(first ?? '', /parent 1:1 classid 1:11 htb .* ceil 100000000bit/)
   t.regex(second ?? '', /parent 1:1 classid 1:12 htb .* ceil 6800000bit/)
-  t.is(lines.length, 4)
+  t.is(lines.length, 5)
 })
 
 test('shaping - what the destinations are sure of is never more than what the card can send', t => {
   fc.assert(
     fc.property(rows, row => {
-      const inner = sendRates([0, ...row]).filter(line => line.includes('parent 1:1 '))
+      const inner = sendRates(row, 0).filter(line => line.includes('parent 1:1 '))
       const sure = numbers(inner, / rate (\d+)bit/).reduce((sum, rate) => sum + rate, 0)
-      const [card = 0] = numbers(sendRates([0, ...row]), /classid 1:1 htb rate (\d+)bit/)
+      const [card = 0] = numbers(sendRates(row, 0), /classid 1:1 htb rate (\d+)bit/)
       t.true(sure <= card + row.length + 1, `${sure} of ${card}`)
     }),
     { numRuns: 100 },
   )
 })
 
+const queuesOf = (row: readonly number[], delayMs: number) =>
+  sendRates(row, delayMs).filter(line => line.startsWith('qdisc'))
+
 test('shaping - packets are sorted by the address of the device that they go to', t => {
-  const { before, after } = sendQueues([100, 0, 100], 0)
+  const { before, after } = sendFilters(2)
   t.deepEqual(before, ['qdisc add dev eth0 root handle 1: htb default 2'])
-  t.deepEqual(after, [
-    'qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 1000',
-    `filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dst ${addressOf(0)}/32 flowid 1:10`,
-    'qdisc add dev eth0 parent 1:12 handle 12: pfifo limit 1000',
-    `filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dst ${addressOf(2)}/32 flowid 1:12`,
+  t.deepEqual(
+    after,
+    [0, 1].map(
+      to =>
+        `filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dst ${addressOf(to)}/32 flowid 1:1${to}`,
+    ),
+  )
+})
+
+test('shaping - the queue to a device that cannot be reached takes nothing in', t => {
+  t.deepEqual(queuesOf([100, 0], 0), [
+    'qdisc replace dev eth0 parent 1:10 handle 10: pfifo limit 1000',
+    'qdisc replace dev eth0 parent 1:11 handle 11: pfifo limit 0',
   ])
 })
 
 test('shaping - with a delay, each destination has a netem queue with it', t => {
-  const queues = sendQueues([100, 0, 100], 2.5).after.filter(line => line.startsWith('qdisc'))
-  t.is(queues.length, 2)
-  for (const line of queues) t.regex(line, /netem limit 1000 delay 2\.5ms$/)
+  t.deepEqual(queuesOf([100, 0], 2.5), [
+    'qdisc replace dev eth0 parent 1:10 handle 10: netem limit 1000 delay 2.5ms',
+    'qdisc replace dev eth0 parent 1:11 handle 11: netem limit 0 delay 2.5ms',
+  ])
 })
 
 test('shaping - a device receives what its fastest link brings, and its port holds some back', t => {

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ExecutionContext } from 'ava'
 import { filter as where, interval, map, type Observable, ReplaySubject, startWith } from 'rxjs'
 import { type z } from 'zod'
+import { PartStore } from '../../actors/model-store/index.js'
 import { type BusOptions, connectBus, type EmbeddedBroker, startBroker } from '../../broker/index.js'
 import { type Bus, type BusMessage } from '../../core/bus.js'
 import { decodeControl } from '../../core/control.js'
@@ -45,6 +46,21 @@ export async function testFolder(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-test-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** A store of model parts in a folder of its own, unless one is given. */
+export async function testStore(
+  t: ExecutionContext,
+  { folder, limitBytes }: { readonly folder?: string; readonly limitBytes?: number } = {},
+): Promise<PartStore> {
+  const store = await PartStore.open(folder ?? (await testFolder(t)), limitBytes)
+  t.teardown(() => store.close())
+  return store
+}
+
+/** The files of a store, without what says whose it is. */
+export async function filesIn({ directory }: PartStore): Promise<string[]> {
+  return (await readdir(directory)).filter(name => !name.includes('.lease'))
 }
 
 /** Everything that arrives at `filter` from now on, from the first on for each subscriber; payloads are copies. */

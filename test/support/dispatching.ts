@@ -31,7 +31,7 @@ export function planOf(epoch: number, change: Partial<Plan> = {}): Plan {
     model: { sha256: '0'.repeat(64), bytes: 1, name: 'm' },
     inputs: [{ name: 'x', dtype: 'float32', dims: [1, 2] }],
     outputs: [{ name: 'y', dtype: 'float32', dims: [1, 2] }],
-    stages: [{ ...stage, inbox: { topic: TOPICS.data.stage('p', epoch, 0, 0) } }],
+    stages: [{ ...stage, link: 'broker', inbox: { topic: TOPICS.data.stage('p', epoch, 0, 0) } }],
     window: WINDOW,
     lz4: false,
     sampleError: 0,
@@ -112,9 +112,12 @@ export class Desk {
     const link: Link = {
       listen: async (_address, handler) => {
         this.receive = handler
-        return { close: async () => {} }
+        return { close: async () => {}, hold: () => {}, release: () => {} }
       },
       open: ({ topic }) => ({
+        settled: Promise.resolve('broker' as const),
+        way: 'broker' as const,
+        close: async () => {},
         send: async message => {
           if (this.broken !== undefined) throw this.broken
           this.sent.push({ topic, ...decodeEnvelope(message) })

@@ -49,10 +49,11 @@ function flagOf(key: string, row: OptionRow): Option {
   const flag = key.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
   const shown =
     row.default === undefined || row.default === false ? '' : ` (default: ${JSON.stringify(row.default)})`
-  return new Option(
-    row.value === undefined ? `--${flag}` : `--${flag} <${row.value}>`,
-    plain(row.doc) + shown,
-  )
+  return new Option(`--${flag}${valueOf(row)}`, plain(row.doc) + shown)
+}
+
+function valueOf({ value = '' }: OptionRow): string {
+  return value === '' || value.startsWith('[') ? ` ${value}`.trimEnd() : ` <${value}>`
 }
 
 function plain(doc: string): string {

@@ -4,6 +4,7 @@ import { busOpener, type OpenBus } from '../../../config/connect.js'
 import { type Host } from '../../../config/hosts.js'
 import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
 import { topicsOf } from '../../../core/topics.js'
+import { storeOptions } from '../../model-store/index.js'
 import { type Session } from './session.js'
 
 export const DEFAULT_BROKER = 'mqtt://127.0.0.1:1883'
@@ -25,11 +26,7 @@ export const hostOptions = defineOptions({
     value: 'NAME',
     doc: 'Its name in the cluster; left out, made of the host name.',
   },
-  cacheDir: {
-    check: z.string().min(1),
-    value: 'FOLDER',
-    doc: 'Where model parts are kept; left out, a temporary folder.',
-  },
+  ...storeOptions,
 })
 
 /** The password may be given in the environment, where other users of the machine do not see it. */
@@ -44,7 +41,7 @@ export function openerOf(options: Options<typeof brokerConnection>): OpenBus {
 
 export function hostOf(
   id: string,
-  options: Options<typeof brokerConnection & typeof hostOptions>,
+  options: Options<typeof brokerConnection> & Partial<Options<typeof storeOptions>>,
   session: Session,
 ): Host {
   return {
@@ -52,6 +49,7 @@ export function hostOf(
     open: openerOf(options),
     topics: topicsOf(options.root),
     cacheDir: options.cacheDir,
+    ...(options.cacheLimitMib === undefined ? {} : { cacheLimitMib: options.cacheLimitMib }),
     sendTimeoutMs: options.sendTimeoutMs,
     onTrouble: session.warn,
   }

@@ -5,7 +5,8 @@ import { temporaryFolder } from '../../../config/hosts.js'
 import { startBroker } from '../../../broker/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { type Places } from './places.js'
-import { ProcessGroup } from './processes.js'
+import { KeptProcesses } from './kept-processes.js'
+import { type Command, ProcessGroup, titleOf } from './processes.js'
 import { type Session } from './session.js'
 
 /** Starts a broker in this process. @returns its URL */
@@ -24,6 +25,12 @@ export interface MembersWish {
   /** Further options of the connections to the broker, as on the command line. */
   readonly connection: readonly string[]
   readonly password?: string | undefined
+  /** Whether those that end are started again. */
+  readonly keep: boolean
+  /** Where model parts are kept, below a folder for each; left out, a temporary one. */
+  readonly folder?: string | undefined
+  /** For each of them, as `storeOptions` has it. */
+  readonly cacheLimitMib: number
   /** Where the workers run; left out, beside this process. */
   readonly places?: Places | undefined
 }
@@ -34,17 +41,13 @@ const STARTS_AT_ONCE = 2 * availableParallelism()
 /** A supervisor and workers as processes of their own, which stop with the session. */
 export async function startMembers(session: Session, wish: MembersWish): Promise<void> {
   // Theirs would stay behind if one of them were killed.
-  const folder = await temporaryFolder('cluster', session.cleanup)
-  const group = new ProcessGroup({
-    debug: session.debug,
-    env: wish.password === undefined ? {} : { MILLRACE_PASSWORD: wish.password },
-    onLost: (command, how) =>
-      session.warn(new MillraceError('WORKER_LOST', `'${command}' ended with ${how}`)),
-  })
+  const folder = wish.folder ?? (await temporaryFolder('cluster', session.cleanup))
+  const group = membersGroup(session, wish)
   session.cleanup.defer('stopping the supervisor and the workers', () => group.stop())
   const common = ['--broker', wish.broker, ...wish.connection, ...(session.debug ? ['--debug'] : [])]
   const commandLine = (id: string, command: string) => [
     ...[command, '--id', id, '--cache-dir', join(folder, id)],
+    ...['--cache-limit-mib', String(wish.cacheLimitMib)],
     ...common,
   ]
   const members = [
@@ -53,10 +56,21 @@ export async function startMembers(session: Session, wish: MembersWish): Promise
   ]
   const started = lastValueFrom(
     from(members).pipe(
-      mergeMap(({ id, command, enter }) => group.start(commandLine(id, command), enter), STARTS_AT_ONCE),
+      mergeMap(
+        ({ id, command, enter }) => group.start({ args: commandLine(id, command), enter }),
+        STARTS_AT_ONCE,
+      ),
     ),
   )
   await session.untilStopped(started)
+}
+
+function membersGroup(session: Session, { password, keep }: MembersWish): ProcessGroup | KeptProcesses {
+  const env = password === undefined ? {} : { MILLRACE_PASSWORD: password }
+  if (keep) return new KeptProcesses(session, env)
+  const onLost = (command: Command, how: string) =>
+    session.warn(new MillraceError('WORKER_LOST', `'${titleOf(command)}' ended with ${how}`))
+  return new ProcessGroup({ debug: session.debug, env, onLost })
 }
 
 function workerPlaces({ workers, places }: MembersWish): { id: string; enter: readonly string[] }[] {

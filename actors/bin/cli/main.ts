@@ -57,6 +57,7 @@ function listenForStop(session: Session): () => number | undefined {
   let signalledAt = 0
   for (const [name, number] of Object.entries(SIGNALS)) {
     process.on(name, () => {
+      if (name === 'SIGHUP' && session.detached) return
       if (status !== undefined && Date.now() - signalledAt > ONE_KEYPRESS_MS) process.exit(128 + number)
       if (status !== undefined) return
       signalledAt = Date.now()
@@ -65,7 +66,9 @@ function listenForStop(session: Session): () => number | undefined {
     })
   }
   // A parent that is gone without a word, even by SIGKILL, closes the channel.
-  const orphaned = () => session.stop('the parent process is gone')
+  const orphaned = () => {
+    if (!session.detached) session.stop('the parent process is gone')
+  }
   process.on('disconnect', orphaned)
   // It may have gone while this program was being loaded; `connected` is undefined where there was none to begin with.
   if ((process.connected as boolean | undefined) === false) orphaned()
@@ -74,7 +77,7 @@ function listenForStop(session: Session): () => number | undefined {
 
 function report(thrown: unknown, json: boolean, debug: boolean): number {
   const error = MillraceError.from(thrown)
-  process.send?.({ type: 'failed', error: error.toInfo() })
+  if (process.connected) process.send?.({ type: 'failed', error: error.toInfo() })
   const { code, message, remedy } = error
   if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, remedy } })}\n`)
   else process.stderr.write(`error ${code}: ${message}\n  ${remedy}\n`)

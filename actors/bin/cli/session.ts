@@ -6,6 +6,8 @@ export class Session {
   readonly cleanup = new Cleanup()
   /** The exit status where nothing failed: for a command that runs another, the other's. */
   status = 0
+  /** True: neither the end of the parent process nor that of its terminal is a reason to stop. */
+  detached = false
   private finishing = false
   private readonly abort = new AbortController()
   private readonly whenStopped = new Promise<void>(resolve => {

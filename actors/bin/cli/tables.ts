@@ -19,17 +19,18 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   ].join('\n')
 }
 
-/** The partitions of a plan; `ms` is measured time per frame. */
+/** The partitions of a plan; `ms` is measured time per frame, `link` the way that its output goes. */
 export function planTable({ stages }: Plan): string {
   return table(
-    ['stage', 'worker', 'operators', 'weights', 'bytes out', 'ms'],
-    stages.map(({ stage, worker, operators, weightBytes, outBytes, computeMs }) => [
+    ['stage', 'worker', 'operators', 'weights', 'bytes out', 'ms', 'link'],
+    stages.map(({ stage, worker, operators, weightBytes, outBytes, computeMs, link }) => [
       stage,
       worker,
       operators,
       weightBytes,
       outBytes,
       round(computeMs, 2),
+      link,
     ]),
   )
 }

@@ -4,6 +4,7 @@ import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { brokerConnection, connectionOf, openerOf } from '../cli/connection.js'
 import { planTable } from '../cli/tables.js'
+import { warnOfFallbacks } from '../cli/fallbacks.js'
 import { currentPlan } from '../cli/current-plan.js'
 
 export const deployCommand = defineCommand({
@@ -17,6 +18,7 @@ export const deployCommand = defineCommand({
     session.say(`deploying ${model} ...`)
     const pipeline = await session.untilStopped(cluster.deploy(model, pickOptions(deployOptions, options)))
     const plan = await currentPlan(pipeline)
+    warnOfFallbacks(session, plan, options.links)
     session.print(`pipeline '${plan.pipeline}' is ready, epoch ${plan.epoch}\n${planTable(plan)}`, plan)
     await pipeline.close()
   },

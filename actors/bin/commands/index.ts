@@ -1,6 +1,7 @@
 import { type CommandDefinition } from '../cli/command.js'
 import { brokerCommand } from './broker.js'
 import { deployCommand } from './deploy.js'
+import { downCommand } from './down.js'
 import { emulateCommand } from './emulate.js'
 import { ingressCommand } from './ingress.js'
 import { runCommand } from './run.js'
@@ -12,6 +13,7 @@ import { workerCommand } from './worker.js'
 /** Every command, in the order of the help. */
 export const commands = [
   upCommand,
+  downCommand,
   brokerCommand,
   supervisorCommand,
   workerCommand,

@@ -14,10 +14,12 @@ import { cutCandidates } from '../../../core/planner/index.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
 import { checkFrame, inferOptions } from '../../dispatcher/index.js'
 import { ThreadedSession } from '../../session/index.js'
+import { storeOptions } from '../../model-store/index.js'
 import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { connectionOf, openerOf } from '../cli/connection.js'
 import { currentPlan } from '../cli/current-plan.js'
+import { warnOfFallbacks } from '../cli/fallbacks.js'
 import { datasetSource, type FrameSource, syntheticSource } from '../cli/input.js'
 import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
 import { freshId } from '../cli/names.js'
@@ -70,8 +72,10 @@ const options = defineOptions({
   },
   window: deployOptions.window,
   lz4: deployOptions.lz4,
+  links: deployOptions.links,
   deadlineMs: inferOptions.deadlineMs,
   deployTimeoutMs: deployOptions.deployTimeoutMs,
+  cacheLimitMib: storeOptions.cacheLimitMib,
 })
 
 type RunOptions = Options<typeof options>
@@ -91,11 +95,15 @@ export const runCommand = defineCommand({
     const model = await prepareModelFile(session, title, given)
     const { cluster, workers } = await startCluster(session, given)
     session.say(`deploying ${basename(title)} on ${workers} workers ...`)
-    const { partitions, window, lz4, deployTimeoutMs } = given
+    const { partitions, window, lz4, links, deployTimeoutMs } = given
     const pipeline = await session.untilStopped(
-      cluster.deploy(model, parseOptions(deployOptions, { partitions, window, lz4, deployTimeoutMs }, 'run')),
+      cluster.deploy(
+        model,
+        parseOptions(deployOptions, { partitions, window, lz4, links, deployTimeoutMs }, 'run'),
+      ),
     )
     const plan = await currentPlan(pipeline)
+    warnOfFallbacks(session, plan, links)
     const source = dataset ?? syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES)
     const stream = await streamWithProgress(session, pipeline, source, given)
     const counts = pipeline.counts()
@@ -142,7 +150,9 @@ async function startCluster(
   const cluster = await openCluster(openerOf(connection), connectionOf(connection), session.cleanup)
   if (given.broker !== undefined) session.cleanup.defer('clearing the broker', () => cluster.clear())
   const options = ['--root', root, ...(username === undefined ? [] : ['--username', username])]
-  await startMembers(session, { broker, workers, password, places, connection: options })
+  const { cacheLimitMib } = given
+  const wish = { broker, workers, password, places, connection: options, keep: false, cacheLimitMib }
+  await startMembers(session, wish)
   cluster.trouble$.subscribe(session.warn)
   return { cluster, workers }
 }

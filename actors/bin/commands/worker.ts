@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { isLoopback, localAddressTowards } from '../../../broker/index.js'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
 import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
@@ -9,7 +10,7 @@ import { workerOptions } from '../../worker/index.js'
 import { defineCommand } from '../cli/command.js'
 import { brokerConnection, connectionOf, hostOf, hostOptions } from '../cli/connection.js'
 import { freshId } from '../cli/names.js'
-import { RUNTIME_SETTINGS, type RuntimeSettings } from '../runtime-settings.js'
+import { type InboxSettings, RUNTIME_SETTINGS, type RuntimeSettings } from '../runtime-settings.js'
 
 const RUNTIME_ENTRY = fileURLToPath(new URL('../runtime.js', import.meta.url))
 const LIMITS = { startTimeoutMs: 30_000, stopTimeoutMs: 3_000 }
@@ -18,6 +19,17 @@ const options = defineOptions({
   ...brokerConnection,
   ...hostOptions,
   ...workerOptions,
+  inboxHost: {
+    check: z.string().min(1),
+    value: 'ADDRESS',
+    doc: 'Address on which peers send frames straight here; left out, the one by which this machine reaches the broker.',
+  },
+  inboxPort: {
+    check: z.coerce.number().int().min(0).max(65_535),
+    default: 0,
+    value: 'PORT',
+    doc: 'Port for that; 0 for a free one.',
+  },
   isolation: {
     check: z.enum(['process', 'none']),
     default: 'process',
@@ -32,13 +44,19 @@ export const workerCommand = defineCommand({
   options,
   async run(session, given) {
     const id = given.id ?? freshId('worker')
-    const host = hostOf(id, given, session)
+    const address = await localAddressTowards(given.broker, given.connectTimeoutMs)
+    const host = { ...hostOf(id, given, session), distant: !isLoopback(address) }
     const settings = pickOptions(workerOptions, given)
     const runtimes = new Set<ChildProcess>()
     // First, so that it comes last: the agent stops its runtime in order, but not one that is being started.
     session.cleanup.defer('ending the runtime processes', () => Promise.all([...runtimes].map(endProcess)))
+    let inbox: InboxSettings = {
+      host: given.inboxHost ?? address,
+      port: given.inboxPort,
+      orAnother: false,
+    }
     const spawn = () => {
-      const child = forkRuntime(id, given, session.debug)
+      const child = forkRuntime({ id, inbox, ...runtimeSettings(given) }, session.debug)
       runtimes.add(child)
       child.once('exit', () => runtimes.delete(child))
       return child
@@ -46,7 +64,13 @@ export const workerCommand = defineCommand({
     const createRuntime =
       given.isolation === 'none'
         ? () => localRuntime(host, session.cleanup)
-        : () => ChildRuntime.start(spawn, LIMITS)
+        : async () => {
+            const runtime = await ChildRuntime.start(spawn, LIMITS)
+            // Peers look for the next runtime where this one was.
+            if (runtime.inbox !== undefined)
+              inbox = { ...inbox, port: Number(new URL(runtime.inbox).port), orAnother: true }
+            return runtime
+          }
     await session.untilStopped(startWorker(host, settings, session.cleanup, createRuntime))
     session.print(`worker '${id}' is at ${given.broker}`, { id, broker: given.broker })
     session.announce({ id })
@@ -58,13 +82,11 @@ async function endProcess(child: ChildProcess): Promise<void> {
   if (child.kill('SIGKILL')) await once(child, 'exit')
 }
 
-function forkRuntime(id: string, given: Options<typeof options>, debug: boolean) {
-  const settings: RuntimeSettings = {
-    id,
-    broker: given.broker,
-    progressMs: given.heartbeatMs,
-    connect: { ...connectionOf(given) },
-  }
+function runtimeSettings(given: Options<typeof options>): Omit<RuntimeSettings, 'id' | 'inbox'> {
+  return { broker: given.broker, progressMs: given.heartbeatMs, connect: { ...connectionOf(given) } }
+}
+
+function forkRuntime(settings: RuntimeSettings, debug: boolean): ChildProcess {
   return fork(RUNTIME_ENTRY, [], {
     stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc'],
     env: { ...process.env, [RUNTIME_SETTINGS]: JSON.stringify(settings) },

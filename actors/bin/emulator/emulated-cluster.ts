@@ -92,7 +92,7 @@ export class EmulatedCluster {
       if (device.memoryMiB !== before[i]?.memoryMiB)
         await applyWrites(this.kind.memory(group, bytesOf(device)))
     }
-    await changeBandwidth(this.names, next)
+    await changeBandwidth(this.names, next, this.delayed)
     this.description = next
   }
 

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { z } from 'zod'
 import { type ClusterDescription } from '../../../core/cluster-file.js'
 import { addressOf, portOf, type RunNames } from './names.js'
-import { indexOfClass, receiveRate, sendQueues, sendRates } from './shaping.js'
+import { indexOfClass, receiveRate, sendFilters, sendRates } from './shaping.js'
 import { runTool } from './tools.js'
 
 /** Where `ip netns` keeps its namespaces. */
@@ -38,17 +38,23 @@ export async function createNetwork(names: RunNames, cluster: ClusterDescription
       ['link set lo up', `addr add ${addressOf(i)}/16 dev eth0`, ...raise('eth0')],
     )
     const row = cluster.bandwidthMbps[i] ?? []
-    const { before, after } = sendQueues(row, delayed ? cluster.rttMs / 2 : 0)
-    await runTool(['tc', '-n', space, '-batch', '-'], [...before, ...sendRates(row), ...after])
+    const { before, after } = sendFilters(spaces.length)
+    const rates = sendRates(row, delayed ? cluster.rttMs / 2 : 0)
+    await runTool(['tc', '-n', space, '-batch', '-'], [...before, ...rates, ...after])
   }
   await inSwitch(names, 'tc', receiveRates(cluster))
   return delayed
 }
 
 /** Gives the links other bandwidths, while they are in use. */
-export async function changeBandwidth(names: RunNames, cluster: ClusterDescription): Promise<void> {
+export async function changeBandwidth(
+  names: RunNames,
+  cluster: ClusterDescription,
+  delayed: boolean,
+): Promise<void> {
   for (const [i, { id }] of cluster.devices.entries()) {
-    await runTool(['tc', '-n', names.namespace(id), '-batch', '-'], sendRates(cluster.bandwidthMbps[i] ?? []))
+    const rates = sendRates(cluster.bandwidthMbps[i] ?? [], delayed ? cluster.rttMs / 2 : 0)
+    await runTool(['tc', '-n', names.namespace(id), '-batch', '-'], rates)
   }
   await inSwitch(names, 'tc', receiveRates(cluster))
 }

@@ -2,6 +2,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { MillraceError } from '../../../core/errors.js'
+import { startTicksOf } from '../cli/process-start.js'
 
 /** The environment variable in which a command that runs in an emulated cluster finds the cluster's record. */
 export const EMULATED_CLUSTER = 'MILLRACE_EMULATED_CLUSTER'
@@ -76,14 +77,4 @@ async function recordsIn(
     const [, run, pid, started] = NAME.exec(file) ?? []
     return run === undefined ? [] : [{ file, run, pid: Number(pid), started: Number(started) }]
   })
-}
-
-/** When a process started, in clock ticks after the machine did; undefined when it has ended. */
-async function startTicksOf(pid: number): Promise<number | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  if (stat === undefined) return undefined
-  // The second field is the program's name in brackets, which may have blanks and brackets itself.
-  const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  // Nobody has asked yet how it ended, but it has.
-  return state === 'Z' ? undefined : Number(fields[18])
 }

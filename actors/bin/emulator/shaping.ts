@@ -7,6 +7,8 @@ const LEAST_BURST = 8_000
 const PORT_QUEUE_MS = 200
 const LEAST_PORT_QUEUE = 128 * 1024
 const QUEUE_PACKETS = 1_000
+/** Of a class whose queue takes nothing in. */
+const CLOSED_MBPS = 0.008
 /** The share of a device's link that traffic to no device (address resolution) is sure of. */
 const OTHER_SHARE = 0.01
 const FIRST_CLASS = 0x10
@@ -24,38 +26,38 @@ export function indexOfClass(id: string): number | undefined {
 
 /**
  * What `tc` is to do so that a device sends `row[to]` 10^6 bit/s at most to each device, and the largest of them in
- * all, as through one network card. Can be done again with other figures.
+ * all, as through one network card; 0: what it sends there is lost, as in a firewall. Can be done again with other
+ * figures.
+ * @param delayMs  one way; 0 where the kernel cannot
  */
-export function sendRates(row: readonly number[]): string[] {
+export function sendRates(row: readonly number[], delayMs: number): string[] {
   const most = Math.max(...row)
   const sum = row.reduce((total, mbps) => total + mbps, 0)
   // What classes are sure of may not exceed what there is, or the limit of all together would not hold.
   const sure = ((1 - OTHER_SHARE) * most) / sum
-  const classes = row.flatMap((mbps, to) =>
-    mbps === 0 ? [] : [htbClass('1:1', `1:${classOf(to)}`, sure * mbps, mbps)],
-  )
+  const classes = row.flatMap((mbps, to) => {
+    const [rate, ceil] = mbps === 0 ? [CLOSED_MBPS, CLOSED_MBPS] : [sure * mbps, mbps]
+    const id = classOf(to)
+    return [
+      htbClass('1:1', `1:${id}`, rate, ceil),
+      `qdisc replace dev eth0 parent 1:${id} handle ${id}: ${queue(mbps === 0 ? 0 : QUEUE_PACKETS, delayMs)}`,
+    ]
+  })
   return [htbClass('1:', '1:1', most, most), htbClass('1:1', '1:2', OTHER_SHARE * most, most), ...classes]
 }
 
-/**
- * What `tc` is to do once, around `sendRates`, to sort what a device sends by its destination.
- * @param delayMs  one way; 0 where the kernel cannot
- */
-export function sendQueues(
-  row: readonly number[],
-  delayMs: number,
-): { readonly before: string[]; readonly after: string[] } {
-  const queue =
-    delayMs > 0 ? `netem limit ${QUEUE_PACKETS} delay ${delayMs}ms` : `pfifo limit ${QUEUE_PACKETS}`
-  const after = row.flatMap((mbps, to) => {
-    if (mbps === 0) return []
-    const id = classOf(to)
-    return [
-      `qdisc add dev eth0 parent 1:${id} handle ${id}: ${queue}`,
-      `filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dst ${addressOf(to)}/32 flowid 1:${id}`,
-    ]
-  })
+/** What `tc` is to do once, before and after `sendRates`, to sort what a device sends by its destination. */
+export function sendFilters(devices: number): { readonly before: string[]; readonly after: string[] } {
+  const after = Array.from(
+    { length: devices },
+    (_, to) =>
+      `filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dst ${addressOf(to)}/32 flowid 1:${classOf(to)}`,
+  )
   return { before: ['qdisc add dev eth0 root handle 1: htb default 2'], after }
+}
+
+function queue(packets: number, delayMs: number): string {
+  return delayMs > 0 ? `netem limit ${packets} delay ${delayMs}ms` : `pfifo limit ${packets}`
 }
 
 /** What `tc` is to do so that a device receives, on its port of the switch, as much as its fastest link brings. */

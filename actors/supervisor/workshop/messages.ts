@@ -2,6 +2,12 @@ import { type ErrorInfo } from '../../../core/errors.js'
 import { type TensorSpec } from '../../../core/tensor.js'
 import { type PartId } from '../../model-store/index.js'
 
+/** A file that a model refers to by its location, and where it is. */
+export interface StoredData {
+  readonly location: string
+  readonly path: string
+}
+
 /** What is to be made of a model. */
 export interface Order {
   /** Path of the ONNX file, and its name in messages. */
@@ -10,9 +16,14 @@ export interface Order {
   readonly partitions: number
   /** Whether fewer will do where the model has not that many. */
   readonly fewerWillDo: boolean
-  /** Where the parts go: the directory of a part store. */
+  /** What the model keeps outside of its file. */
+  readonly data: readonly StoredData[]
+  /** Where the parts go: the directory of a part store, and its limit. */
   readonly directory: string
+  readonly limitBytes: number
   readonly measureMs: number
+  /** Time that a byte takes from one worker to the next, in ms. */
+  readonly linkMsPerByte: number
 }
 
 /** One partition, stored and measured. */

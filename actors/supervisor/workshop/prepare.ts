@@ -1,13 +1,21 @@
 import { relativeError } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
-import { completeSpecs, cutGraph, type Graph, type Partition, readGraph } from '../../../core/graph/index.js'
+import {
+  completeSpecs,
+  cutGraph,
+  type ExternalFile,
+  type Graph,
+  type Partition,
+  readGraph,
+  type RunModel,
+} from '../../../core/graph/index.js'
 import { type Block, cutCandidates, planEqualWorkers } from '../../../core/planner/index.js'
 import { syntheticFrame } from '../../../core/synthetic/index.js'
 import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
-import { PartStore } from '../../model-store/index.js'
-import { openSession } from '../../session/index.js'
-import { measureChain } from './measure.js'
+import { externalFile, type PartStore } from '../../model-store/index.js'
+import { type MeasuredChain, measureChain } from './measure.js'
 import { type Order, type PreparedModel, type PreparedPart } from './messages.js'
+import { openWhole } from './whole-model.js'
 
 /** The largest relative error of a float32 chain (promise 9). */
 const TOLERANCE = 1e-4
@@ -15,19 +23,44 @@ const SAMPLE_SEED = 1
 /** Token ids and indices must be within the model's tables, whose sizes nobody tells: 0 and 1 nearly always are. */
 const SAMPLE_INTEGERS_BELOW = 2
 
-/** Read, measure, plan, cut, check, store: what `prepareModel` promises. `checkpoint` throws to stop between steps. */
+/**
+ * Read, measure, plan, cut, check, store: what `prepareModel` promises. `checkpoint` throws to stop between steps. The
+ * parts are held in the store.
+ */
 export async function prepare(
   bytes: Uint8Array,
   order: Order,
+  store: PartStore,
   checkpoint: () => Promise<void>,
 ): Promise<PreparedModel> {
-  const graph = readGraph(bytes, { name: order.name })
+  const graph = readGraph(bytes, { name: order.name, externalData: location => dataAt(order, location) })
+  const whole = await openWhole(store, order.data)
+  try {
+    return await prepareGraph(graph, { bytes, run: whole.run }, order, store, checkpoint)
+  } finally {
+    await whole.close()
+  }
+}
+
+function dataAt({ data }: Order, location: string): ExternalFile {
+  const stored = data.find(one => one.location === location)
+  if (stored === undefined) throw new MillraceError('MODEL_DATA_MISSING', 'it was not sent with the model')
+  return externalFile(stored.path)
+}
+
+async function prepareGraph(
+  graph: Graph,
+  model: { readonly bytes: Uint8Array; readonly run: RunModel },
+  order: Order,
+  store: PartStore,
+  checkpoint: () => Promise<void>,
+): Promise<PreparedModel> {
   const feedsOf = (size: number) =>
     syntheticFrame(sized(graph.inputs, size), SAMPLE_SEED, 0, {}, SAMPLE_INTEGERS_BELOW)
   const feeds = feedsOf(1)
-  const whole = await runOnce(bytes, feeds)
+  const whole = await model.run(model.bytes, feeds)
   await checkpoint()
-  const specs = await completeSpecs(graph, runOnce, feedsOf)
+  const specs = await completeSpecs(graph, model.run, feedsOf)
   await checkpoint()
   const cuts = await chooseCuts(graph, specs, feeds, order, checkpoint)
   const partitions = cutGraph(graph, cuts, specs)
@@ -39,15 +72,27 @@ export async function prepare(
       `${order.name} in ${partitions.length} parts differs from the whole by ${sampleError} on a sample frame`,
     )
   }
-  const store = await PartStore.open(order.directory)
+  const parts = await storeParts(partitions, chain, store)
+  return { inputs: graph.inputs, outputs: graph.outputs, parts, sampleError }
+}
+
+async function storeParts(
+  partitions: readonly Partition[],
+  chain: MeasuredChain,
+  store: PartStore,
+): Promise<PreparedPart[]> {
   const parts: PreparedPart[] = []
   for (const [stage, partition] of partitions.entries()) {
     const { computeMs = 0, outBytes = 0 } = chain.stages[stage] ?? {}
     const { receives, carries, sends, operators, weightBytes } = partition
     const part = await store.put(partition.model)
     parts.push({ part, receives, carries, sends, operators, weightBytes, outBytes, computeMs })
+    await store.hold(
+      'made',
+      parts.map(({ part }) => part.sha256),
+    )
   }
-  return { inputs: graph.inputs, outputs: graph.outputs, parts, sampleError }
+  return parts
 }
 
 /** Measures every block between two good positions, and takes the cuts that make the slowest part fastest. */
@@ -72,19 +117,10 @@ async function chooseCuts(
     outBytes: stages[i]?.outBytes ?? 0,
     weightBytes: partition.weightBytes,
   }))
-  return [...planEqualWorkers(blocks, count).cuts]
+  return [...planEqualWorkers(blocks, count, order).cuts]
 }
 
 /** Specs with every free dim of one size. */
 function sized(specs: readonly TensorSpec[], size: number): TensorSpec[] {
   return specs.map(spec => ({ ...spec, dims: spec.dims.map(dim => (typeof dim === 'number' ? dim : size)) }))
-}
-
-async function runOnce(model: Uint8Array, feeds: Tensors): Promise<Tensors> {
-  const session = await openSession(model)
-  try {
-    return await session.run(feeds)
-  } finally {
-    await session.release()
-  }
 }

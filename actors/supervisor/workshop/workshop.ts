@@ -6,9 +6,15 @@ import { type Order, type PreparedModel, type WorkshopReply } from './messages.j
 /**
  * Reads, measures, plans, cuts and checks a model, in a thread of its own: none of that may delay a beat. The thread
  * cannot be ended while a session runs, so a stop waits for the end of the step under way.
- * @throws MODEL_INVALID, MODEL_TRUNCATED, MODEL_UNSUPPORTED, GRAPH_INVALID, TOO_MANY_PARTITIONS, VERIFY_FAILED, STOPPED
+ * @param take  is awaited while the new parts are still held in the store by that thread
+ * @throws MODEL_INVALID, MODEL_TRUNCATED, MODEL_UNSUPPORTED, GRAPH_INVALID, TOO_MANY_PARTITIONS, VERIFY_FAILED,
+ *   CACHE_FULL, DISK_FULL, STOPPED
  */
-export function prepareModel(order: Order, signal: AbortSignal): Promise<PreparedModel> {
+export function prepareModel(
+  order: Order,
+  take: (model: PreparedModel) => Promise<void>,
+  signal: AbortSignal,
+): Promise<PreparedModel> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) throw stopped()
     // Without the program's own flags: some, such as --input-type, a thread does not take.
@@ -18,8 +24,16 @@ export function prepareModel(order: Order, signal: AbortSignal): Promise<Prepare
     })
     const stop = () => thread.postMessage('stop')
     signal.addEventListener('abort', stop, { once: true })
+    const taken = async (model: PreparedModel) => {
+      try {
+        await take(model)
+        return model
+      } finally {
+        thread.postMessage('taken')
+      }
+    }
     thread.once('message', (reply: WorkshopReply) => {
-      if (reply.type === 'prepared') resolve(reply.model)
+      if (reply.type === 'prepared') resolve(taken(reply.model))
       else reject(MillraceError.fromInfo(reply.error))
     })
     thread.once('error', error => reject(MillraceError.from(error)))

@@ -37,8 +37,9 @@ test.serial('run - prints a table of the partitions and a summary for people', a
   const args = ['run', DIGITS, '--dataset', HELD_OUT, '--frames', '30', '--workers', '2']
   const { status, stdout, stderr } = await millrace(args)
   t.is(status, 0, stderr)
-  t.regex(stdout, /^stage +worker +operators +weights +bytes out +ms$/m)
-  t.regex(stdout, /^ +1 +w2 +\d+ +\d+ +40 +[\d.]+$/m)
+  t.regex(stdout, /^stage +worker +operators +weights +bytes out +ms +link$/m)
+  t.regex(stdout, /^ +0 +w1 +\d+ +\d+ +\d+ +[\d.]+ +peer$/m)
+  t.regex(stdout, /^ +1 +w2 +\d+ +\d+ +40 +[\d.]+ +broker$/m)
   t.regex(stdout, /^frames +30 predicted of 30 admitted/m)
   t.regex(stdout, /^accuracy +[\d.]+ %/m)
   t.regex(stdout, /^verified +20 frames/m)

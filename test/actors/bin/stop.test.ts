@@ -12,7 +12,7 @@ const moments = {
   'the first worker is there': /\/worker\/w\d\/birth$/,
   'the model is fetched': /\/model\//,
   'partitions are assigned': /\/desired$/,
-  'frames are under way': /\/data\/.*\/3\/0$/,
+  'frames are under way': /\/data\/.*\/results\//,
 }
 
 for (const [moment, topic] of Object.entries(moments)) {
@@ -79,7 +79,8 @@ test.serial('SIGINT - the parts of a cluster, started one by one, stop and leave
   const status = await new CliRun(['status', ...at]).ended
   const view = JSON.parse(status.stdout) as { workers: { worker: string }[]; pipelines: unknown[] }
   t.deepEqual(view.workers.map(({ worker }) => worker).sort(), ['a', 'b'])
-  t.deepEqual(view.pipelines, [{ pipeline: 'd', state: 'ready', epoch: 1, stages: 2, model: 'digits.onnx' }])
+  t.is(view.pipelines.length, 1)
+  t.like(view.pipelines[0], { pipeline: 'd', state: 'ready', epoch: 1, stages: 2, model: 'digits.onnx' })
   for (const part of [...workers, supervisor, broker]) {
     const { status, processes, files } = await part.stop()
     t.deepEqual([status, processes, files], [130, [], []])

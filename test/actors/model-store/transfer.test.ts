@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { map, type Observable } from 'rxjs'
-import {
-  fetchPart,
-  type FetchOptions,
-  type PartId,
-  PartStore,
-  serveParts,
-} from '../../../actors/model-store/index.js'
+import { fetchPart, type FetchOptions, type PartId, serveParts } from '../../../actors/model-store/index.js'
 import { type Bus } from '../../../core/bus.js'
 import { encodeControl, PartRequest } from '../../../core/control.js'
 import { type MillraceError } from '../../../core/errors.js'
-import { listen, rejection, settled, testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
+import {
+  filesIn,
+  listen,
+  rejection,
+  settled,
+  testBroker,
+  testStore,
+  TOPICS,
+  until,
+} from '../../support/actors.js'
 
 const SIZE = 3_000_001
 
@@ -29,10 +32,10 @@ function idOf(data: Uint8Array): PartId {
   return { sha256: createHash('sha256').update(data).digest('hex'), bytes: data.byteLength }
 }
 
-async function party(t: ExecutionContext, change: Partial<FetchOptions> = {}) {
+async function party(t: ExecutionContext, change: Partial<FetchOptions> = {}, limitBytes = 1e9) {
   const { connect } = await testBroker(t)
   const [holder, bus] = [await connect('holder'), await connect('fetcher')]
-  const store = await PartStore.open(await testFolder(t))
+  const store = await testStore(t, { limitBytes })
   const options: FetchOptions = {
     bus,
     topics: TOPICS,
@@ -188,7 +191,7 @@ test('fetching a part - bytes of another hash are refused, and nothing stays', a
   const wrong = { ...idOf(data), sha256: 'a'.repeat(64) }
   await serve(holder, data, wrong)
   t.is(await rejection(fetchPart(wrong, options)), 'PART_CORRUPT')
-  t.deepEqual(await readdir(store.directory), [])
+  t.deepEqual(await filesIn(store), [])
 })
 
 test('fetching a part - nobody who has it, or one who has less, is said', async t => {
@@ -199,7 +202,7 @@ test('fetching a part - nobody who has it, or one who has less, is said', async 
   const error = await t.throwsAsync(fetchPart(unknown, options), { code: 'PART_UNAVAILABLE' })
   t.true(error?.message.includes(unknown.sha256))
   t.is(await rejection(fetchPart({ ...idOf(data), bytes: 1_001 }, options)), 'PART_UNAVAILABLE')
-  t.deepEqual(await readdir(store.directory), [])
+  t.deepEqual(await filesIn(store), [])
 })
 
 test('fetching a part - stops at once when it is told to, however far it is', async t => {
@@ -215,7 +218,7 @@ test('fetching a part - stops at once when it is told to, however far it is', as
   t.is(await fetching, 'STOPPED')
   t.is(await rejection(fetchPart(idOf(data), { ...options, signal: abort.signal })), 'STOPPED')
   await settled()
-  t.deepEqual(await readdir(store.directory), [])
+  t.deepEqual(await filesIn(store), [])
 })
 
 test('fetching a part - a transfer that takes longer than its limit is given up with a code', async t => {
@@ -230,6 +233,46 @@ test('fetching a part - a connection that is lost is said', async t => {
   const { options } = await party(t)
   await options.bus.close()
   t.is(await rejection(fetchPart({ sha256: 'c'.repeat(64), bytes: 10 }, options)), 'BUS_CLOSED')
+})
+
+test('fetching a part - those who ask for it at once share one transfer, until the last of them stops', async t => {
+  const { holder, store, options } = await party(t)
+  const data = bytes(200_000)
+  let go: () => void = () => {}
+  const held = new Promise<void>(resolve => (go = resolve))
+  const requests = await listen(holder, TOPICS.model.request(idOf(data).sha256), 1)
+  const asked: number[] = []
+  requests
+    .pipe(map(({ payload }) => PartRequest.parse(JSON.parse(new TextDecoder().decode(payload)))))
+    .subscribe(({ offset, length, requester }) => {
+      asked.push(offset)
+      const answer = piece(offset, data.subarray(offset, offset + length))
+      void held.then(() => holder.publish(TOPICS.model.chunk(idOf(data).sha256, requester), answer))
+    })
+  const [one, two] = [new AbortController(), new AbortController()]
+  const fetches = [one.signal, two.signal, undefined].map(signal =>
+    fetchPart(idOf(data), signal === undefined ? options : { ...options, signal }),
+  )
+  await until(requests)
+  one.abort()
+  t.is(await rejection(fetches[0] ?? Promise.resolve()), 'STOPPED')
+  go()
+  for (const fetched of fetches.slice(1)) t.true((await readFile(await fetched)).equals(data))
+  t.deepEqual(asked, [...new Set(asked)])
+  t.deepEqual(await filesIn(store), [`${idOf(data).sha256}.onnx`])
+  two.abort()
+  t.is(await fetchPart(idOf(data), options), store.pathOf(idOf(data).sha256))
+})
+
+test('fetching a part - one that has no room is refused before it is asked for', async t => {
+  const { holder, store, options } = await party(t, {}, 1_000)
+  const data = bytes(1_001)
+  const requests = await holdWith(holder, idOf(data), () => undefined)
+  let asked = 0
+  requests.subscribe(() => asked++)
+  t.is(await rejection(fetchPart(idOf(data), options)), 'CACHE_FULL')
+  t.is(asked, 0)
+  t.deepEqual(await filesIn(store), [])
 })
 
 test('serving parts - answers several at once, sends no more than a mebibyte, and passes nonsense over', async t => {
@@ -251,7 +294,7 @@ test('serving parts - answers several at once, sends no more than a mebibyte, an
     ['w2', 'w3'].map(async requester => ({
       ...options,
       bus: await connect(requester),
-      store: await PartStore.open(await testFolder(t)),
+      store: await testStore(t),
       requester,
     })),
   )

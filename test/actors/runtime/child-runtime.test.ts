@@ -1,6 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import test, { type ExecutionContext } from 'ava'
 import { map } from 'rxjs'
+import { type RuntimeSettings } from '../../../actors/bin/runtime-settings.js'
 import { ChildRuntime } from '../../../actors/runtime/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type Activation } from '../../../core/control.js'
@@ -37,7 +38,8 @@ const ACTIVATION: Activation = {
 }
 
 function runtimeProcess(t: ExecutionContext, broker: string): ChildProcess {
-  const settings = { id: 'w1', broker, progressMs: 20, connect: {} }
+  const inbox = { host: '127.0.0.1', port: 0, orAnother: false }
+  const settings: RuntimeSettings = { id: 'w1', broker, progressMs: 20, inbox, connect: {} }
   const child = fork(inCheckout('dist/actors/bin/runtime.js'), [], {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     env: { ...process.env, MILLRACE_RUNTIME: JSON.stringify(settings) },

@@ -4,10 +4,12 @@ import { Stage } from '../../../actors/stage/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type Activation } from '../../../core/control.js'
 import { type MillraceError } from '../../../core/errors.js'
-import { type Envelope, type FrameHeader } from '../../../core/frame.js'
+import { type Envelope } from '../../../core/frame.js'
 import { brokerLink } from '../../../core/link.js'
+import { ACTIVATION, EPOCH, frame, header, INBOX, NEXT, RESULTS, STAGE } from '../../support/staging.js'
 import {
   adder,
+  inTurns,
   listen,
   modelFile,
   numbersOf,
@@ -17,36 +19,7 @@ import {
   TOPICS,
 } from '../../support/actors.js'
 
-const STAGE = 1
-const EPOCH = 3
-const INBOX = TOPICS.data.stage('p', EPOCH, STAGE, 0)
-const NEXT = TOPICS.data.stage('p', EPOCH, STAGE + 1, 0)
-const RESULTS = TOPICS.data.results('p', 'door')
-const ACTIVATION: Activation = {
-  pipeline: 'p',
-  epoch: EPOCH,
-  stage: STAGE,
-  replica: 0,
-  term: 1,
-  part: { sha256: '0'.repeat(64), bytes: 1 },
-  receives: ['x'],
-  carries: [],
-  sends: ['sum'],
-  inbox: { topic: INBOX },
-  next: { topic: NEXT },
-  inboxFrames: 8,
-  lz4: false,
-}
 const SLOW: Activation = { ...ACTIVATION, sends: ['y'] }
-
-function header(sequence: number, change: Partial<FrameHeader> = {}): FrameHeader {
-  const stream = { dispatcher: 'door', stream: 'camera', sequence }
-  return { ...stream, epoch: EPOCH, stage: STAGE, admittedAt: 1, timings: [], ...change }
-}
-
-function frame(sequence: number, change: Partial<FrameHeader> = {}): Uint8Array {
-  return encodeEnvelope({ header: header(sequence, change), tensors: { x: row(sequence, 0) } })
-}
 
 async function stageOf(t: ExecutionContext, activation: Activation, model: Uint8Array) {
   const { connect } = await testBroker(t)
@@ -61,7 +34,7 @@ async function stageOf(t: ExecutionContext, activation: Activation, model: Uint8
   const envelopes = async (topic: string) =>
     (await listen(bus, topic)).pipe(map(({ payload }) => decodeEnvelope(payload)))
   const send = (message: Uint8Array) => bus.publish(INBOX, message)
-  return { stage, troubles, send, next$: await envelopes(NEXT), results$: await envelopes(RESULTS) }
+  return { bus, stage, troubles, send, next$: await envelopes(NEXT), results$: await envelopes(RESULTS) }
 }
 
 function first<T>(source: Observable<T>, count: number): Promise<T[]> {
@@ -73,7 +46,9 @@ function sequences(envelopes: readonly Envelope[]): number[] {
 }
 
 test('a stage - frames go on to the next stage in order, under its number', async t => {
-  const { stage, send, next$, troubles } = await stageOf(t, ACTIVATION, adder(10))
+  const { stage, send, next$, troubles, bus } = await stageOf(t, ACTIVATION, adder(10))
+  let bytes = 0
+  await bus.subscribe(NEXT, ({ payload }) => (bytes += payload.byteLength))
   for (let i = 0; i < 5; i++) await send(frame(i))
   const out = await first(next$, 5)
   t.deepEqual(sequences(out), [0, 1, 2, 3, 4])
@@ -82,8 +57,12 @@ test('a stage - frames go on to the next stage in order, under its number', asyn
     [0, 1, 2, 3, 4].map(i => [i + 10, 10]),
   )
   for (const { header } of out) t.like(header, { stage: STAGE + 1, epoch: EPOCH, dispatcher: 'door' })
-  t.like(stage.progress(), { pipeline: 'p', epoch: EPOCH, stage: STAGE, frames: 5, failures: 0, waiting: 0 })
-  t.true(stage.progress().runMs > 0)
+  await inTurns(() => stage.progress().waiting === 0)
+  t.like(stage.progress(), { pipeline: 'p', epoch: EPOCH, stage: STAGE, frames: 5, failures: 0 })
+  const { runMs, bytesIn, bytesOut } = stage.progress()
+  t.true(runMs > 0)
+  t.is(bytesIn, 5 * frame(0).byteLength)
+  t.is(bytesOut, bytes)
   t.deepEqual(troubles, [])
 })
 

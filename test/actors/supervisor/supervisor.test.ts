@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
+import { utimes } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, interval, type Observable, startWith } from 'rxjs'
-import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { type PartStore, serveParts } from '../../../actors/model-store/index.js'
 import { leaderClientId, Supervisor, supervisorOptions } from '../../../actors/supervisor/index.js'
 import { deathWill } from '../../../actors/worker/index.js'
 import { type Bus } from '../../../core/bus.js'
@@ -17,7 +18,7 @@ import {
 } from '../../../core/control.js'
 import { type MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'
-import { doubler, hear, inTurns, listen, rejection, settled } from '../../support/actors.js'
+import { doubler, hear, inTurns, listen, rejection, settled, testStore } from '../../support/actors.js'
 import { testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
 
 const { worker, pipeline } = TOPICS
@@ -81,9 +82,9 @@ async function setting(t: ExecutionContext) {
   const { broker, connect, dial } = await testBroker(t)
   const [bus, user] = [await connect('workers'), await connect('user')]
   const troubles: MillraceError[] = []
-  const start = async (id = 'one', options: Partial<typeof OPTIONS> = {}) => {
+  const start = async (id = 'one', options: Partial<typeof OPTIONS> = {}, given?: PartStore) => {
     const own = await dial(leaderClientId(TOPICS), { reconnect: false })
-    const store = await PartStore.open(await testFolder(t))
+    const store = given ?? (await testStore(t))
     const onTrouble = (error: MillraceError) => troubles.push(error)
     const parts = { id, bus: own, topics: TOPICS, store, onTrouble }
     const settings = parseOptions(supervisorOptions, { ...OPTIONS, ...options }, 'test')
@@ -117,7 +118,15 @@ async function setting(t: ExecutionContext) {
 function specOf(deployment: string, change: Partial<Spec> = {}, model = MODEL): Spec {
   const sha256 = createHash('sha256').update(model).digest('hex')
   const about = { sha256, bytes: model.byteLength, name: 'doubler.onnx' }
-  return { pipeline: 'p', deployment, model: about, lz4: false, deployTimeoutMs: 20_000, ...change }
+  return {
+    pipeline: 'p',
+    deployment,
+    model: about,
+    lz4: false,
+    links: 'auto',
+    deployTimeoutMs: 20_000,
+    ...change,
+  }
 }
 
 /** How a deployment ended: `ready`, or the code that it failed with. */
@@ -162,7 +171,8 @@ test('a supervisor - cuts a model, spreads it over the workers, and says when it
     const [activation, ...more] = desired
     t.deepEqual(more, [])
     t.like(activation, { stage: i, term: supervisor.term, epoch: 1, inbox: plan.stages[i]?.inbox })
-    t.deepEqual(activation?.next, plan.stages[i + 1]?.inbox)
+    t.is(activation?.next?.topic, plan.stages[i + 1]?.inbox.topic)
+    t.is(activation?.next?.worker, plan.stages[i + 1]?.worker)
     t.true((activation?.inboxFrames ?? 0) >= plan.window)
     t.true(activation && (await store.has(activation.part)))
   }
@@ -475,7 +485,35 @@ test('a supervisor - one that finds no broker any more says so', async t => {
   const { connect } = await testBroker(t)
   const bus = await connect('gone')
   await bus.close()
-  const store = await PartStore.open(await testFolder(t))
+  const store = await testStore(t)
   const parts = { id: 'one', bus, topics: TOPICS, store, onTrouble: () => {} }
   t.is(await rejection(Supervisor.start(parts, parseOptions(supervisorOptions, {}, 'test'))), 'BUS_CLOSED')
+})
+
+test('a supervisor - keeps the parts of pipelines in force, as does its successor, and refuses a model without room', async t => {
+  const { ask, ends, start, puppets, plans, statuses } = await setting(t)
+  const folder = await testFolder(t)
+  const limitBytes = 2 ** 16
+  const first = await start('one', {}, await testStore(t, { folder, limitBytes }))
+  const workers = await puppets(2)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  const { model } = await until(plans)
+  const live = [model, ...workers.flatMap(({ desired }) => desired.map(({ part }) => part))]
+  for (const { sha256 } of live) await utimes(first.store.pathOf(sha256), 1, 1)
+  await first.supervisor.stop()
+  await first.store.close()
+  const { store } = await start('two', {}, await testStore(t, { folder, limitBytes }))
+  // Leaves less room than its own parts will need.
+  await store.put(new Uint8Array(limitBytes - live.reduce((sum, { bytes }) => sum + bytes, 0) - 10))
+  const others = doubler(7)
+  await ask('d2', {}, others)
+  t.is(await ends('d2'), 'ready')
+  for (const part of live) t.true(await store.has(part), 'the model before stays until the next is in force')
+  const large = doubler(3_000)
+  await ask('d3', {}, large)
+  const failed = await until(statuses, ({ deployment, state }) => deployment === 'd3' && state === 'failed')
+  t.is(failed.error?.code, 'CACHE_FULL')
+  t.regex(failed.error?.message ?? '', /--cache-limit-mib/)
+  for (const { desired } of workers) for (const { part } of desired) t.true(await store.has(part))
 })

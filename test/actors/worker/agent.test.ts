@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, Subject } from 'rxjs'
-import { PartStore, serveParts } from '../../../actors/model-store/index.js'
-import { type Runtime } from '../../../actors/runtime/index.js'
+import { serveParts } from '../../../actors/model-store/index.js'
+import { type LinkKind } from '../../../core/link.js'
+import { type ProcessUsage, type Runtime } from '../../../actors/runtime/index.js'
 import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
 import {
   activationKeyOf,
@@ -23,7 +24,7 @@ import {
   rejection,
   settled,
   testBroker,
-  testFolder,
+  testStore,
   TOPICS,
   until,
 } from '../../support/actors.js'
@@ -48,10 +49,11 @@ class FakeRuntime implements Runtime {
     })
   }
 
-  async activate(activation: Activation, model: string): Promise<void> {
+  async activate(activation: Activation, model: string): Promise<LinkKind> {
     this.calls.push(`activate ${activationKeyOf(activation)}`)
     if (this.refusal !== undefined) throw this.refusal
     this.active.set(activationKeyOf(activation), model)
+    return 'broker'
   }
 
   async passivate(key: string): Promise<void> {
@@ -61,6 +63,10 @@ class FakeRuntime implements Runtime {
 
   progress(): readonly ActorProgress[] {
     return this.actors
+  }
+
+  usage(): ProcessUsage {
+    return { rssBytes: 1e12, cpuMs: 1e12, at: 5 }
   }
 
   async stop(): Promise<void> {
@@ -74,8 +80,8 @@ const PART = new TextEncoder().encode('any bytes')
 async function setting(t: ExecutionContext) {
   const { broker, connect } = await testBroker(t)
   const bus = await connect('others')
-  const store = await PartStore.open(await testFolder(t))
-  const held = await PartStore.open(await testFolder(t))
+  const store = await testStore(t)
+  const held = await testStore(t)
   const part = await held.put(PART)
   await serveParts(
     bus,
@@ -121,7 +127,7 @@ async function setting(t: ExecutionContext) {
   })
   const desire = (term: number, activations: readonly Activation[]) =>
     bus.publish(worker.desired('w1'), encodeControl({ term, activations }), { qos: 1, retain: true })
-  return { broker, bus, connect, start, store, runtimes, troubles, activation, desire }
+  return { broker, bus, connect, start, store, held, runtimes, troubles, activation, desire }
 }
 
 /** The state of each stage, as `stage state code`. */
@@ -139,7 +145,9 @@ test('a worker - its birth is retained and says its incarnation, and it beats un
   await start()
   const first = await until(beats)
   t.like(first, { worker: 'w1', incarnation: INCARNATION, actors: [] })
-  t.true(first.rssBytes > 1_000_000)
+  t.true(first.rssBytes > 1e12 + 1_000_000, 'of the agent and the runtime')
+  t.true((first.cpuMs ?? 0) > 1e12)
+  t.is(first.countedAt, 5)
   await until(beats, ({ at }) => at > first.at)
   const births = await listen(bus, worker.births)
   const message = await until(births)
@@ -189,6 +197,9 @@ test('a worker - its beats say how far each actor is', async t => {
     failures: 1,
     waiting: 3,
     runMs: 1.5,
+    link: 'peer' as const,
+    bytesIn: 400,
+    bytesOut: 500,
   }
   runtimes[0]?.actors.push(actor)
   t.deepEqual((await until(beats, ({ actors }) => actors.length > 0)).actors, [actor])
@@ -363,4 +374,24 @@ test('a worker - that cannot begin leaves no runtime behind', async t => {
   }
   t.is(await rejection(start({ bus, createRuntime })), 'BUS_CLOSED')
   t.deepEqual(runtimes[0]?.calls, ['stop'])
+})
+
+test('a worker - keeps the parts that it is to run, and says of which it has no room for', async t => {
+  const { bus, start, held, activation, desire, troubles } = await setting(t)
+  const store = await testStore(t, { limitBytes: PART.byteLength + 10 })
+  await start({ store })
+  const large = await held.put(new Uint8Array(PART.byteLength + 5))
+  const actuals = await hear(bus, worker.actuals, Actual)
+  const small = activation(0)
+  await desire(1, [small])
+  await until(actuals, is('0 ready'))
+  await desire(1, [small, activation(1, { part: large })])
+  const refused = await until(actuals, is('0 ready', '1 failed CACHE_FULL'))
+  t.regex(refused.activations[1]?.error?.message ?? '', /--cache-limit-mib/)
+  t.true(await store.has(small.part))
+  await desire(1, [activation(1, { part: large })])
+  await desire(1, [activation(1, { part: large, epoch: 2 })])
+  await until(actuals, is('1 ready'))
+  t.deepEqual([await store.has(small.part), await store.has(large)], [false, true])
+  t.deepEqual(troubles, [])
 })

@@ -2,9 +2,19 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
-import { PartStore, serveParts } from '../../../actors/model-store/index.js'
+import { serveParts } from '../../../actors/model-store/index.js'
 import { Actual, Beat, Birth, Death, encodeControl } from '../../../core/control.js'
-import { adder, hear, inTurns, listen, testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
+import {
+  adder,
+  hear,
+  inTurns,
+  listen,
+  testBroker,
+  testFolder,
+  testStore,
+  TOPICS,
+  until,
+} from '../../support/actors.js'
 import { inCheckout } from '../../support/index.js'
 
 const { worker } = TOPICS
@@ -13,7 +23,7 @@ const { worker } = TOPICS
 async function startWorker(t: ExecutionContext) {
   const { broker, connect } = await testBroker(t)
   const [bus, temporary] = [await connect('others'), await testFolder(t)]
-  const held = await PartStore.open(await testFolder(t))
+  const held = await testStore(t)
   const part = await held.put(adder(1))
   await serveParts(
     bus,

@@ -4,6 +4,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { MillraceError } from '../../../core/errors.js'
 import { assemble, assemblePieces } from '../../../core/graph/assemble.js'
+import { changed } from '../../../core/graph/message.js'
 import { GraphProtoSchema, ModelProtoSchema, TensorProtoSchema } from '../../../core/graph/proto/onnx_pb.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
 import { floats, ints, node, onnxBytes, onnxModel, raw, value } from '../../support/onnx-builder.js'
@@ -26,9 +27,10 @@ test('writing a file - gives what protobuf reads as the same model, whatever the
       const late = raw('late', 'UINT8', [200], new Uint8Array())
       const [first, second] = [new Uint8Array(150).fill(9), new Uint8Array(50).fill(8)]
       const data = { byteLength: 200, pieces: () => [first, second] }
-      const file = assemble(model, graph, [{ tensor: late, data }])
+      const withLate = changed(graph, { initializer: [...graph.initializer, late] })
+      const file = assemble(model, withLate, new Map([[late, data]]))
       t.deepEqual(
-        Buffer.concat([...assemblePieces(model, graph, [{ tensor: late, data }])]),
+        Buffer.concat([...assemblePieces(model, withLate, new Map([[late, data]]))]),
         Buffer.from(file),
       )
       const read = fromBinary(ModelProtoSchema, file)
@@ -49,7 +51,8 @@ test('writing a file - above 2 GiB is refused before anything of that size is ma
     },
   }
   const tensor = create(TensorProtoSchema, { name: 'w' })
-  const error = t.throws(() => assemble(model, model.graph ?? create(GraphProtoSchema), [{ tensor, data }]), {
+  const graph = create(GraphProtoSchema, { name: 'graph', initializer: [tensor] })
+  const error = t.throws(() => assemble(model, graph, new Map([[tensor, data]])), {
     instanceOf: MillraceError,
   })
   t.is(error.code, 'MODEL_UNSUPPORTED')

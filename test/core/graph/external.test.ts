@@ -3,7 +3,13 @@ import test from 'ava'
 import fc from 'fast-check'
 import { relativeError } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
-import { cutGraph, graphFile, readGraph, type ReadExternal } from '../../../core/graph/index.js'
+import {
+  cutGraph,
+  type ExternalFile,
+  graphFile,
+  readGraph,
+  type ReadExternal,
+} from '../../../core/graph/index.js'
 import {
   SparseTensorProtoSchema,
   StringStringEntryProtoSchema,
@@ -42,13 +48,18 @@ function outside(tensor: TensorProto, entries: Readonly<Record<string, string | 
   })
 }
 
+/** A file whose bytes are at hand. */
+function fileOf(bytes: Uint8Array): ExternalFile {
+  return { byteLength: bytes.byteLength, read: (offset, length) => bytes.subarray(offset, offset + length) }
+}
+
 function filesOf(files: Readonly<Record<string, Uint8Array>>): ReadExternal & { readonly opened: string[] } {
   const opened: string[] = []
   const read = (location: string) => {
     opened.push(location)
     const file = files[location]
     if (file === undefined) throw new Error(`ENOENT: no such file, open '${location}'`)
-    return file
+    return fileOf(file)
   }
   return Object.assign(read, { opened })
 }
@@ -90,7 +101,7 @@ function scattered(): { bytes: Uint8Array; read: ReturnType<typeof filesOf> } {
 test('external data - becomes part of the graph, each file read once', t => {
   const { bytes, read } = scattered()
   const graph = readGraph(bytes, { externalData: read })
-  t.true(graph.hadExternalData)
+  t.deepEqual(graph.externalFiles, ['weights.bin', 'more/bias.bin'])
   t.deepEqual(read.opened, ['weights.bin', 'more/bias.bin'])
   t.deepEqual(
     [...graph.initializers].map(([name, { rawData }]) => [name, Buffer.from(rawData).toString('hex')]),
@@ -114,12 +125,12 @@ test('external data - is in the parts that use it and in the whole file, which s
       [['w2', 'b'], 80],
     ],
   )
-  for (const { model } of parts) t.false(readGraph(model).hadExternalData)
+  for (const { model } of parts) t.deepEqual(readGraph(model).externalFiles, [])
 })
 
 test('external data - a model without any is not asked for files', t => {
   const read = filesOf({})
-  t.false(readGraph(onnxBytes(network([W1, W2, B])), { externalData: read }).hadExternalData)
+  t.deepEqual(readGraph(onnxBytes(network([W1, W2, B])), { externalData: read }).externalFiles, [])
   t.deepEqual(read.opened, [])
 })
 
@@ -172,10 +183,75 @@ test('external data - is found in constants, bodies and sparse tensors too', asy
     return outside(tensor, { location: `${tensor.name}.bin` })
   })
   const graph = readGraph(onnxBytes(moved), { externalData: filesOf(files) })
-  t.true(graph.hadExternalData)
+  t.deepEqual(graph.externalFiles.toSorted(), Object.keys(files).toSorted())
   const feeds = frameFor(graph)
   const whole = await runModel(onnxBytes(model(tensor => tensor)), feeds)
   t.true(relativeError(await runChain(cutGraph(graph, [1, 2, 3]), feeds), whole) <= ROUNDING)
+})
+
+/** A file of zeros that is nowhere; how much of it was read at most at once, and in all. */
+function vast(byteLength: number): ExternalFile & { readonly reads: number[] } {
+  const reads: number[] = []
+  const read = (_offset: number, length: number) => {
+    reads.push(length)
+    return new Uint8Array(length)
+  }
+  return { byteLength, read, reads }
+}
+
+/** Three layers whose weights, in one file, are of so many bytes each; the third is small. */
+function deep(layerBytes: number): Uint8Array {
+  const rows = layerBytes / 4
+  const large = (name: string, dims: readonly number[], layer: number) =>
+    outside(Object.assign(floats(name, [0]), { dims: dims.map(BigInt) }), {
+      ...{ location: 'weights.bin', offset: layer * layerBytes, length: layerBytes },
+    })
+  return onnxBytes({
+    inputs: [value('x', 'FLOAT', [1, 1])],
+    outputs: [value('y', 'FLOAT', [1, 4])],
+    nodes: [
+      node('MatMul', ['x', 'wide'], ['a']),
+      node('MatMul', ['a', 'narrow'], ['b']),
+      node('MatMul', ['b', 'last'], ['y']),
+    ],
+    values: [value('a', 'FLOAT', [1, rows]), value('b', 'FLOAT', [1, 1])],
+    initializers: [large('wide', [1, rows], 0), large('narrow', [rows, 1], 1), floats('last', [1, 4])],
+  })
+}
+
+test('external data - a model above 2 GiB is read and cut without reading its weights, as long as no part is', t => {
+  const layer = 1.5 * 2 ** 30
+  const file = vast(2 * layer)
+  const graph = readGraph(deep(layer), { name: 'deep.onnx', externalData: () => file })
+  const parts = cutGraph(graph, [1, 2])
+  t.deepEqual(
+    parts.map(({ weightBytes }) => weightBytes),
+    [layer, layer, 16],
+  )
+  t.deepEqual(file.reads, [])
+  t.deepEqual([...readGraph(parts[2]?.model ?? new Uint8Array()).initializers.keys()], ['last'])
+  for (const cuts of [[], [2]]) {
+    const error = t.throws(() => cutGraph(graph, cuts), { instanceOf: MillraceError })
+    t.is(error.code, 'MODEL_UNSUPPORTED')
+    t.regex(error.message, /part 0 of deep\.onnx would be a file of 322\d+ bytes.*more partitions/)
+  }
+  t.throws(() => graphFile(graph), { code: 'MODEL_UNSUPPORTED' })
+  t.deepEqual(file.reads, [])
+})
+
+test('external data - large weights are read in pieces when a part with them is written', t => {
+  const layer = 40 * 2 ** 20
+  const file = vast(2 * layer)
+  const [first] = cutGraph(readGraph(deep(layer), { externalData: () => file }), [1, 2])
+  t.deepEqual(file.reads, [])
+  const model = first?.model ?? new Uint8Array()
+  t.is(
+    file.reads.reduce((sum, length) => sum + length, 0),
+    layer,
+  )
+  t.true(Math.max(...file.reads) <= layer / 2)
+  const stored = readGraph(model).initializers.get('wide')
+  t.deepEqual([stored?.rawData.byteLength, stored?.dims], [layer, [1n, BigInt(layer / 4)]])
 })
 
 function refusal(entries: Readonly<Record<string, string | number>>, read?: ReadExternal): MillraceError {
@@ -213,7 +289,7 @@ for (const location of OUTSIDE) {
     const opened: string[] = []
     const error = refusal({ location }, name => {
       opened.push(name)
-      return W1.rawData
+      return fileOf(W1.rawData)
     })
     t.is(error.code, 'MODEL_DATA_MISSING')
     t.true(error.message.includes('net.onnx') && error.message.includes("'w1'"))
@@ -225,7 +301,7 @@ for (const location of OUTSIDE) {
 test('external data - a location below the folder of the model is taken', t => {
   for (const location of ['w', 'a/b/c.bin', './w', 'with space..bin', '..w', 'w..', 'a//b']) {
     const bytes = onnxBytes(network([outside(W1, { location }), W2, B]))
-    t.true(readGraph(bytes, { externalData: () => W1.rawData }).hadExternalData, location)
+    t.deepEqual(readGraph(bytes, { externalData: () => fileOf(W1.rawData) }).externalFiles, [location])
   }
 })
 
@@ -269,7 +345,7 @@ test('external data - any location, offset and length are taken or refused with 
     fc.property(fc.string(), entry, entry, (location, offset, length) => {
       const bytes = onnxBytes(network([outside(W1, { location, offset, length }), W2, B]))
       try {
-        const { initializers } = readGraph(bytes, { externalData: () => new Uint8Array(64) })
+        const { initializers } = readGraph(bytes, { externalData: () => fileOf(new Uint8Array(64)) })
         t.is(initializers.get('w1')?.rawData.byteLength, Number(length))
       } catch (error) {
         t.true(error instanceof MillraceError && error.code === 'MODEL_DATA_MISSING', String(error))

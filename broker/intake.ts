@@ -1,0 +1,35 @@
+import { type AedesOptions, type Client } from 'aedes'
+import { type ClientStream } from './client-stream.js'
+
+/** @param payload  a view into memory that is used again after the call, unless it spans its whole ArrayBuffer */
+export type Intake = (topic: string, payload: Uint8Array, from: ClientStream) => void
+
+/** So many signs of life in the time in which a client waits for one. */
+const SIGNS = 3
+const PINGRESP = Uint8Array.of(0xd0, 0)
+
+/**
+ * The clients of a broker that takes everything in itself. They have no session and no will. Whether the broker lives
+ * they are told unasked: a client that is held, or has megabytes on their way over a slow link, could ask only behind
+ * all that. For the same reason the broker asks nothing of them; TCP notices those that have gone in silence.
+ */
+export class IntakeClients {
+  private readonly keepalives = new WeakMap<Client, number>()
+
+  readonly preConnect: NonNullable<AedesOptions['preConnect']> = (client, packet, done) => {
+    this.keepalives.set(client, packet.keepalive ?? 0)
+    packet.keepalive = 0
+    packet.clean = true
+    delete packet.will
+    done(null, true)
+  }
+
+  /** The client has its CONNACK. */
+  ready(client: Client, stream: ClientStream): void {
+    const seconds = this.keepalives.get(client) ?? 0
+    if (seconds === 0) return
+    const signs = setInterval(() => stream.write(PINGRESP), (seconds * 1_000) / SIGNS)
+    signs.unref()
+    stream.once('close', () => clearInterval(signs))
+  }
+}

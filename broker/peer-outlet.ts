@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
+import { type Bus } from '../core/bus.js'
+import { MillraceError } from '../core/errors.js'
+import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
+import { connectBus } from './connect-bus.js'
+import { INBOX_PACKET_BYTES } from './inbox-broker.js'
+
+/** By then it is known whether the peer can be reached, or the fallback is taken: with some margin within 2 s. */
+const SETTLE_MS = 1_500
+/** A try then: long enough for the first one over a link that is busy, short enough to be waited for at the end. */
+const LATER_TRY_MS = 2_000
+const LEAST_TRY_MS = 100
+const RETRY_MS = 50
+const LATER_RETRY_MS = 2_000
+
+export type PeerAddress = LinkAddress & { readonly peer: NonNullable<LinkAddress['peer']> }
+
+/**
+ * The way straight to one inbox of another runtime. Until that can be reached, and whenever it cannot, messages go the
+ * other way, if there is one.
+ */
+export class PeerOutlet implements Outlet {
+  readonly settled: Promise<LinkKind>
+  private bus: Bus | undefined
+  private connected = false
+  private readonly ended = new AbortController()
+  /** Settles when no try to connect is under way and none will be. */
+  private trying: Promise<void> = Promise.resolve()
+
+  /** @param fallback  the way through the cluster's broker */
+  constructor(
+    private readonly address: PeerAddress,
+    private readonly fallback: Outlet,
+    private readonly options: { readonly sendTimeoutMs: number },
+  ) {
+    this.settled = this.settle()
+    // Whoever does not ask learns it from `send`.
+    this.settled.catch(() => undefined)
+  }
+
+  get way(): LinkKind {
+    return this.connected || this.address.peer.only ? 'peer' : 'broker'
+  }
+
+  async send(message: Uint8Array): Promise<void> {
+    const { topic, peer } = this.address
+    if (this.bus !== undefined && this.connected) {
+      return this.bus.publish(topic, message, { qos: 0, timeoutMs: this.options.sendTimeoutMs })
+    }
+    if (peer.only) throw unreachable(this.address)
+    return this.fallback.send(message)
+  }
+
+  /** Takes as long as a try to connect that is under way, at most. */
+  async close(): Promise<void> {
+    this.ended.abort()
+    await this.trying
+    await Promise.all([this.bus?.close(), this.fallback.close()])
+  }
+
+  private settle(): Promise<LinkKind> {
+    return new Promise((resolve, reject) => {
+      const startedAt = performance.now()
+      const run = async () => {
+        while (!this.ended.signal.aborted) {
+          const left = SETTLE_MS - (performance.now() - startedAt)
+          const outcome = await this.attempt(left > 0 ? Math.max(LEAST_TRY_MS, left) : LATER_TRY_MS)
+          if (outcome !== 'unreachable') resolve('peer')
+          if (outcome === 'connected') return
+          const late = performance.now() - startedAt >= SETTLE_MS
+          if (late && outcome === 'unreachable') {
+            if (this.address.peer.only) reject(unreachable(this.address))
+            else resolve('broker')
+          }
+          await setTimeout(late ? LATER_RETRY_MS : RETRY_MS, undefined, { signal: this.ended.signal })
+        }
+      }
+      this.trying = run()
+        .catch(() => undefined)
+        .then(() => resolve('broker'))
+    })
+  }
+
+  /** `refused`: it can be reached, but its inbox is not there yet. */
+  private async attempt(connectTimeoutMs: number): Promise<'connected' | 'refused' | 'unreachable'> {
+    const { url, username, password } = this.address.peer
+    try {
+      const clientId = `millrace-peer-${randomBytes(8).toString('hex')}`
+      const limits = { connectTimeoutMs, maxMessageBytes: INBOX_PACKET_BYTES }
+      this.adopt(await connectBus(url, { clientId, username, password, ...limits }))
+      return 'connected'
+    } catch (error) {
+      return MillraceError.from(error).code === 'BROKER_REFUSED' ? 'refused' : 'unreachable'
+    }
+  }
+
+  private adopt(bus: Bus): void {
+    this.bus = bus
+    bus.state$.subscribe(state => (this.connected = state === 'connected'))
+    if (this.ended.signal.aborted) void bus.close()
+  }
+}
+
+function unreachable({ topic, peer }: PeerAddress): MillraceError {
+  return new MillraceError('LINK_UNREACHABLE', `no way to '${topic}' at ${peer.url}`)
+}

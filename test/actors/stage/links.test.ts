@@ -1,0 +1,127 @@
+import test, { type ExecutionContext } from 'ava'
+import { Stage } from '../../../actors/stage/index.js'
+import { PeerLink } from '../../../broker/index.js'
+import { type BusHandler } from '../../../core/bus.js'
+import { decodeHeader } from '../../../core/codec/index.js'
+import { type Activation } from '../../../core/control.js'
+import { type MillraceError } from '../../../core/errors.js'
+import { type Link, type LinkKind } from '../../../core/link.js'
+import { adder, inTurns, modelFile, rejection, settled, testBroker, TOPICS } from '../../support/actors.js'
+import { Inbox } from '../../support/bus.js'
+import { inboxBroker, peerAddress } from '../../support/inboxes.js'
+import { freePort } from '../../support/ports.js'
+import { ACTIVATION, EPOCH, frame, INBOX, NEXT, STAGE } from '../../support/staging.js'
+
+/** A link whose other ends are the test. */
+class Ends implements Link {
+  readonly sent: number[] = []
+  held = false
+  private receive: BusHandler = () => undefined
+  private readonly stuck: (() => void)[] = []
+
+  /** @param flowing  whether what is sent leaves at once */
+  constructor(private flowing: boolean) {}
+
+  listen: Link['listen'] = async (_address, handler) => {
+    this.receive = handler
+    return {
+      close: async () => undefined,
+      hold: () => (this.held = true),
+      release: () => (this.held = false),
+    }
+  }
+
+  open: Link['open'] = () => ({
+    settled: Promise.resolve<LinkKind>('peer'),
+    way: 'peer' as const,
+    send: async message => {
+      if (!this.flowing) await new Promise<void>(resolve => this.stuck.push(resolve))
+      this.sent.push(decodeHeader(message).sequence)
+    },
+    close: async () => undefined,
+  })
+
+  arrive(sequence: number): void {
+    this.receive({ topic: INBOX, payload: frame(sequence), owned: false, retained: false })
+  }
+
+  flow(): void {
+    this.flowing = true
+    for (const go of this.stuck.splice(0)) go()
+  }
+}
+
+async function stageOn(t: ExecutionContext, link: Link, change: Partial<Activation> = {}) {
+  t.timeout(60_000)
+  const troubles: MillraceError[] = []
+  const onTrouble = (error: MillraceError) => troubles.push(error)
+  const model = await modelFile(t, adder(10))
+  const stage = await Stage.activate({ ...ACTIVATION, ...change }, model, { link, topics: TOPICS, onTrouble })
+  t.teardown(() => stage.passivate())
+  return { stage, troubles }
+}
+
+test('a stage - holds its senders from half of its inbox on, and lets them go at a quarter', async t => {
+  const ends = new Ends(true)
+  const { stage } = await stageOn(t, ends, { inboxFrames: 8 })
+  for (let i = 0; i < 3; i++) ends.arrive(i)
+  t.false(ends.held)
+  for (let i = 3; i < 6; i++) ends.arrive(i)
+  t.true(ends.held)
+  await inTurns(() => ends.sent.length === 6)
+  await inTurns(() => !ends.held)
+  await inTurns(() => stage.progress().waiting === 0)
+  t.deepEqual(ends.sent, [0, 1, 2, 3, 4, 5])
+})
+
+test('a stage - holds its senders while the next stage does not take what it sends', async t => {
+  const ends = new Ends(false)
+  const { stage, troubles } = await stageOn(t, ends, { inboxFrames: 8 })
+  for (let i = 0; i < 4; i++) ends.arrive(i)
+  await inTurns(() => stage.progress().frames === 1)
+  await settled()
+  t.true(ends.held)
+  t.is(stage.progress().waiting, 4)
+  t.deepEqual(ends.sent, [])
+  ends.flow()
+  await inTurns(() => ends.sent.length === 4)
+  await inTurns(() => !ends.held)
+  t.deepEqual(ends.sent, [0, 1, 2, 3])
+  t.deepEqual(troubles, [])
+})
+
+test('a stage - a message of another epoch changes nothing, also from who may enter its inbox', async t => {
+  const cluster = await testBroker(t)
+  const inbox = await inboxBroker(t)
+  const parts = { sendTimeoutMs: 5_000 }
+  const own = new PeerLink({ ...parts, worker: 'w2', bus: await cluster.connect('w2'), inbox })
+  const upstream = new PeerLink({ ...parts, worker: 'w1', bus: await cluster.connect('w1') })
+  const results = new Inbox()
+  await (await cluster.connect('next')).subscribe(NEXT, results.handler)
+  const address = peerAddress(INBOX, inbox.url, true)
+  const { stage, troubles } = await stageOn(t, own, { inbox: address })
+  const outlet = upstream.open(address)
+  t.teardown(() => outlet.close())
+  t.is(await outlet.settled, 'peer')
+  for (const epoch of [EPOCH - 1, EPOCH + 1]) await outlet.send(frame(1, { epoch }))
+  for (const other of [STAGE - 1, STAGE + 1]) await outlet.send(frame(2, { stage: other }))
+  await outlet.send(frame(3))
+  await results.holds(1)
+  t.deepEqual(
+    results.messages.map(({ bytes }) => decodeHeader(bytes).sequence),
+    [3],
+  )
+  await inTurns(() => stage.progress().waiting === 0)
+  t.like(stage.progress(), { frames: 1, failures: 0 })
+  t.deepEqual(troubles, [])
+})
+
+test('a stage - that cannot send straight where it must, is not activated, and says why', async t => {
+  const { connect } = await testBroker(t)
+  const link = new PeerLink({ worker: 'w2', bus: await connect('w2'), sendTimeoutMs: 5_000 })
+  const url = `mqtt://127.0.0.1:${await freePort()}`
+  const next = (only: boolean) => ({ ...peerAddress(NEXT, url, only), worker: 'w3' })
+  t.is(await rejection(stageOn(t, link, { next: next(true) })), 'LINK_UNREACHABLE')
+  const { stage } = await stageOn(t, link, { next: next(false) })
+  t.is(await stage.link, 'broker')
+})

@@ -1,0 +1,35 @@
+import { CliRun } from './cli.js'
+
+/** The supervisor and the workers of a cluster, each a process that can be killed and started again. */
+export class Members {
+  private readonly runs = new Map<string, CliRun>()
+
+  constructor(private readonly url: string) {}
+
+  /** @param more  options of the command */
+  async start(id: string, more: readonly string[] = []): Promise<void> {
+    const command =
+      id === 'supervisor'
+        ? ['supervisor', '--dead-after-ms', '2000']
+        : ['worker', '--runtime-restarts', '100']
+    const run = new CliRun([...command, ...more, '--id', id, '--broker', this.url, '--json'])
+    this.runs.set(id, run)
+    await run.firstLine()
+  }
+
+  /** @returns when the process has ended */
+  async kill(id: string): Promise<void> {
+    const run = this.runs.get(id)
+    run?.signal('SIGKILL')
+    await run?.ended
+    await run?.gone()
+  }
+
+  signalRuntime(id: string, signal: NodeJS.Signals): void {
+    for (const pid of this.runs.get(id)?.descendants('runtime.js') ?? []) process.kill(pid, signal)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.runs.values()].map(run => run.stop()))
+  }
+}
