@@ -52,6 +52,7 @@ async function open(
   const client = create(settingsOf(options))
   client.on('connect', () => leaveAtOnce(client.stream))
   heedWhatComes(client)
+  stayKnown(client, options.keepaliveS)
   client.once('connect', ({ sessionPresent }) => options.onSession?.(sessionPresent))
   try {
     const late = () =>
@@ -132,6 +133,19 @@ function heedWhatComes(client: MqttClient): void {
     if (asked) client.reschedulePing(true)
     asked = false
   })
+}
+
+/**
+ * A broker counts from what it got last, and MQTT.js from what it got itself: where answers are late, on a slow link, it
+ * would ping so late that the broker gives the client up.
+ */
+function stayKnown(client: MqttClient, keepaliveS = KEEPALIVE_S): void {
+  const timer = setTimeout(() => {
+    if (client.connected) client.sendPing()
+  }, keepaliveS * 1_000)
+  timer.unref()
+  client.on('packetsend', () => timer.refresh())
+  client.on('end', () => clearTimeout(timer))
 }
 
 /** The end of a message would wait for the receiver's word on its beginning, 40 ms on Linux where nothing comes back. */

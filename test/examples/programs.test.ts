@@ -40,9 +40,10 @@ test('example 02 - reads them with processes on Mosquitto, and tells of a lost w
   t.is(ended.stderr, '')
   t.regex(ended.stdout, /^held-out: 35\d of 360 digits read right$/m)
   for (const [stage, worker] of ['w1', 'w2', 'w3', 'w4'].entries()) {
-    t.regex(ended.stdout, new RegExp(`^${worker} .* digits/${stage} \\(360\\)$`, 'm'))
+    t.regex(ended.stdout, new RegExp(`^${worker} +alive .* digits/${stage}$`, 'm'))
+    t.regex(ended.stdout, new RegExp(`^digits/${stage} +${worker} .* (peer|broker)$`, 'm'))
   }
-  t.regex(ended.stdout, /^digits +ready +1 +4 +digits\.onnx$/m)
+  t.regex(ended.stdout, /^digits +ready +1 .* 360 +0$/m)
   t.regex(ended.stdout, /^killed w2, degraded after \d+ ms: WORKER_LOST, .*'w2', of stage 1, is gone$/m)
   t.regex(ended.stdout, /^of 10 frames sent then, 10 ended with FRAME_DEADLINE$/m)
   assertNothingLeft(t, ended)
