@@ -14,10 +14,11 @@ export interface Load {
 
 /** Memory of a worker that runs blocks [from, to). */
 export function memoryBytes(
-  { chain, processBytes, weightFactor }: PlanProblem,
+  { chain, processBytes, weightFactor, memoryOf }: PlanProblem,
   from: number,
   to: number,
 ): number {
+  if (memoryOf) return memoryOf(from, to)
   const blocks = chain.blocks.slice(from, to)
   const weights = blocks.reduce((sum, block) => sum + block.weightBytes, 0)
   const activations = blocks.reduce((most, block) => Math.max(most, block.activationBytes), 0)

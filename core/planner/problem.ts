@@ -58,6 +58,8 @@ export interface PlanProblem {
   readonly weightFactor: number
   /** Whether stages may have replicas. */
   readonly replicas: boolean
+  /** Memory of a worker that runs blocks [from, to), where it follows another rule than the one of `memoryBytes`. */
+  readonly memoryOf?: (from: number, to: number) => number
 }
 
 /** Blocks [from, to) on one device, or on several that take frames in turn, each according to its speed. */
