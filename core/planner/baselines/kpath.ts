@@ -1,5 +1,5 @@
-import { type PlannedStage, type PlanProblem } from '../problem.js'
-import { poolsOf, type Pool } from './leanest-parts.js'
+import { type Chain, type PlannedStage, type PlanProblem } from '../problem.js'
+import { type Part, poolsOf, type Pool } from './leanest-parts.js'
 import { fastest, type Planner } from './planner.js'
 import { simplePath } from './simple-path.js'
 
@@ -9,10 +9,10 @@ const CLASSES = 8
 export const kpath: Planner = kpathOf(CLASSES)
 
 /**
- * Cuts where the fewest bytes cross in all, and sorts the links of that chain into classes by their bytes. From the
+ * Cuts where the fewest bytes cross in all, and sorts all cuts of the model into classes by their bytes. From the
  * highest class down, each run of neighbouring links of the class, longest first, gets the path of devices, of those still
  * free, whose slowest link is the fastest.
- * @param classes  1 or more, of equal width between the fewest bytes and the most
+ * @param classes  1 or more, of equal width from 0 bytes to the most that cross anywhere
  * Source: k-path matching of SEIFER (arXiv 2210.12219)
  */
 export function kpathOf(classes: number): Planner {
@@ -30,16 +30,19 @@ interface Run {
   readonly length: number
 }
 
-function matched(problem: PlanProblem, { parts, devices }: Pool, classes: number): PlannedStage[] | undefined {
+function matched(
+  problem: PlanProblem,
+  { parts, devices }: Pool,
+  classes: number,
+): PlannedStage[] | undefined {
   const { rates } = problem.network
-  const bytes = parts.slice(1).map(({ from }) => problem.chain.crossings[from]?.bytes ?? 0)
   const placed: (number | undefined)[] = parts.map(() => undefined)
   const free = new Set(devices)
   const place = (part: number, device: number) => {
     placed[part] = device
     free.delete(device)
   }
-  for (const { first, length } of runsOf(classesOf(bytes, classes))) {
+  for (const { first, length } of runsOf(classesOf(problem.chain, parts, classes))) {
     const ends = { start: placed[first], end: placed[first + length] }
     const path = widestPath(rates, { length, free: [...free], ...ends })
     if (path === undefined) return undefined
@@ -49,11 +52,13 @@ function matched(problem: PlanProblem, { parts, devices }: Pool, classes: number
   return parts.map(({ from, to }, i) => ({ from, to, devices: [placed[i] ?? 0] }))
 }
 
-/** Classes 0 (fewest bytes) to classes - 1. */
-function classesOf(bytes: readonly number[], classes: number): number[] {
-  const least = Math.min(...bytes)
-  const width = (Math.max(...bytes) - least) / classes
-  return bytes.map(count => (width === 0 ? 0 : Math.min(classes - 1, Math.floor((count - least) / width))))
+/** Of each link of the chain: class 0 (fewest bytes) to classes - 1. The whole model's cuts say how wide a class is. */
+function classesOf({ crossings }: Chain, parts: readonly Part[], classes: number): number[] {
+  const most = Math.max(...crossings.slice(1, -1).map(({ bytes }) => bytes))
+  return parts.slice(1).map(({ from }) => {
+    const bytes = crossings[from]?.bytes ?? 0
+    return bytes === most ? classes - 1 : Math.floor((bytes / most) * classes)
+  })
 }
 
 /** Maximal runs of one class: highest class first, of those the longest first, of those in the order of the chain. */
