@@ -18,7 +18,7 @@ export function memoryBytes(
   from: number,
   to: number,
 ): number {
-  if (memoryOf) return memoryOf(from, to)
+  if (memoryOf !== undefined) return memoryOf(from, to)
   const blocks = chain.blocks.slice(from, to)
   const weights = blocks.reduce((sum, block) => sum + block.weightBytes, 0)
   const activations = blocks.reduce((most, block) => Math.max(most, block.activationBytes), 0)

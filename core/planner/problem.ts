@@ -58,7 +58,7 @@ export interface PlanProblem {
   readonly weightFactor: number
   /** Whether stages may have replicas. */
   readonly replicas: boolean
-  /** Memory of a worker that runs blocks [from, to), where it follows another rule than the one of `memoryBytes`. */
+  /** Memory of a worker that runs blocks [from, to), where another rule than `memoryBytes` holds. */
   readonly memoryOf?: (from: number, to: number) => number
 }
 

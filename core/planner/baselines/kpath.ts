@@ -1,9 +1,9 @@
 import { type Chain, type PlannedStage, type PlanProblem } from '../problem.js'
 import { type Part, poolsOf, type Pool } from './leanest-parts.js'
 import { fastest, type Planner } from './planner.js'
-import { simplePath } from './simple-path.js'
+import { type PathSearch, type Rates, simplePath } from './simple-path.js'
 
-const CLASSES = 8
+const CLASSES = 20
 
 /** k-path matching with the number of classes that serves it well in most of SEIFER's cells. */
 export const kpath: Planner = kpathOf(CLASSES)
@@ -36,6 +36,7 @@ function matched(
   classes: number,
 ): PlannedStage[] | undefined {
   const { rates } = problem.network
+  const thresholds = ratesAmong(rates, devices)
   const placed: (number | undefined)[] = parts.map(() => undefined)
   const free = new Set(devices)
   const place = (part: number, device: number) => {
@@ -44,7 +45,7 @@ function matched(
   }
   for (const { first, length } of runsOf(classesOf(problem.chain, parts, classes))) {
     const ends = { start: placed[first], end: placed[first + length] }
-    const path = widestPath(rates, { length, free: [...free], ...ends })
+    const path = widestPath(thresholds, { rates, length, free: [...free], ...ends })
     if (path === undefined) return undefined
     for (const [i, device] of path.entries()) place(first + i, device)
   }
@@ -72,23 +73,21 @@ function runsOf(linkClasses: readonly number[]): Run[] {
   return runs.sort((a, b) => b.class - a.class || b.length - a.length || a.first - b.first)
 }
 
-interface Wanted {
-  readonly length: number
-  readonly free: readonly number[]
-  readonly start: number | undefined
-  readonly end: number | undefined
+/** Every rate above 0 of a link between two of the devices, fastest first. */
+function ratesAmong(rates: Rates, devices: readonly number[]): Float64Array {
+  const found = devices.flatMap(from => devices.map(to => (from === to ? 0 : (rates[from]?.[to] ?? 0))))
+  return Float64Array.from(new Set(found.filter(rate => rate > 0)))
+    .sort()
+    .reverse()
 }
 
 /** The path whose slowest link is as fast as can be: binary search over the rates that links have. */
-function widestPath(rates: readonly (readonly number[])[], wanted: Wanted): number[] | undefined {
-  const devices = [...wanted.free, ...[wanted.start, wanted.end].filter(device => device !== undefined)]
-  const found = devices.flatMap(from => devices.map(to => (from === to ? 0 : (rates[from]?.[to] ?? 0))))
-  const candidates = [...new Set(found)].filter(rate => rate > 0).sort((a, b) => b - a)
+function widestPath(thresholds: Float64Array, search: Omit<PathSearch, 'leastRate'>): number[] | undefined {
   let best: number[] | undefined
-  let [fast, slow] = [0, candidates.length - 1]
+  let [fast, slow] = [0, thresholds.length - 1]
   while (fast <= slow) {
     const middle = (fast + slow) >> 1
-    const path = simplePath({ rates, leastRate: candidates[middle] ?? 0, ...wanted })
+    const path = simplePath({ ...search, leastRate: thresholds[middle] ?? 0 })
     if (path) [best, slow] = [path, middle - 1]
     else fast = middle + 1
   }

@@ -1,9 +1,11 @@
 /** Steps after which a search gives up: finding long paths takes exponential time in the worst case. */
 const STEPS = 20_000
 
+/** `[from][to]`, bytes per ms. */
+export type Rates = readonly (readonly number[])[]
+
 export interface PathSearch {
-  /** `[from][to]`, bytes per ms. */
-  readonly rates: readonly (readonly number[])[]
+  readonly rates: Rates
   /** Every link of the path is at least as fast. */
   readonly leastRate: number
   /** Number of links, 1 or more. */

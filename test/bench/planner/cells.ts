@@ -56,7 +56,8 @@ export function keyOf({ model, memory, devices }: Cell): string {
  * between parts costs time.
  */
 export function trialOf(network: Network, cell: Cell, rule: MemoryRule, trial: number): PlanProblem {
-  const rates = ratesOf(cell.devices, randomOf('planner bench', keyOf(cell), trial).uniform)
+  const random = randomOf('planner bench', keyOf(cell), trial)
+  const rates = ratesOf(cell.devices, () => random.uniform())
   const capacity = cell.memory * 2 ** 20
   return {
     chain: chainOf(network),
