@@ -165,22 +165,21 @@ const line =
     100 / Math.abs((places[a] ?? 0) - (places[b] ?? 0))
 
 test('greedy - cuts where the fewest bytes cross in all, and walks from the best start to the nearest device each time', t => {
-  // Parts of at most 2 blocks: cuts after 2 and 4 cost 5 + 40; after 1 and 3 they cost 30 + 10, which is less.
+  // Parts of at most 2 blocks: cuts after 1 and 3 let 1,500 bytes cross, after 2 and 3 it is 4,000, after 2 and 4 7,000.
   const sketch = {
     weights: [1, 1, 1, 1, 1],
-    bytes: [30, 5, 10, 40],
+    bytes: [500, 3000, 1000, 4000],
     memory: [2, 2, 2, 2],
-    // From 0 the walk is 0, 1, 2: 7 and 3 apart. From 3: 3, 2, 1: 2 and 3 apart.
     rate: line(0, 7, 10, 12),
   }
   const plan = planned('greedy', sketch)
   t.deepEqual(ends(plan), [1, 3, 5])
-  // 30 bytes on the first link: 2-3 is the nearest pair. Then 10 bytes: from 2 on to 1, 3 away; from 3 there is only 1, 5.
-  t.deepEqual(path(plan), [3, 2, 1])
+  // Walks: 0, 1, 2 takes 35 ms at its slowest; 1, 2, 3 takes 20 ms; 2, 3, 1 takes 50 ms; 3, 2, 1 takes 30 ms.
+  t.deepEqual(path(plan), [1, 2, 3])
 })
 
 test('greedy - cuts for the larger devices where the model does not fit as many small ones', t => {
-  const sketch = { weights: [3, 3, 3], bytes: [1, 1], memory: [2, 6, 3, 9], rate: () => 1 }
+  const sketch = { weights: [3, 3, 3], bytes: [1, 1], memory: [2, 6, 3, 9], rate: () => 0.1 }
   t.deepEqual(planned('greedy', sketch), [{ from: 0, to: 3, devices: [3] }])
 })
 
@@ -206,10 +205,10 @@ test('k-path - joins a run to ends that are placed already', t => {
     weights: [1, 1, 1, 1, 1],
     bytes: [20, 2, 2, 20],
     memory: [1, 1, 1, 1, 1],
-    rate: line(0, 1, 50, 101, 103),
+    rate: line(50, 103, 0, 101, 1),
   }
   const stages = kpathOf(2)(problemOf(sketch), seeded(1))
-  t.deepEqual(path(stages), [0, 1, 2, 4, 3])
+  t.deepEqual(path(stages), [2, 4, 0, 1, 3])
 })
 
 test('baselines - 50 devices and 100 blocks take seconds at most', t => {
