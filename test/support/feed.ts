@@ -2,14 +2,12 @@ import { type Observable } from 'rxjs'
 import { type LedgerEntry, type Pipeline, type Prediction } from '../../config/index.js'
 import { type Tensors } from '../../core/tensor.js'
 
-/** A stream of one pipeline that goes on until it is stopped, and what became of its frames. */
+/** A stream of one pipeline, the only one there, that goes on until it is stopped. */
 export class Feed {
   /** Frames that the source was asked for, or that it pushed. */
   made = 0
   /** Most frames that were made and had not ended. */
   mostUnderWay = 0
-  readonly entries: LedgerEntry[] = []
-  readonly given: Prediction[] = []
   private stopping = false
   private readonly done: Promise<void>
 
@@ -22,19 +20,15 @@ export class Feed {
     frame: (sequence: number) => Tensors,
     predictions: (next: () => Tensors | undefined) => Observable<Prediction>,
   ) {
-    pipeline.ledger$.subscribe(entry => this.entries.push(entry))
     const next = () => {
       if (this.stopping) return undefined
       const made = frame(this.made++)
-      this.mostUnderWay = Math.max(this.mostUnderWay, this.made - this.entries.length)
+      const { predicted, dropped, failed } = pipeline.counts()
+      this.mostUnderWay = Math.max(this.mostUnderWay, this.made - predicted - dropped - failed)
       return made
     }
     this.done = new Promise((resolve, reject) => {
-      predictions(next).subscribe({
-        next: prediction => this.given.push(prediction),
-        complete: resolve,
-        error: reject,
-      })
+      predictions(next).subscribe({ complete: resolve, error: reject })
     })
     // Awaited at the end; should the test fail before, that failure is the one to report.
     this.done.catch(() => undefined)
@@ -44,5 +38,16 @@ export class Feed {
   async stop(): Promise<void> {
     this.stopping = true
     await this.done
+  }
+}
+
+/** All that a pipeline tells of its frames from now on. */
+export class Account {
+  readonly entries: LedgerEntry[] = []
+  readonly given: Prediction[] = []
+
+  constructor({ ledger$, predictions$ }: Pipeline) {
+    ledger$.subscribe(entry => this.entries.push(entry))
+    predictions$.subscribe(prediction => this.given.push(prediction))
   }
 }

@@ -4,11 +4,15 @@ import { runInNewContext } from 'node:vm'
 
 /** Bytes of buffers and of objects that this process still holds, after the garbage is gone. */
 export function bytesHeld(): number {
+  collectGarbage()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return arrayBuffers + heapUsed
+}
+
+export function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
   if (typeof collect === 'function') for (let i = 0; i < 2; i++) Reflect.apply(collect, undefined, [])
-  const { arrayBuffers, heapUsed } = process.memoryUsage()
-  return arrayBuffers + heapUsed
 }
 
 /** Memory of a process that is in RAM, in bytes; undefined where the system does not tell. Linux only. */
