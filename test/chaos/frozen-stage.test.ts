@@ -188,9 +188,13 @@ async function freezeLastStage(
     `${FREEZE_S} s: ${during} frames of A, ${duringOfB} predictions of B; unbounded, ${unbounded} MiB more`,
   )
   checkMemory(t, early, late)
-  const silences = beats.longestSilences()
-  t.deepEqual([...silences.keys()].sort(), WORKERS)
-  for (const [worker, ms] of silences) t.true(ms < MOST_SILENT_MS, `${worker} was silent for ${ms} ms`)
+  const silences = [...beats.longestSilences()].sort()
+  t.log(`silent at most: ${silences.map(([worker, ms]) => `${worker} ${ms.toFixed()} ms`).join(', ')}`)
+  t.deepEqual(
+    silences.map(([worker]) => worker),
+    WORKERS,
+  )
+  t.true(silences.every(([, ms]) => ms < MOST_SILENT_MS))
   t.true(duringOfB > 10 * FREEZE_S, `${duringOfB} predictions of the other pipeline`)
   await more(a, 60)
   await Promise.all([feed.stop(), other.stop()])
