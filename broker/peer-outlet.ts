@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
+import { PATIENT_KEEPALIVE_S } from './client.js'
 import { connectBus } from './connect-bus.js'
 import { INBOX_PACKET_BYTES } from './inbox-broker.js'
 
@@ -87,7 +88,11 @@ export class PeerOutlet implements Outlet {
     const { url, username, password } = this.address.peer
     try {
       const clientId = `millrace-peer-${randomBytes(8).toString('hex')}`
-      const limits = { connectTimeoutMs, maxMessageBytes: INBOX_PACKET_BYTES }
+      const limits = {
+        connectTimeoutMs,
+        maxMessageBytes: INBOX_PACKET_BYTES,
+        keepaliveS: PATIENT_KEEPALIVE_S,
+      }
       this.adopt(await connectBus(url, { clientId, username, password, ...limits }))
       return 'connected'
     } catch (error) {
