@@ -8,7 +8,7 @@ import { connectBus } from './connect-bus.js'
 import { INBOX_PACKET_BYTES } from './inbox-broker.js'
 
 /** By then it is known whether the peer can be reached, or the fallback is taken: with some margin within 2 s. */
-const SETTLE_MS = 1_500
+const SETTLE_MS = 1_200
 /** A try then: long enough for the first one over a link that is busy, short enough to be waited for at the end. */
 const LATER_TRY_MS = 2_000
 const LEAST_TRY_MS = 100
