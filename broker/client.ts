@@ -25,6 +25,12 @@ export interface ClientOptions {
 const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 5_000
 const KEEPALIVE_S = 15
+/**
+ * For connections over which runtimes send and take frames. A process that sleeps for half a minute, because its machine
+ * swaps or is suspended, still has all that is in its connections when it wakes; given up before, those frames would be
+ * lost. Whether a worker is alive is judged by its beats, not here.
+ */
+export const PATIENT_KEEPALIVE_S = 60
 
 /**
  * A connected MQTT client, over a socket.

@@ -1,4 +1,5 @@
 export { type User } from './access.js'
+export { PATIENT_KEEPALIVE_S } from './client.js'
 export { type BusOptions, connectBus } from './connect-bus.js'
 export {
   type BrokerMetrics,

@@ -27,7 +27,7 @@ export const brokerLimits = defineOptions({
   },
   stalledMs: {
     check: many,
-    default: 30_000,
+    default: 120_000,
     value: 'MS',
     doc: 'A client that takes and sends nothing for so long, while bytes wait for it, is disconnected.',
   },

@@ -3,11 +3,12 @@ import { setTimeout } from 'node:timers/promises'
 import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
+import { PATIENT_KEEPALIVE_S } from './client.js'
 import { connectBus } from './connect-bus.js'
 import { INBOX_PACKET_BYTES } from './inbox-broker.js'
 
 /** By then it is known whether the peer can be reached, or the fallback is taken: with some margin within 2 s. */
-const SETTLE_MS = 1_500
+const SETTLE_MS = 1_200
 /** A try then: long enough for the first one over a link that is busy, short enough to be waited for at the end. */
 const LATER_TRY_MS = 2_000
 const LEAST_TRY_MS = 100
@@ -87,7 +88,11 @@ export class PeerOutlet implements Outlet {
     const { url, username, password } = this.address.peer
     try {
       const clientId = `millrace-peer-${randomBytes(8).toString('hex')}`
-      const limits = { connectTimeoutMs, maxMessageBytes: INBOX_PACKET_BYTES }
+      const limits = {
+        connectTimeoutMs,
+        maxMessageBytes: INBOX_PACKET_BYTES,
+        keepaliveS: PATIENT_KEEPALIVE_S,
+      }
       this.adopt(await connectBus(url, { clientId, username, password, ...limits }))
       return 'connected'
     } catch (error) {

@@ -15,6 +15,8 @@ export interface ConnectionWish {
   readonly reconnect?: boolean
   /** Largest message that is to leave in one piece, for receivers that cannot join chunks; the broker may take less. */
   readonly maxMessageBytes?: number
+  /** Pings after so many seconds without a message; left out, the default of `connectBus`. */
+  readonly keepaliveS?: number
 }
 
 /** Opens connections to one broker: through a socket, or in the broker's own process. */

@@ -3,8 +3,14 @@ import { createServer, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { generate, type Packet, parser } from 'mqtt-packet'
-import { firstValueFrom, filter, Subject, take, toArray } from 'rxjs'
-import { connectBus } from '../../broker/index.js'
+import { firstValueFrom, filter, map, Subject, take, toArray } from 'rxjs'
+import { brokerLimits, connectBus, PATIENT_KEEPALIVE_S } from '../../broker/index.js'
+import { PeerOutlet } from '../../broker/peer-outlet.js'
+import { localRuntime } from '../../config/hosts.js'
+import { Cleanup } from '../../core/cleanup.js'
+import { type Outlet } from '../../core/link.js'
+import { TOPICS } from '../support/actors.js'
+import { peerAddress } from '../support/inboxes.js'
 
 /** A broker that welcomes everybody, and leaves everything else to the test. */
 async function silentBroker(t: ExecutionContext) {
@@ -25,6 +31,10 @@ async function silentBroker(t: ExecutionContext) {
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0
   return {
     url: `mqtt://127.0.0.1:${port}`,
+    connects$: packets$.pipe(
+      map(({ packet }) => packet),
+      filter(packet => packet.cmd === 'connect'),
+    ),
     pings$: packets$.pipe(filter(({ packet }) => packet.cmd === 'pingreq')),
   }
 }
@@ -71,4 +81,31 @@ test('keepalive - a connection on which nothing answers a ping is given up', asy
   const gone = firstValueFrom(bus.state$.pipe(filter(state => state === 'closed')))
   await firstValueFrom(pings$)
   t.is(await gone, 'closed')
+})
+
+/** The other way, which is not taken. */
+const NOWHERE: Outlet = {
+  settled: Promise.resolve('broker'),
+  way: 'broker',
+  send: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+}
+
+test('keepalive - whoever sends to a process that sleeps half a minute waits until it wakes', async t => {
+  t.true(PATIENT_KEEPALIVE_S >= 60)
+  t.true(brokerLimits.stalledMs.default >= 1_500 * PATIENT_KEEPALIVE_S, 'the broker does not give up before')
+  const { url, connects$ } = await silentBroker(t)
+  const fromPeer = firstValueFrom(connects$)
+  const outlet = new PeerOutlet(peerAddress('a/inbox', url), NOWHERE, { sendTimeoutMs: 5_000 })
+  t.is((await fromPeer).keepalive, PATIENT_KEEPALIVE_S)
+  await outlet.close()
+  const fromRuntime = firstValueFrom(connects$)
+  const cleanup = new Cleanup()
+  const open = (wish: { clientId: string }) => connectBus(url, wish)
+  await localRuntime(
+    { id: 'w1', open, topics: TOPICS, sendTimeoutMs: 5_000, onTrouble: () => undefined },
+    cleanup,
+  )
+  t.is((await fromRuntime).keepalive, PATIENT_KEEPALIVE_S)
+  await cleanup.run()
 })

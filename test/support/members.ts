@@ -29,6 +29,15 @@ export class Members {
     for (const pid of this.runs.get(id)?.descendants('runtime.js') ?? []) process.kill(pid, signal)
   }
 
+  /** Process ids by what the process is: 'w1', or 'runtime of w1'. */
+  processes(): Map<string, number> {
+    const found = [...this.runs].flatMap(([id, run]) => [
+      ...run.descendants('millrace.js').map(pid => [id, pid] as const),
+      ...run.descendants('runtime.js').map(pid => [`runtime of ${id}`, pid] as const),
+    ])
+    return new Map(found)
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.runs.values()].map(run => run.stop()))
   }

@@ -1,11 +1,26 @@
+import { readFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Bytes of buffers and of objects that this process still holds, after the garbage is gone. */
 export function bytesHeld(): number {
+  collectGarbage()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return arrayBuffers + heapUsed
+}
+
+export function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
   if (typeof collect === 'function') for (let i = 0; i < 2; i++) Reflect.apply(collect, undefined, [])
-  const { arrayBuffers, heapUsed } = process.memoryUsage()
-  return arrayBuffers + heapUsed
+}
+
+/** Memory of a process that is in RAM, in bytes; undefined where the system does not tell. Linux only. */
+export function residentBytes(pid: number): number | undefined {
+  try {
+    const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
+    return kib === undefined ? undefined : Number(kib) * 1_024
+  } catch {
+    return undefined
+  }
 }
