@@ -49,6 +49,16 @@ export const ERRORS = {
     'more partitions were asked for than the graph has cut positions',
     'ask for fewer partitions; the message says how many are possible',
   ),
+  PLAN_INFEASIBLE: row(
+    false,
+    'no plan puts this model on these devices',
+    'the message says what would do: more memory, more devices, or links that are missing',
+  ),
+  PLAN_PROBLEM_INVALID: row(
+    false,
+    'what a plan was asked for is malformed',
+    'the message names the field',
+  ),
   // Tensors, frames and the codec
   TENSOR_INVALID: row(
     false,

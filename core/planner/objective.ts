@@ -25,6 +25,11 @@ export function memoryBytes(
   return processBytes + weightFactor * weights + activations
 }
 
+/** Infinity where there is no way, even for a message without bytes. */
+export function transferMs(bytes: number, rate: number): number {
+  return rate === 0 ? Infinity : bytes / rate
+}
+
 /** The share of a stage's frames that each of its devices takes, in their order: as its speed is to that of all. */
 export function sharesOf({ devices }: PlanProblem, stage: PlannedStage): number[] {
   const speeds = stage.devices.map(index => devices[index]?.speed ?? 0)
@@ -63,11 +68,11 @@ export function loadsOf(problem: PlanProblem, stages: readonly PlannedStage[]): 
   }
   for (const [device, bytes] of sent) {
     const rate = device === dispatcher ? network.dispatcherSendRate : (devices[device]?.sendRate ?? 0)
-    loads.push({ resource: { kind: 'sending', device }, ms: bytes / rate })
+    loads.push({ resource: { kind: 'sending', device }, ms: transferMs(bytes, rate) })
   }
   for (const [device, bytes] of received) {
     const rate = device === dispatcher ? network.dispatcherReceiveRate : (devices[device]?.receiveRate ?? 0)
-    loads.push({ resource: { kind: 'receiving', device }, ms: bytes / rate })
+    loads.push({ resource: { kind: 'receiving', device }, ms: transferMs(bytes, rate) })
   }
   return loads
 
@@ -77,7 +82,7 @@ export function loadsOf(problem: PlanProblem, stages: readonly PlannedStage[]): 
       for (const to of ends(after)) {
         const share = from.share * to.share
         const rate = network.rates[from.device]?.[to.device] ?? 0
-        const ms = share * (bytes / rate + network.messageMs)
+        const ms = share * (transferMs(bytes, rate) + network.messageMs)
         loads.push({ resource: { kind: 'link', from: from.device, to: to.device }, ms })
         add(sent, from.device, share * bytes)
         add(received, to.device, share * bytes)

@@ -60,6 +60,8 @@ export interface PlanProblem {
   readonly replicas: boolean
   /** Memory of a worker that runs blocks [from, to), where another rule than `memoryBytes` holds. */
   readonly memoryOf?: (from: number, to: number) => number
+  /** Devices of blocks, both by index: the stage of such a block runs on that device, and on no other beside it. */
+  readonly pinned?: ReadonlyMap<number, number>
 }
 
 /** Blocks [from, to) on one device, or on several that take frames in turn, each according to its speed. */

@@ -1,13 +1,16 @@
-import { baselines } from '../../../core/planner/baselines/index.js'
-import { type PlannedStage, type PlanProblem } from '../../../core/planner/problem.js'
+import { type PlanProblem } from '../../../core/planner/problem.js'
+import { type SolvedPlan, solvePlan } from '../../../core/planner/solver/index.js'
+import { MillraceError } from '../../../core/errors.js'
 
-export interface Solved {
-  readonly stages: readonly PlannedStage[]
-  readonly lowerBoundMs: number
-  readonly optimal: boolean
-}
+/** For one trial. */
+const LIMIT_MS = 2000
 
-export function solve(problem: PlanProblem, _seed: number): Solved | undefined {
-  const stages = baselines.greedy(problem, () => 0)
-  return stages && { stages, lowerBoundMs: 1, optimal: false }
+/** The solver's plan; undefined where none fits. */
+export function solve(problem: PlanProblem, seed: number): SolvedPlan | undefined {
+  try {
+    return solvePlan(problem, { seed, timeLimitMs: LIMIT_MS, now: () => performance.now() })
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'PLAN_INFEASIBLE') return undefined
+    throw error
+  }
 }
