@@ -1,6 +1,6 @@
 import { type Cell, type NetworksByName } from './cells.js'
 import { exactBottleneck } from './exact-joint.js'
-import { type CellResult, resultOf, solveTrials } from './solver-cells.js'
+import { type CellResult, type Effort, resultOf, solveTrials } from './solver-cells.js'
 
 /** Cells with room for placement: the most that the mean ratio to greedy may be, or the optimum itself. */
 const ROOM: readonly { readonly cell: Cell; readonly most: number | 'exact' }[] = [
@@ -18,19 +18,19 @@ export interface RoomResult extends CellResult {
   readonly kept: boolean
 }
 
-export function solveRoom(networks: NetworksByName, trials: number): RoomResult[] {
-  return ROOM.flatMap(({ cell, most }) => roomResult(networks, cell, most, trials))
+export function solveRoom(networks: NetworksByName, effort: Effort): RoomResult[] {
+  return ROOM.flatMap(({ cell, most }) => roomResult(networks, cell, most, effort))
 }
 
 function roomResult(
   networks: NetworksByName,
   cell: Cell,
   most: number | 'exact',
-  trials: number,
+  effort: Effort,
 ): RoomResult[] {
   const network = networks[cell.model]
   if (network === undefined) return []
-  const solved = solveTrials(network, cell, 'published', trials)
+  const solved = solveTrials(network, cell, 'published', effort)
   const result = resultOf(cell, 'published', solved)
   if (most !== 'exact') {
     const kept = result.worstToGreedy <= 1 + 1e-9 && (result.toGreedy?.mean ?? Infinity) <= most

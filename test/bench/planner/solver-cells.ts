@@ -41,12 +41,24 @@ export interface Trial {
   readonly baselineMs: Readonly<Record<BaselineName, number>>
 }
 
+export interface Effort {
+  /** In each cell. */
+  readonly trials: number
+  /** For one solve. */
+  readonly limitMs: number
+}
+
 /** The solver and every baseline on the same seeded trials of a cell. */
-export function solveTrials(network: Network, cell: Cell, rule: MemoryRule, trials: number): Trial[] {
+export function solveTrials(
+  network: Network,
+  cell: Cell,
+  rule: MemoryRule,
+  { trials, limitMs }: Effort,
+): Trial[] {
   return Array.from({ length: trials }, (_, trial) => {
     const problem = trialOf(network, cell, rule, trial)
     const started = performance.now()
-    const solved = solve(problem, trial)
+    const solved = solve(problem, trial, limitMs)
     const solveMs = performance.now() - started
     if (solved) verify(problem, solved.stages)
     return {

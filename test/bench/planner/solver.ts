@@ -1,13 +1,13 @@
-import { baselines } from '../../../core/planner/baselines/index.js'
-import { type PlannedStage, type PlanProblem } from '../../../core/planner/problem.js'
+import { type PlanProblem } from '../../../core/planner/problem.js'
+import { type SolvedPlan, solvePlan } from '../../../core/planner/solver/index.js'
+import { MillraceError } from '../../../core/errors.js'
 
-export interface Solved {
-  readonly stages: readonly PlannedStage[]
-  readonly lowerBoundMs: number
-  readonly optimal: boolean
-}
-
-export function solve(problem: PlanProblem, _seed: number): Solved | undefined {
-  const stages = baselines.greedy(problem, () => 0)
-  return stages && { stages, lowerBoundMs: 1, optimal: false }
+/** The solver's plan; undefined where none fits. */
+export function solve(problem: PlanProblem, seed: number, timeLimitMs: number): SolvedPlan | undefined {
+  try {
+    return solvePlan(problem, { seed, timeLimitMs, now: () => performance.now() })
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'PLAN_INFEASIBLE') return undefined
+    throw error
+  }
 }
