@@ -1,10 +1,12 @@
 /**
- * Steps through the unit interval, in units of 2^-32: 1/p^2 and 1/p for the plastic number p, made odd so that all 2^32
- * points are visited.
- * Source: M. Roberts, The Unreasonable Effectiveness of Quasirandom Sequences (2018): R2, the two-dimensional analogue of
- * the golden ratio
+ * Each stage steps through the unit interval with a stride of its own: the fractional part of the square root of one of
+ * these. Such strides leave no gaps in a few steps, and no two of them move in step; stages so many apart share one.
+ * Source: Kronecker sequences; Kuipers and Niederreiter, Uniform Distribution of Sequences, chapter 2.3
  */
-const STEPS = [0x91e10da5, 0xc13fa9a9] as const
+const SQUARES = [2, 3, 5, 7, 11, 13, 17, 19] as const
+
+/** In units of 2^-32, and odd, so that all 2^32 points are visited. */
+const STRIDES = SQUARES.map(square => Math.floor((Math.sqrt(square) % 1) * 0x100000000) | 1)
 
 /**
  * Which replica of a stage takes a frame. It follows from the frame's number alone, so that all senders agree without a
@@ -22,9 +24,9 @@ const STEPS = [0x91e10da5, 0xc13fa9a9] as const
  */
 export function replicaFor(sequence: number, stage: number, weights: readonly number[]): number | undefined {
   if (weights.length === 1 && weights[0] !== 0) return 0
-  const step = STEPS[stage % 2 === 0 ? 0 : 1]
+  const stride = STRIDES[stage % STRIDES.length] ?? 1
   // The first frame's point lies in the middle, so that both ends of the list have the same chance of it.
-  const point = ((Math.imul(sequence, step) ^ 0x80000000) >>> 0) / 0x100000000
+  const point = ((Math.imul(sequence, stride) ^ 0x80000000) >>> 0) / 0x100000000
   const sum = weights.reduce((total, weight) => total + weight, 0)
   return indexAt(weights, point * sum)
 }
