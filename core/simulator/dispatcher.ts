@@ -47,7 +47,7 @@ export class SimulatedDispatcher {
 
   /** All frames of the source have ended. */
   get isDone(): boolean {
-    return this.sequence === this.options.frames && this.ledger.counts().open === 0
+    return this.entries.length === this.options.frames
   }
 
   /** In the mean over time. */

@@ -78,11 +78,8 @@ export class Pipeline {
     sending.occupy(begun, begun + bytes / sendRate)
     const start = wire.server.startAt(begun)
     const end = Math.max(wire.timeline.finish(start + this.messageMs, bytes / wire.rate), sending.freeAt)
-    const outage = earliest([
-      timeline.outageIn(at, end),
-      wire.timeline.outageIn(start, end),
-      receiver.timeline.outageIn(start, end),
-    ])
+    const onTheWay = earlier(wire.timeline.outageIn(start, end), receiver.timeline.outageIn(start, end))
+    const outage = earlier(timeline.outageIn(at, end), onTheWay)
     if (outage !== undefined) {
       const lostAt = Math.max(at, outage.at)
       sending.giveUp(lostAt)
@@ -101,6 +98,6 @@ export class Pipeline {
   }
 }
 
-function earliest(outages: readonly (Outage | undefined)[]): Outage | undefined {
-  return outages.reduce((first, next) => (first === undefined || (next && next.at < first.at) ? next : first))
+function earlier(a: Outage | undefined, b: Outage | undefined): Outage | undefined {
+  return a === undefined || (b !== undefined && b.at < a.at) ? b : a
 }

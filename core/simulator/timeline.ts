@@ -43,6 +43,7 @@ export class Timeline {
 
   /** The first outage that has something of the time from `from` to `to` (included). */
   outageIn(from: number, to: number): Outage | undefined {
+    if (this.outages.length === 0) return undefined
     return this.outages.find(({ at, until }) => until > from && at <= to)
   }
 }
