@@ -37,6 +37,12 @@ export function sharesOf({ devices }: PlanProblem, stage: PlannedStage): number[
   return speeds.map(speed => speed / sum)
 }
 
+/** What a device of speed 1 spends on one frame of a stage: it takes it in, runs the blocks, and sends what they give. */
+export function workMs({ chain }: PlanProblem, { from, to }: PlannedStage): number {
+  const compute = chain.blocks.slice(from, to).reduce((sum, { computeMs }) => sum + computeMs, 0)
+  return compute + (chain.crossings[from]?.receiveMs ?? 0) + (chain.crossings[to]?.sendMs ?? 0)
+}
+
 /**
  * How long each resource is busy with an average frame under a plan. The slowest decides on frames per second: all
  * others wait for it.
@@ -56,10 +62,7 @@ export function loadsOf(problem: PlanProblem, stages: readonly PlannedStage[]): 
       ? [{ device: dispatcher, share: 1 }]
       : sharesOf(problem, stage).map((share, i) => ({ device: stage.devices[i] ?? 0, share }))
   for (const [i, stage] of stages.entries()) {
-    const work =
-      chain.blocks.slice(stage.from, stage.to).reduce((sum, { computeMs }) => sum + computeMs, 0) +
-      (chain.crossings[stage.from]?.receiveMs ?? 0) +
-      (chain.crossings[stage.to]?.sendMs ?? 0)
+    const work = workMs(problem, stage)
     for (const { device, share } of ends(stage)) {
       loads.push({ resource: { kind: 'device', device }, ms: (share * work) / (devices[device]?.speed ?? 0) })
     }
