@@ -6,3 +6,12 @@ export {
   type PlanCosts,
   type StagePlan,
 } from './planner.js'
+export {
+  type Chain,
+  type ChainBlock,
+  type Crossing,
+  type Network,
+  type PlanDevice,
+  type PlannedStage,
+  type PlanProblem,
+} from './problem.js'
