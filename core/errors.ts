@@ -269,6 +269,11 @@ export const ERRORS = {
     'the file or folder for measured costs cannot be written, or holds something else',
     'name another with --out or --profile-dir',
   ),
+  MEASURE_TIMEOUT: row(
+    true,
+    'measuring a model took longer than allowed',
+    'raise --limit-ms, or try when the machine is less busy',
+  ),
   NOT_RUNNING: row(
     false,
     'nothing that `millrace up --detach` started runs on this port',

@@ -13,3 +13,7 @@ export {
 export { fitNonNegative, type Observation } from './fit.js'
 export { liveBytes, type Step } from './lifetimes.js'
 export { least, quantile, relativeSpread } from './statistics.js'
+export { type NodeTimes, nodeTimes } from './kernels.js'
+export { type Kernel, readTrace } from './trace.js'
+export { type BlockAndCutTimes, blockAndCutTimes, type BlockTimes } from './cut-costs.js'
+export { type Growth, memoryCosts } from './memory.js'
