@@ -265,6 +265,21 @@ export const ERRORS = {
     'a cluster file is malformed, or does not fit what it is used for',
     'the message names the field; see the samples in config/clusters',
   ),
+  COSTS_INVALID: row(
+    false,
+    'a file of measured costs is malformed, or of another version of Millrace',
+    'measure the model again: `millrace profile MODEL --force`',
+  ),
+  COSTS_UNWRITABLE: row(
+    false,
+    'the file or folder for measured costs cannot be written, or holds something else',
+    'name another with --out or --profile-dir',
+  ),
+  MEASURE_TIMEOUT: row(
+    true,
+    'measuring a model took longer than allowed',
+    'raise --limit-ms, or try when the machine is less busy',
+  ),
   NOT_RUNNING: row(
     false,
     'nothing that `millrace up --detach` started runs on this port',

@@ -10,18 +10,15 @@ import {
   type RunModel,
 } from '../../../core/graph/index.js'
 import { type Block, cutCandidates, planEqualWorkers } from '../../../core/planner/index.js'
-import { syntheticFrame } from '../../../core/synthetic/index.js'
 import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
 import { externalFile, type PartStore } from '../../model-store/index.js'
+import { sampleFrame } from '../../profiler/index.js'
 import { type MeasuredChain, measureChain } from './measure.js'
 import { type Order, type PreparedModel, type PreparedPart } from './messages.js'
 import { openWhole } from './whole-model.js'
 
 /** The largest relative error of a float32 chain (promise 9). */
 const TOLERANCE = 1e-4
-const SAMPLE_SEED = 1
-/** Token ids and indices must be within the model's tables, whose sizes nobody tells: 0 and 1 nearly always are. */
-const SAMPLE_INTEGERS_BELOW = 2
 
 /**
  * Read, measure, plan, cut, check, store: what `prepareModel` promises. `checkpoint` throws to stop between steps. The
@@ -55,8 +52,7 @@ async function prepareGraph(
   store: PartStore,
   checkpoint: () => Promise<void>,
 ): Promise<PreparedModel> {
-  const feedsOf = (size: number) =>
-    syntheticFrame(sized(graph.inputs, size), SAMPLE_SEED, 0, {}, SAMPLE_INTEGERS_BELOW)
+  const feedsOf = (size: number) => sampleFrame(graph.inputs, size)
   const feeds = feedsOf(1)
   const whole = await model.run(model.bytes, feeds)
   await checkpoint()
@@ -118,9 +114,4 @@ async function chooseCuts(
     weightBytes: partition.weightBytes,
   }))
   return [...planEqualWorkers(blocks, count, order).cuts]
-}
-
-/** Specs with every free dim of one size. */
-function sized(specs: readonly TensorSpec[], size: number): TensorSpec[] {
-  return specs.map(spec => ({ ...spec, dims: spec.dims.map(dim => (typeof dim === 'number' ? dim : size)) }))
 }
