@@ -1,25 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { temporaryFolder } from '../../../config/hosts.js'
-import { openModel } from '../../../config/model-source.js'
-import { type Costs } from '../../../core/costs/index.js'
-import { MillraceError } from '../../../core/errors.js'
-import { defineOptions, type Options } from '../../../core/options.js'
-import {
-  type CostsKey,
-  costsFileName,
-  measureCosts,
-  profileFolder,
-  profileOptions,
-  readCosts,
-  thisMachine,
-  writeCosts,
-} from '../../profiler/index.js'
+import { defineOptions } from '../../../core/options.js'
+import { profileOptions } from '../../profiler/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
-import { type Session } from '../cli/session.js'
 import { costsText } from '../profile/costs-text.js'
+import { obtainCosts } from '../profile/obtain-costs.js'
 
 const options = defineOptions({
   ...profileOptions,
@@ -31,59 +15,13 @@ const options = defineOptions({
   },
 })
 
-type ProfileOptions = Options<typeof options>
-
-const ENTRY = fileURLToPath(new URL('../probe.js', import.meta.url))
-
 export const profileCommand = defineCommand({
   name: 'profile',
   arguments: '<model>',
   summary: 'Measure what a model costs on this machine, block by block, and keep that for plans.',
   options,
   async run(session, given, args) {
-    const title = onlyArgument(args, 'the model')
-    const { model } = await openModel(title)
-    const key = { sha256: model.sha256, machine: thisMachine() }
-    const path = resolve(given.out ?? join(profileFolder(given.profileDir), costsFileName(key)))
-    if (path === resolve(title)) {
-      throw new MillraceError('OPTION_INVALID', `--out ${given.out} is the model itself`)
-    }
-    const kept = await keptCosts(session, path, key, given)
-    const costs = kept ?? (await measure(session, title, given))
-    if (kept === undefined) await writeCosts(path, costs)
-    session.say(`${kept === undefined ? 'kept in' : `measured on ${costs.measuredAt}, from`} ${path}`)
+    const costs = await obtainCosts(session, onlyArgument(args, 'the model'), given)
     session.print(costsText(costs, given.top), costs)
   },
 })
-
-/** Undefined where there are none that can be used; it is said why, if there is something. */
-async function keptCosts(
-  session: Session,
-  path: string,
-  key: CostsKey,
-  { force }: ProfileOptions,
-): Promise<Costs | undefined> {
-  try {
-    const costs = await readCosts(path, key)
-    return force ? undefined : costs
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'COSTS_INVALID') throw error
-    if (!force) session.warn(new MillraceError('COSTS_INVALID', `${error.message}; it is measured again`))
-    return undefined
-  }
-}
-
-async function measure(session: Session, model: string, given: ProfileOptions): Promise<Costs> {
-  session.say(`measuring ${model} ...`)
-  const { measureMs: budgetMs, limitMs } = given
-  const folder = await temporaryFolder('profile', session.cleanup)
-  const spawn = () => forkProbe(session.debug)
-  return measureCosts(model, { spawn, folder, budgetMs, limitMs, signal: session.signal })
-}
-
-function forkProbe(debug: boolean): ChildProcess {
-  return fork(ENTRY, [], {
-    stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc'],
-    serialization: 'json',
-  })
-}
