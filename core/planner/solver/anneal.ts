@@ -4,6 +4,8 @@ import { hopAt, type Host, type HostedStage, hostOf, type Instance, stageMs } fr
 export interface Effort {
   readonly random: Random
   readonly steps: number
+  /** How much slower a plan it takes at first, in proportion; default 0.1. */
+  readonly heat?: number
   /** Whether to stop before all steps are done; asked now and then. */
   readonly late: () => boolean
 }
@@ -13,14 +15,13 @@ export interface Effort {
  * @returns the plan with the least bottleneck that it came by; never a slower one than it was given
  */
 export function anneal(instance: Instance, start: readonly HostedStage[], effort: Effort): HostedStage[] {
-  const { random, steps, late } = effort
+  const { random, steps, heat: first = 0.1, late } = effort
   let plan = [...start]
   let score = scoreOf(instance, plan)
   let best = { plan, score }
   for (let step = 0; step < steps; step++) {
     if ((step & 255) === 255 && late()) break
-    // In proportion of the score, so that it suits problems of any scale; from a change by a tenth to one by 1e-4.
-    const heat = 0.1 * 0.001 ** (step / steps)
+    const heat = first * (COLDEST / first) ** (step / steps)
     const next = neighbour(instance, plan, random)
     const nextScore = next === undefined ? undefined : scoreOf(instance, next)
     if (next === undefined || nextScore === undefined || nextScore.smooth === Infinity) continue
@@ -32,6 +33,8 @@ export function anneal(instance: Instance, start: readonly HostedStage[], effort
   }
   return best.plan
 }
+
+const COLDEST = 1e-4
 
 interface Score {
   readonly worst: number

@@ -1,7 +1,7 @@
 import { type Host, type HostedStage, type Instance, TOLERANCE } from './instance.js'
 import { dispatcherOf, type Ends, msPerByte } from './links.js'
-import { somePosition, wordsFor } from './position-sets.js'
-import { type Selections } from './selections.js'
+import { addPosition, somePosition, wordsFor } from './position-sets.js'
+import { leastEnd, type Selections } from './selections.js'
 import { Steps } from './steps.js'
 import { crossableOf } from './thresholds.js'
 
@@ -39,6 +39,7 @@ export function leastLatency(
 
 class LatencyTable {
   private readonly width: number
+  private readonly words: number
   private readonly crossable
   private readonly steps: Steps
   private readonly fastest: number
@@ -46,6 +47,8 @@ class LatencyTable {
   /** By `row * width + position` where a stage ends; and the entry where the stage before it does. */
   private readonly latency: Float64Array
   private readonly previous: Int32Array
+  /** By row: the positions that have an entry. */
+  private readonly reached: Int32Array
   /** By position: when the stage that is looked at could begin there, and the entry where the stage before it ends. */
   private readonly ready: Float64Array
   private readonly readyFrom: Int32Array
@@ -54,10 +57,12 @@ class LatencyTable {
   constructor(
     private readonly instance: Instance,
     private readonly selections: Selections,
-    withinMs: number,
+    private readonly withinMs: number,
     knownMs: number,
   ) {
     this.width = instance.end + 1
+    this.words = wordsFor(instance.end)
+    this.reached = new Int32Array(selections.parts.length * this.words)
     this.crossable = crossableOf(instance)
     this.steps = new Steps(instance, selections, this.crossable, withinMs)
     this.fastest = Math.max(...instance.singles.map(({ speed }) => speed))
@@ -99,29 +104,33 @@ class LatencyTable {
 
   private continueAfter(before: number, host: number): void {
     const { starts, parts, hosts } = this.selections
-    const { latency, ready, width } = this
+    const { latency, ready, width, words, reached } = this
     for (let row = starts[before] as number; row < (starts[before + 1] as number); row++) {
       const sender = parts[row] as number
-      const rank = this.steps.rank(sender, host)
+      const carried = this.steps.rank(sender, host) * words
       let perByte: number | undefined
-      for (let p = 1; p < width - 1; p++) {
-        const ms = latency[row * width + p] as number
-        if (ms >= (ready[p] as number) || (this.crossable.ranks[p] as number) > rank) continue
-        perByte ??= this.perByte(hosts[sender] as Host, hosts[host] as Host)
-        const arrived = ms + this.hopMs(perByte, p)
-        if (arrived >= (ready[p] as number)) continue
-        ready[p] = arrived
-        this.readyFrom[p] = row * width + p
+      for (let w = 0; w < words; w++) {
+        let bits = (reached[row * words + w] as number) & (this.crossable.sets[carried + w] as number)
+        for (; bits !== 0; bits &= bits - 1) {
+          const position = (w << 5) + (31 - Math.clz32(bits & -bits))
+          const entry = row * width + position
+          if ((latency[entry] as number) >= (ready[position] as number)) continue
+          perByte ??= this.perByte(hosts[sender] as Host, hosts[host] as Host)
+          const arrived = (latency[entry] as number) + this.hopMs(perByte, position)
+          if (arrived >= (ready[position] as number)) continue
+          ready[position] = arrived
+          this.readyFrom[position] = entry
+        }
       }
     }
   }
 
   private runStages(row: number, used: number, host: number): void {
-    const { instance, width, latency } = this
+    const { instance, width, words, latency } = this
     const { end, work, computeAfter } = instance
     const { speed, members } = this.selections.hosts[host] as Host
     const ends = this.steps.endsOf(host)
-    const words = wordsFor(end)
+    const leastTo = leastEnd(instance, this.selections, used, this.withinMs)
     for (let from = 0; from < end; from++) {
       const begun = this.ready[from] as number
       if (begun === Infinity) continue
@@ -129,9 +138,10 @@ class LatencyTable {
         // The mean over members, of which each takes a share of frames like its speed.
         const ms = begun + (members.length * (work[from * width + to] as number)) / speed
         const entry = row * width + to
-        const leastMs = ms + (computeAfter[to] as number) / this.fastest
-        if (ms < (latency[entry] as number) && leastMs <= this.mostMs) {
+        if (ms >= (latency[entry] as number) || (to < leastTo && to < end)) return false
+        if (ms + (computeAfter[to] as number) / this.fastest <= this.mostMs) {
           latency[entry] = ms
+          addPosition(this.reached, row * words, to)
           this.previous[entry] = this.readyFrom[from] as number
         }
         return false

@@ -1,5 +1,5 @@
 import { classesOf, linksBetween } from './classes.js'
-import { type Host, type HostedStage, hostOf, type Instance } from './instance.js'
+import { type Host, type HostedStage, hostOf, type Instance, TOLERANCE } from './instance.js'
 import { type Links } from './links.js'
 
 /**
@@ -75,6 +75,24 @@ export function selectionsOf(instance: Instance): Selections {
     ...partsOf(size, strides, countsOf, instance.problem.replicas),
     named: stages => named(instance, classes, stages),
   }
+}
+
+/**
+ * The first position at which the last stage on the devices used can end, so that the others can compute what is left
+ * within a time. One past the end where no others are left: a plan that is not finished then never is.
+ */
+export function leastEnd(
+  { computeAfter, end }: Instance,
+  { speedOf, all }: Selections,
+  used: number,
+  withinMs: number,
+): number {
+  if (used === all) return end + 1
+  // Without the last factor, sums in another order could deny by a rounding error what the tables allow.
+  const most = withinMs * ((speedOf[all] as number) - (speedOf[used] as number)) * (1 + TOLERANCE)
+  let position = 1
+  while ((computeAfter[position] as number) > most) position++
+  return position
 }
 
 /** Hosts are in the order of `selectionsOf`: by code where a host may have several devices, else by class. */

@@ -1,25 +1,18 @@
-import { randomOf } from '../../synthetic/index.js'
 import { type PlannedStage, type PlanProblem } from '../problem.js'
-import { alongOrder } from './along-order.js'
-import { anneal } from './anneal.js'
 import { lowerBound } from './bounds.js'
+import { checkProblem } from './check.js'
+import { better, improved, refiner } from './improve.js'
 import { infeasible } from './infeasible.js'
-import {
-  comparePlans,
-  type HostedStage,
-  type Instance,
-  instanceOf,
-  rated,
-  type RatedPlan,
-  TOLERANCE,
-} from './instance.js'
+import { type Instance, instanceOf, rated, type RatedPlan, TOLERANCE } from './instance.js'
 import { latencySearchable, leastLatency } from './least-latency.js'
 import { type Bracket, isOptimal, narrow } from './narrow.js'
 import { pathSearchable, PathSearch } from './path-search.js'
 import { selectionsOf } from './selections.js'
-import { startingPlans } from './starts.js'
 import { subsetSearchable, SubsetSearch, type Verdict } from './subset-search.js'
-import { checkProblem } from './check.js'
+
+/** Steps of annealing: before an exact search, and in place of one. */
+const SHORT = 4000
+const LONG = 100_000
 
 export interface SolveOptions {
   /** A clock in ms that only goes forward. */
@@ -82,8 +75,9 @@ function exactly(instance: Instance, lowerMs: number, seed: number, late: () => 
   const selections = selectionsOf(instance)
   const subsets = new SubsetSearch(instance, selections, late)
   const find = (withinMs: number) => subsets.find(withinMs)
-  const best = improved(instance, 3000, seed, late) ?? firstPlan(instance, find(Infinity))
-  const bracket = narrow(instance, { best, lowerMs }, find, late)
+  const refine = refiner(instance, seed, late)
+  const best = improved(instance, SHORT, seed, late) ?? firstPlan(instance, find(Infinity))
+  const bracket = narrow({ best, lowerMs }, find, refine, late)
   if (!isOptimal(bracket) || !latencySearchable(instance, selections)) return bracket
   const { bottleneckMs, latencyMs } = bracket.best
   const quicker = leastLatency(instance, selections, bottleneckMs * (1 + TOLERANCE), latencyMs, late)
@@ -95,45 +89,16 @@ function exactly(instance: Instance, lowerMs: number, seed: number, late: () => 
 /** What the exact search cannot hold: a longer search for a good plan, and proofs as far as they are found in time. */
 function asFarAsItGoes(instance: Instance, lowerMs: number, seed: number, late: () => boolean): Bracket {
   const paths = pathSearchable(instance) ? new PathSearch(instance, late) : undefined
-  const best =
-    improved(instance, 100_000, seed, late) ?? firstPlan(instance, paths?.find(Infinity) ?? 'unknown')
+  const refine = refiner(instance, seed, late)
+  const best = improved(instance, LONG, seed, late) ?? firstPlan(instance, paths?.find(Infinity) ?? 'unknown')
   if (paths === undefined) return { best, lowerMs }
-  return narrow(instance, { best, lowerMs }, withinMs => paths.find(withinMs), late)
+  return narrow({ best, lowerMs }, withinMs => paths.find(withinMs), refine, late)
 }
-
-/** The best of the starting plans, annealed from several of them. */
-function improved(
-  instance: Instance,
-  steps: number,
-  seed: number,
-  late: () => boolean,
-): RatedPlan | undefined {
-  const starts = startingPlans(instance).map(stages => ({ stages, plan: rated(instance, stages) }))
-  starts.sort((a, b) => comparePlans(a.plan, b.plan))
-  let best = starts[0]?.plan
-  for (const [round, { stages }] of starts.slice(0, RESTARTS).entries()) {
-    const random = randomOf('plan', seed, round)
-    const annealed = anneal(instance, stages, { random, steps: steps / RESTARTS, late })
-    const recut =
-      alongOrder(
-        instance,
-        annealed.map(({ host }) => host),
-      ) ?? annealed
-    for (const plan of [annealed, recut]) best = better(best, rated(instance, plan))
-  }
-  return best
-}
-
-const RESTARTS = 4
 
 function firstPlan(instance: Instance, verdict: Verdict): RatedPlan {
   if (verdict === 'none') throw infeasible(instance)
   if (verdict === 'unknown') throw infeasible(instance, 'in the time given')
   return rated(instance, verdict)
-}
-
-function better(one: RatedPlan | undefined, other: RatedPlan): RatedPlan {
-  return one !== undefined && comparePlans(one, other) <= 0 ? one : other
 }
 
 function asListed({ listed }: Instance, { from, to, devices }: PlannedStage): PlannedStage {

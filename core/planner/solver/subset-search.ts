@@ -1,6 +1,6 @@
 import { type Host, type HostedStage, type Instance } from './instance.js'
 import { hasPosition, somePosition, wordsFor } from './position-sets.js'
-import { type Selections, sizeOf } from './selections.js'
+import { leastEnd, type Selections, sizeOf } from './selections.js'
 import { Steps } from './steps.js'
 import { type Crossable, crossableOf } from './thresholds.js'
 
@@ -48,7 +48,7 @@ export class SubsetSearch {
     const { starts, parts, all } = this.selections
     for (let used = 1; used <= all; used++) {
       if ((used & 63) === 0 && this.late()) return 'unknown'
-      const leastPosition = this.leastPosition(used, withinMs)
+      const leastPosition = leastEnd(this.instance, this.selections, used, withinMs)
       for (let row = starts[used] as number; row < (starts[used + 1] as number); row++) {
         const host = parts[row] as number
         this.fillBegins(steps, used, host)
@@ -92,18 +92,6 @@ export class SubsetSearch {
         }
       }
     }
-  }
-
-  /** The first position after which the devices not yet used can compute what is left. */
-  private leastPosition(used: number, withinMs: number): number {
-    const { speedOf, all } = this.selections
-    const { computeAfter, end } = this.instance
-    if (used === all) return end + 1
-    // Without the last factor, sums in another order could deny by a rounding error what the tables allow.
-    const most = withinMs * ((speedOf[all] as number) - (speedOf[used] as number)) * (1 + 1e-9)
-    let position = 1
-    while ((computeAfter[position] as number) > most) position++
-    return position
   }
 
   private dropBefore(row: number, position: number): void {

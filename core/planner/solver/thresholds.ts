@@ -1,15 +1,20 @@
-import { fits, type Host, type Instance } from './instance.js'
+import { fits, type Host, type Instance, TOLERANCE } from './instance.js'
 import { addPosition, wordsFor } from './position-sets.js'
 
 /** Where stages that begin at `from` may end on a host within a time: a set of positions at `from * words`. */
 export function stageEnds(instance: Instance, host: Host, withinMs: number): Int32Array {
-  const { end, work } = instance
+  const { end, work, computeAfter } = instance
   const words = wordsFor(end)
   const sets = new Int32Array(end * words)
   const most = withinMs * host.speed
+  let computed = 0
   for (let from = 0; from < end; from++) {
-    for (let to = from + 1; to <= end; to++) {
-      if ((work[from * (end + 1) + to] as number) > most || !fits(instance, host, from, to)) continue
+    const row = from * (end + 1)
+    // Work need not grow with the stage, because codecs differ by position; compute does.
+    const leastAfter = (computeAfter[from] as number) - most * (1 + TOLERANCE)
+    while (computed < end && (computeAfter[computed + 1] as number) >= leastAfter) computed++
+    for (let to = from + 1; to <= computed; to++) {
+      if ((work[row + to] as number) > most || !fits(instance, host, from, to)) continue
       addPosition(sets, from * words, to)
     }
   }

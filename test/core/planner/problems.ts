@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { randomOf } from '../../../core/synthetic/index.js'
 import { type PlanDevice, type PlanProblem } from '../../../core/planner/problem.js'
 
 const sizes = { minDevices: 1, maxDevices: 5, minBlocks: 1, maxBlocks: 13 }
@@ -80,5 +81,79 @@ export function relisted(problem: PlanProblem, order: readonly number[]): PlanPr
     devices: order.flatMap(i => devices[i] ?? []),
     network: { ...network, rates: all.map(from => all.map(to => network.rates[from]?.[to] ?? 0)) },
     pinned: new Map([...(problem.pinned ?? [])].map(([at, of]) => [at, order.indexOf(of)])),
+  }
+}
+
+export const pinnedProblems = problems({ minDevices: 2, maxDevices: 4, minBlocks: 2, maxBlocks: 7 }).chain(
+  problem => {
+    const block = fc.nat({ max: problem.chain.blocks.length - 1 })
+    const device = fc.nat({ max: problem.devices.length - 1 })
+    return fc
+      .array(fc.tuple(block, device), { minLength: 1, maxLength: 3 })
+      .map((pins): PlanProblem => ({ ...problem, pinned: new Map(pins) }))
+  },
+)
+
+/** Four blocks of 10 ms, and 110 bytes of memory each alone, 10 more for each other; 100 bytes between devices. */
+export function smallProblem(of: { devices: number; rate: number; memoryBytes: number }): PlanProblem {
+  const indices = Array.from({ length: of.devices }, (_, i) => i)
+  const free = { bytes: 0, tensors: 1, sendMs: 0, receiveMs: 0 }
+  const between = { ...free, bytes: 100 }
+  return {
+    chain: {
+      blocks: Array.from({ length: 4 }, () => ({ computeMs: 10, weightBytes: 10, activationBytes: 0 })),
+      crossings: [free, between, between, between, free],
+    },
+    devices: indices.map(i => ({
+      id: `w${i}`,
+      speed: 1,
+      memoryBytes: of.memoryBytes,
+      sendRate: Infinity,
+      receiveRate: Infinity,
+    })),
+    network: {
+      rates: [...indices, -1].map(from => [...indices, -1].map(to => (from < 0 || to < 0 ? 1 : of.rate))),
+      messageMs: 0,
+      dispatcherSendRate: Infinity,
+      dispatcherReceiveRate: Infinity,
+    },
+    processBytes: 100,
+    weightFactor: 1,
+    replicas: false,
+  }
+}
+
+/** Unequal devices and links at the scale of small computers on Ethernet, and a network of a hundred layers. */
+export function clusterOf(of: { devices: number; blocks: number; seed: number }): PlanProblem {
+  const { uniform } = randomOf('cluster', of.seed)
+  const list = <T>(length: number, each: (i: number) => T) => Array.from({ length }, (_, i) => each(i))
+  return {
+    chain: {
+      blocks: list(of.blocks, () => ({
+        computeMs: 20 * uniform() ** 3,
+        weightBytes: Math.floor(8e6 * uniform()),
+        activationBytes: Math.floor(3e6 * uniform()),
+      })),
+      crossings: list(of.blocks + 1, () => {
+        const bytes = Math.floor(1e4 + 1.5e6 * uniform() ** 2)
+        return { bytes, tensors: 1, sendMs: bytes * 2e-6, receiveMs: bytes * 2e-6 }
+      }),
+    },
+    devices: list(of.devices, i => ({
+      id: `w${i}`,
+      speed: 0.2 + uniform(),
+      memoryBytes: 2e8 + 4e8 * uniform(),
+      sendRate: 12_500,
+      receiveRate: 12_500,
+    })),
+    network: {
+      rates: list(of.devices + 1, () => list(of.devices + 1, () => 500 + 12_000 * uniform())),
+      messageMs: 0.5,
+      dispatcherSendRate: 125_000,
+      dispatcherReceiveRate: 125_000,
+    },
+    processBytes: 3e7,
+    weightFactor: 1.3,
+    replicas: false,
   }
 }
