@@ -5,8 +5,12 @@ import { openSession } from '../session/index.js'
 import { pick } from './pick.js'
 import { inRounds, type RoundLimits } from './rounds.js'
 
-/** Weights of sessions that are open at once, in bytes: a model may be larger than half a machine's memory. */
-export const OPEN_BYTES = 2 ** 29
+export interface BlockLimits extends RoundLimits {
+  /** Of each block, in ms. */
+  readonly budgetMs: number
+  /** Weights of sessions that may be open at once, in bytes. */
+  readonly openBytes: number
+}
 
 /** A block that runs as a session of its own. */
 export interface MeasuredBlock {
@@ -28,12 +32,12 @@ interface OpenBlock extends Omit<MeasuredBlock, 'ms'> {
 export async function measureBlocks(
   partitions: readonly Partition[],
   feeds: Tensors,
-  limits: RoundLimits,
+  limits: BlockLimits,
   checkpoint: () => Promise<void>,
 ): Promise<MeasuredBlock[]> {
   const measured: MeasuredBlock[] = []
   let tensors = feeds
-  for (const group of groups(partitions)) {
+  for (const group of groups(partitions, limits.openBytes)) {
     const open: OpenBlock[] = []
     try {
       for (const partition of group) {
@@ -44,7 +48,7 @@ export async function measureBlocks(
       }
       const samples = await inRounds(
         open.map(({ run }) => run),
-        limits,
+        { ...limits, budgetMs: limits.budgetMs * open.length },
         checkpoint,
       )
       for (const [i, { inBytes, outBytes, messageBytes }] of open.entries()) {
@@ -58,12 +62,12 @@ export async function measureBlocks(
 }
 
 /** Neighbours whose weights may be loaded together; a block that is larger alone makes a group. */
-function groups(partitions: readonly Partition[]): Partition[][] {
+function groups(partitions: readonly Partition[], openBytes: number): Partition[][] {
   const all: Partition[][] = []
   let bytes = Infinity
   for (const partition of partitions) {
     bytes += partition.weightBytes
-    if (bytes > OPEN_BYTES) {
+    if (bytes > openBytes) {
       all.push([])
       bytes = partition.weightBytes
     }

@@ -25,9 +25,8 @@ import { externalFile } from '../model-store/index.js'
 import { openSession } from '../session/index.js'
 import { measureBlocks, type MeasuredBlock, messageBytes } from './blocks.js'
 import { measureCodec } from './codec.js'
-import { type RoundLimits } from './rounds.js'
 import { sampleFrame } from './sample-frame.js'
-import { measureWhole, type WholeTimes } from './whole.js'
+import { measureWhole, OPEN_BYTES, type WholeTimes } from './whole.js'
 
 /** All of a cost file but what only other processes can tell. */
 export type Times = Omit<Costs, 'memory'>
@@ -65,7 +64,12 @@ export async function measureTimes(
   const weightBytes = cutGraph(graph, [])[0]?.weightBytes ?? 0
   const limits = { budgetMs: order.budgetMs, fewest: FEWEST_ROUNDS, most: MOST_ROUNDS }
   const whole = await measureWhole(graph, feeds, { ...limits, folder: order.folder, weightBytes }, checkpoint)
-  const alone = await measureBlocks(partitions, feeds, limits, checkpoint)
+  const alone = await measureBlocks(
+    partitions,
+    feeds,
+    { ...limits, budgetMs: order.budgetMs / partitions.length, openBytes: OPEN_BYTES },
+    checkpoint,
+  )
   const bounds = [0, ...positions, graph.nodes.length]
   const model = {
     name: basename(order.model),

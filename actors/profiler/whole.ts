@@ -2,7 +2,6 @@ import { type NodeTimes } from '../../core/costs/index.js'
 import { type Graph, graphFile } from '../../core/graph/index.js'
 import { type Tensors } from '../../core/tensor.js'
 import { openSession } from '../session/index.js'
-import { OPEN_BYTES } from './blocks.js'
 import { ProfiledModel } from './nodes.js'
 import { inRounds, type RoundLimits } from './rounds.js'
 
@@ -10,6 +9,9 @@ export interface WholeTimes extends NodeTimes {
   /** Of each run without the profiler, which takes some of its own. */
   readonly plainMs: readonly number[]
 }
+
+/** Weights of sessions that are open at once, in bytes: they take about three times that. */
+export const OPEN_BYTES = 2 ** 28
 
 /** Kernels that a profiler's file may have, near enough: a line each, read as a whole. */
 const MOST_LINES = 50_000

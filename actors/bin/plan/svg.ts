@@ -1,4 +1,4 @@
-import { type PlanReport, type StageReport } from '../../../core/planner/index.js'
+import { type LoadReport, type PlanReport, type StageReport } from '../../../core/planner/index.js'
 import { bytesText, msText } from './units.js'
 
 /** Hues that are told apart by most people, also those who see no red or green (Okabe and Ito). */
@@ -10,9 +10,11 @@ const STRIP_HEIGHT = 56
 const BAR_HEIGHT = 18
 const BAR_GAP = 6
 const NAME_WIDTH = 190
-const FIGURE_WIDTH = 90
-const MOST_BARS = 40
+const FIGURE_WIDTH = 140
+const MOST_BARS = 24
 const BOTTLENECK = '#b00020'
+/** Colours on which white cannot be read. */
+const LIGHT = ['#f0e442', '#56b4e9', '#e69f00']
 
 /** What the picture shows beside the plan. */
 export interface StripBlock {
@@ -24,7 +26,8 @@ export interface StripBlock {
  * and a bar for each device and link, as long as a frame keeps it busy, with the slowest marked.
  */
 export function planSvg(report: PlanReport, blocks: readonly StripBlock[], inputBytes: number): string {
-  const bars = report.loads.slice(0, MOST_BARS)
+  const loads = shownLoads(report)
+  const bars = loads.slice(0, MOST_BARS)
   const barsTop = STRIP_TOP + STRIP_HEIGHT + 96
   const height = barsTop + bars.length * (BAR_HEIGHT + BAR_GAP) + 56
   return [
@@ -33,14 +36,20 @@ export function planSvg(report: PlanReport, blocks: readonly StripBlock[], input
     ...heading(report),
     ...strip(report, blocks, inputBytes),
     text(MARGIN, barsTop - 18, 'How long a frame keeps each device and link busy', { size: 14, bold: true }),
-    ...bars.flatMap((_, i) => bar(report, i, barsTop)),
-    ...(report.loads.length > bars.length
-      ? [text(MARGIN, height - 34, `and ${report.loads.length - bars.length} that are less busy`, {})]
+    ...bars.flatMap((load, i) => bar(report, load, barsTop + i * (BAR_HEIGHT + BAR_GAP))),
+    ...(loads.length > bars.length
+      ? [text(MARGIN, height - 34, `and ${loads.length - bars.length} that are less busy`, {})]
       : []),
     text(MARGIN, height - 14, baselinesText(report), { fill: '#555' }),
     '</svg>',
     '',
   ].join('\n')
+}
+
+/** Where no stage has replicas, a network card carries what one link does. */
+function shownLoads({ loads, stages }: PlanReport): readonly LoadReport[] {
+  if (stages.some(({ replicas }) => replicas > 1)) return loads
+  return loads.filter(({ resource }) => !/ (sending|receiving)$/.test(resource))
 }
 
 function heading(report: PlanReport): string[] {
@@ -89,7 +98,7 @@ function stageBox({ stage, devices, from, to }: StageReport, at: (block: number)
     ? [
         text(x + width / 2, STRIP_TOP + STRIP_HEIGHT / 2 + 4, name, {
           anchor: 'middle',
-          fill: 'white',
+          fill: LIGHT.includes(colourOf(stage)) ? '#222' : 'white',
           bold: true,
         }),
       ]
@@ -106,9 +115,7 @@ function cut(x: number, bytes: number, anchor: string, index: number): string[] 
   ]
 }
 
-function bar(report: PlanReport, index: number, top: number): string[] {
-  const { resource, ms } = report.loads[index] ?? { resource: '', ms: 0 }
-  const y = top + index * (BAR_HEIGHT + BAR_GAP)
+function bar(report: PlanReport, { resource, ms }: LoadReport, y: number): string[] {
   const longest = WIDTH - 2 * MARGIN - NAME_WIDTH - FIGURE_WIDTH
   const width = (longest * ms) / report.bottleneckMs
   const stage = report.stages.find(({ devices }) => devices.includes(resource.split(' ')[0] ?? ''))
