@@ -114,7 +114,8 @@ async function planFor(
 }
 
 function comparisons(problem: PlanProblem, seed: number): Record<string, number | null> {
-  const { uniform: random } = randomOf('baselines', seed)
+  const source = randomOf('baselines', seed)
+  const random = () => source.uniform()
   return Object.fromEntries(
     Object.entries(baselines).map(([name, plan]) => {
       const stages = plan(problem, random)
