@@ -54,11 +54,7 @@ export const ERRORS = {
     'no plan puts this model on these devices',
     'the message says what would do: more memory, more devices, or links that are missing',
   ),
-  PLAN_PROBLEM_INVALID: row(
-    false,
-    'what a plan was asked for is malformed',
-    'the message names the field',
-  ),
+  PLAN_PROBLEM_INVALID: row(false, 'what a plan was asked for is malformed', 'the message names the field'),
   // Tensors, frames and the codec
   TENSOR_INVALID: row(
     false,

@@ -6,3 +6,19 @@ export {
   type PlanCosts,
   type StagePlan,
 } from './planner.js'
+export {
+  type Chain,
+  type ChainBlock,
+  type Crossing,
+  type Network,
+  type PlanDevice,
+  type PlannedStage,
+  type PlanProblem,
+} from './problem.js'
+export {
+  type Lack,
+  PlanInfeasibleError,
+  type SolvedPlan,
+  type SolveOptions,
+  solvePlan,
+} from './solver/index.js'

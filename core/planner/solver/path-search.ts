@@ -51,7 +51,7 @@ export class PathSearch {
   find(withinMs: number): Verdict {
     this.prepare(withinMs)
     this.fillUseful()
-    this.seen = this.ends.map(() => new Map())
+    this.seen = this.ends.map(() => new Map<number, Int32Array>())
     this.states = 0
     const start: Visit = { device: -1, used: 0, ends: this.startSet() }
     const path = this.follow(start)

@@ -12,7 +12,7 @@ import { subsetSearchable, SubsetSearch, type Verdict } from './subset-search.js
 
 /** Steps of annealing: before an exact search, and in place of one. */
 const SHORT = 4000
-const LONG = 100_000
+const LONG = 400_000
 
 export interface SolveOptions {
   /** A clock in ms that only goes forward. */

@@ -48,7 +48,10 @@ test('solvePlan - finds what trying all plans finds, on 1,000 small problems', t
 })
 
 test('solvePlan - puts pinned blocks where they are to be, and is best among such plans', t => {
-  fc.assert(fc.property(pinnedProblems, problem => isBest(problem)), { numRuns: 150 })
+  fc.assert(
+    fc.property(pinnedProblems, problem => isBest(problem)),
+    { numRuns: 150 },
+  )
   t.pass()
 })
 
