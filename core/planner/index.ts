@@ -27,5 +27,11 @@ export {
   type PlannedStage,
   type PlanProblem,
 } from './problem.js'
-export { PlanInfeasibleError, type SolvedPlan, solvePlan, type SolveOptions } from './solver/index.js'
+export {
+  type Lack,
+  PlanInfeasibleError,
+  type SolvedPlan,
+  type SolveOptions,
+  solvePlan,
+} from './solver/index.js'
 export { changedCluster } from './what-if.js'

@@ -10,9 +10,8 @@ import { pathSearchable, PathSearch } from './path-search.js'
 import { selectionsOf } from './selections.js'
 import { subsetSearchable, SubsetSearch, type Verdict } from './subset-search.js'
 
-/** Steps of annealing: before an exact search, and in place of one. */
-const SHORT = 4000
-const LONG = 100_000
+/** Steps of annealing: before an exact search, before one that may give up, and in place of one. */
+const STEPS = { exact: 4000, paths: 100_000, alone: 400_000 }
 
 export interface SolveOptions {
   /** A clock in ms that only goes forward. */
@@ -76,7 +75,7 @@ function exactly(instance: Instance, lowerMs: number, seed: number, late: () => 
   const subsets = new SubsetSearch(instance, selections, late)
   const find = (withinMs: number) => subsets.find(withinMs)
   const refine = refiner(instance, seed, late)
-  const best = improved(instance, SHORT, seed, late) ?? firstPlan(instance, find(Infinity))
+  const best = improved(instance, STEPS.exact, seed, late) ?? firstPlan(instance, find(Infinity))
   const bracket = narrow({ best, lowerMs }, find, refine, late)
   if (!isOptimal(bracket) || !latencySearchable(instance, selections)) return bracket
   const { bottleneckMs, latencyMs } = bracket.best
@@ -90,7 +89,9 @@ function exactly(instance: Instance, lowerMs: number, seed: number, late: () => 
 function asFarAsItGoes(instance: Instance, lowerMs: number, seed: number, late: () => boolean): Bracket {
   const paths = pathSearchable(instance) ? new PathSearch(instance, late) : undefined
   const refine = refiner(instance, seed, late)
-  const best = improved(instance, LONG, seed, late) ?? firstPlan(instance, paths?.find(Infinity) ?? 'unknown')
+  const best =
+    improved(instance, paths === undefined ? STEPS.alone : STEPS.paths, seed, late) ??
+    firstPlan(instance, paths?.find(Infinity) ?? 'unknown')
   if (paths === undefined) return { best, lowerMs }
   return narrow({ best, lowerMs }, withinMs => paths.find(withinMs), refine, late)
 }

@@ -125,8 +125,8 @@ export function smallProblem(of: { devices: number; rate: number; memoryBytes: n
 
 /** Unequal devices and links at the scale of small computers on Ethernet, and a network of a hundred layers. */
 export function clusterOf(of: { devices: number; blocks: number; seed: number }): PlanProblem {
-  const source = randomOf('cluster', of.seed)
-  const uniform = () => source.uniform()
+  const random = randomOf('cluster', of.seed)
+  const uniform = () => random.uniform()
   const list = <T>(length: number, each: (i: number) => T) => Array.from({ length }, (_, i) => each(i))
   return {
     chain: {
