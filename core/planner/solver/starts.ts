@@ -1,11 +1,15 @@
+import { greedy } from '../baselines/greedy.js'
+import { kpath } from '../baselines/kpath.js'
+import { type Planner } from '../baselines/planner.js'
 import { alongOrder } from './along-order.js'
 import { type Host, type HostedStage, hostOf, type Instance } from './instance.js'
 import { rateOf } from './links.js'
 
 /**
  * Plans to begin with, each with the best cuts for its order of devices: one device; all in the order of ids, or the
- * fastest first; from each device on always to the one with the best link (the greedy walk); and with replicas the whole
- * model on the fastest device, the fastest two, and so on.
+ * fastest first; from each device on always to the one with the best link (the greedy walk); those of SEIFER's two ways to
+ * plan, so that no answer is worse than theirs; and with replicas the whole model on the fastest device, the fastest two,
+ * and so on.
  */
 export function startingPlans(instance: Instance): HostedStage[][] {
   const { singles, problem } = instance
@@ -15,12 +19,20 @@ export function startingPlans(instance: Instance): HostedStage[][] {
     singles,
     fastestFirst,
     ...singles.map(first => greedyWalk(instance, first)),
+    ...[greedy, kpath].flatMap(plan => orderOf(instance, plan)),
     ...(problem.replicas ? wholeModel(instance, fastestFirst) : []),
   ]
   return orders.flatMap(order => {
     const plan = alongOrder(instance, order)
     return plan === undefined ? [] : [plan]
   })
+}
+
+/** The devices of a baseline's plan, in its order. Neither of the two asks for a number by chance. */
+function orderOf({ problem, singles }: Instance, plan: Planner): Host[][] {
+  const stages = plan(problem, () => 0) ?? []
+  const hosts = stages.flatMap(({ devices }) => devices.flatMap(device => singles[device] ?? []))
+  return hosts.length === 0 ? [] : [hosts]
 }
 
 function greedyWalk({ singles, links }: Instance, first: Host): Host[] {
