@@ -49,6 +49,12 @@ export const ERRORS = {
     'more partitions were asked for than the graph has cut positions',
     'ask for fewer partitions; the message says how many are possible',
   ),
+  PLAN_INFEASIBLE: row(
+    false,
+    'no plan puts this model on these devices',
+    'the message says what would do: more memory, more devices, or links that are missing',
+  ),
+  PLAN_PROBLEM_INVALID: row(false, 'what a plan was asked for is malformed', 'the message names the field'),
   // Tensors, frames and the codec
   TENSOR_INVALID: row(
     false,
@@ -258,6 +264,21 @@ export const ERRORS = {
     false,
     'a cluster file is malformed, or does not fit what it is used for',
     'the message names the field; see the samples in config/clusters',
+  ),
+  COSTS_INVALID: row(
+    false,
+    'a file of measured costs is malformed, or of another version of Millrace',
+    'measure the model again: `millrace profile MODEL --force`',
+  ),
+  COSTS_UNWRITABLE: row(
+    false,
+    'the file or folder for measured costs cannot be written, or holds something else',
+    'name another with --out or --profile-dir',
+  ),
+  MEASURE_TIMEOUT: row(
+    true,
+    'measuring a model took longer than allowed',
+    'raise --limit-ms, or try when the machine is less busy',
   ),
   NOT_RUNNING: row(
     false,

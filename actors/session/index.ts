@@ -1,3 +1,3 @@
 export { wallClock } from './messages.js'
-export { type OnnxSession, openSession, type SessionOptions } from './onnx-session.js'
+export { ONNXRUNTIME_VERSION, type OnnxSession, openSession, type SessionOptions } from './onnx-session.js'
 export { type ProcessedEnvelope, ThreadedSession } from './threaded-session.js'

@@ -1,5 +1,5 @@
 import './telemetry-off.js'
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { type ErrorCode, MillraceError, messageOf } from '../../core/errors.js'
 import {
   isDType,
@@ -13,7 +13,12 @@ import {
 export interface SessionOptions {
   /** Threads that one operator may use. A partition has a machine's core to itself, so 1 by default. */
   readonly threads?: number
+  /** Path, without its end, of a file that ONNX Runtime's profiler writes; left out, it does not run. */
+  readonly profilePrefix?: string
 }
+
+/** The version of ONNX Runtime. */
+export const ONNXRUNTIME_VERSION = env.versions.node ?? env.versions.common
 
 /** A model loaded into ONNX Runtime. `run` blocks its event loop for the whole inference (decision D3). */
 export interface OnnxSession {
@@ -26,6 +31,8 @@ export interface OnnxSession {
    * @throws INFERENCE_FAILED: ONNX Runtime refuses the inputs or fails on them
    */
   run(feeds: Tensors): Promise<Tensors>
+  /** Writes the profiler's file. */
+  endProfiling(): void
   release(): Promise<void>
 }
 
@@ -43,6 +50,9 @@ export async function openSession(
     interOpNumThreads: 1,
     executionMode: 'sequential',
     logSeverityLevel: 4,
+    ...(options.profilePrefix === undefined
+      ? {}
+      : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
   }
   const session = await create(model, settings)
   return {
@@ -51,6 +61,7 @@ export async function openSession(
     inputs: session.inputMetadata.map(specOf),
     outputs: session.outputMetadata.map(specOf),
     run: feeds => run(session, feeds),
+    endProfiling: () => session.endProfiling(),
     release: () => session.release(),
   }
 }

@@ -1,4 +1,16 @@
+export { type BaselineName, baselines } from './baselines/index.js'
 export { cutCandidates } from './candidates.js'
+export { clusterProblem, type PlanLimits, type WorkerCosts } from './cluster-problem.js'
+export {
+  bottleneckOf,
+  latencyMs,
+  type Load,
+  loadsOf,
+  memoryBytes,
+  type Resource,
+  sharesOf,
+} from './objective.js'
+export { type LoadReport, planReport, type PlanReport, type StageReport } from './plan-report.js'
 export {
   type Block,
   type PartitionPlan,
@@ -6,3 +18,20 @@ export {
   type PlanCosts,
   type StagePlan,
 } from './planner.js'
+export {
+  type Chain,
+  type ChainBlock,
+  type Crossing,
+  type Network,
+  type PlanDevice,
+  type PlannedStage,
+  type PlanProblem,
+} from './problem.js'
+export {
+  type Lack,
+  PlanInfeasibleError,
+  type SolvedPlan,
+  type SolveOptions,
+  solvePlan,
+} from './solver/index.js'
+export { changedCluster } from './what-if.js'

@@ -17,11 +17,14 @@ function sampleFiles(): string[] {
     .sort()
 }
 
+/** Too much for one machine to emulate. */
+const FOR_PLANS = 'eight-pi.yaml'
+
 test('cluster files - the samples are eight devices on five kinds of link, and unequal ones', async t => {
   const samples = sampleFiles()
   const speeds = [1000, 100, 18, 6.8, 2.9]
   const names = ['1gbit', '100mbit', '18mbit', '6.8mbit', '2.9mbit'].map(link => `eight-pi-${link}.yaml`)
-  t.deepEqual(samples, [...names, 'unequal.yaml'].sort())
+  t.deepEqual(samples, [FOR_PLANS, ...names, 'unequal.yaml'].sort())
   for (const [i, name] of names.entries()) {
     const cluster = await readClusterFile(join(SAMPLES, name))
     t.is(workingDevices(cluster).length, 8)
@@ -32,7 +35,7 @@ test('cluster files - the samples are eight devices on five kinds of link, and u
 })
 
 test('cluster files - all devices of a sample fit on a machine of two cores together', async t => {
-  for (const name of sampleFiles()) {
+  for (const name of sampleFiles().filter(name => name !== FOR_PLANS)) {
     const { devices } = await readClusterFile(join(SAMPLES, name))
     const total = devices.reduce((sum, { speed, cores }) => sum + speed * cores, 0)
     t.true(total <= 2 + 1e-9, `${name}: ${total}`)

@@ -4,6 +4,8 @@ import { deployCommand } from './deploy.js'
 import { downCommand } from './down.js'
 import { emulateCommand } from './emulate.js'
 import { ingressCommand } from './ingress.js'
+import { planCommand } from './plan.js'
+import { profileCommand } from './profile.js'
 import { runCommand } from './run.js'
 import { statusCommand } from './status.js'
 import { supervisorCommand } from './supervisor.js'
@@ -18,6 +20,8 @@ export const commands = [
   supervisorCommand,
   workerCommand,
   ingressCommand,
+  planCommand,
+  profileCommand,
   deployCommand,
   runCommand,
   statusCommand,

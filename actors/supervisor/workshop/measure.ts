@@ -1,10 +1,11 @@
 import { type Partition } from '../../../core/graph/index.js'
-import { MillraceError } from '../../../core/errors.js'
+import { least } from '../../../core/costs/index.js'
 import { type Tensors, tensorsBytes } from '../../../core/tensor.js'
+import { inRounds, pick } from '../../profiler/index.js'
 import { type OnnxSession, openSession } from '../../session/index.js'
 
 export interface MeasuredChain {
-  /** For each partition, in order: median time of one run, and bytes of what it sends for this frame. */
+  /** For each partition, in order: least time of one run on a core, in ms, and bytes of what it sends for this frame. */
   readonly stages: readonly { readonly computeMs: number; readonly outBytes: number }[]
   /** What the last partition sends. */
   readonly outputs: Tensors
@@ -42,30 +43,14 @@ async function measure(
   try {
     const feeds = pick(session.inputNames, tensors)
     const outputs = await session.run(feeds)
-    return { outputs, computeMs: await medianRunMs(session, feeds, measureMs) }
+    return { outputs, computeMs: await leastRunMs(session, feeds, measureMs) }
   } finally {
     await session.release()
   }
 }
 
-async function medianRunMs(session: OnnxSession, feeds: Tensors, measureMs: number): Promise<number> {
-  const times: number[] = []
-  for (const endAt = performance.now() + measureMs; times.length < MOST_RUNS;) {
-    const startedAt = performance.now()
-    await session.run(feeds)
-    times.push(performance.now() - startedAt)
-    if (performance.now() >= endAt) break
-  }
-  times.sort((a, b) => a - b)
-  return times[times.length >> 1] ?? 0
-}
-
-function pick(names: readonly string[], tensors: Tensors): Tensors {
-  return Object.fromEntries(
-    names.map(name => {
-      const value = tensors[name]
-      if (value === undefined) throw new MillraceError('GRAPH_INVALID', `nothing gives tensor '${name}'`)
-      return [name, value]
-    }),
-  )
+async function leastRunMs(session: OnnxSession, feeds: Tensors, measureMs: number): Promise<number> {
+  const limits = { budgetMs: measureMs, fewest: 1, most: MOST_RUNS }
+  const [samples = []] = await inRounds([() => session.run(feeds)], limits, async () => {})
+  return least(samples)
 }

@@ -10,18 +10,17 @@ import {
   type RunModel,
 } from '../../../core/graph/index.js'
 import { type Block, cutCandidates, planEqualWorkers } from '../../../core/planner/index.js'
-import { syntheticFrame } from '../../../core/synthetic/index.js'
 import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
 import { externalFile, type PartStore } from '../../model-store/index.js'
+import { measureBlocks, sampleFrame } from '../../profiler/index.js'
 import { type MeasuredChain, measureChain } from './measure.js'
 import { type Order, type PreparedModel, type PreparedPart } from './messages.js'
 import { openWhole } from './whole-model.js'
 
 /** The largest relative error of a float32 chain (promise 9). */
 const TOLERANCE = 1e-4
-const SAMPLE_SEED = 1
-/** Token ids and indices must be within the model's tables, whose sizes nobody tells: 0 and 1 nearly always are. */
-const SAMPLE_INTEGERS_BELOW = 2
+/** Blocks that are measured in turns may not take much more memory than one after the other. */
+const BLOCK_LIMITS = { fewest: 1, most: 25, openBytes: 2 ** 26 }
 
 /**
  * Read, measure, plan, cut, check, store: what `prepareModel` promises. `checkpoint` throws to stop between steps. The
@@ -55,8 +54,7 @@ async function prepareGraph(
   store: PartStore,
   checkpoint: () => Promise<void>,
 ): Promise<PreparedModel> {
-  const feedsOf = (size: number) =>
-    syntheticFrame(sized(graph.inputs, size), SAMPLE_SEED, 0, {}, SAMPLE_INTEGERS_BELOW)
+  const feedsOf = (size: number) => sampleFrame(graph.inputs, size)
   const feeds = feedsOf(1)
   const whole = await model.run(model.bytes, feeds)
   await checkpoint()
@@ -108,19 +106,15 @@ async function chooseCuts(
   if (count === 1) return []
   const positions = cutCandidates(graph, count)
   const partitions = cutGraph(graph, positions, specs)
-  const { stages } = await measureChain(partitions, feeds, order.measureMs, checkpoint)
+  const limits = { budgetMs: order.measureMs, ...BLOCK_LIMITS }
+  const measured = await measureBlocks(partitions, feeds, limits, checkpoint)
   const bounds = [0, ...positions, graph.nodes.length]
   const blocks = partitions.map((partition: Partition, i): Block => ({
     from: bounds[i] ?? 0,
     to: bounds[i + 1] ?? 0,
-    computeMs: stages[i]?.computeMs ?? 0,
-    outBytes: stages[i]?.outBytes ?? 0,
+    computeMs: measured[i]?.ms ?? 0,
+    outBytes: measured[i]?.messageBytes ?? 0,
     weightBytes: partition.weightBytes,
   }))
   return [...planEqualWorkers(blocks, count, order).cuts]
-}
-
-/** Specs with every free dim of one size. */
-function sized(specs: readonly TensorSpec[], size: number): TensorSpec[] {
-  return specs.map(spec => ({ ...spec, dims: spec.dims.map(dim => (typeof dim === 'number' ? dim : size)) }))
 }

@@ -1,0 +1,13 @@
+// What a runtime process loads, so that this one is as large as that.
+import '../../broker/index.js'
+import '../../config/hosts.js'
+import { answerProbe, type ProbeRequest } from '../profiler/index.js'
+
+/** A process that measures, once. Whoever asked ends it; it blocks its event loop most of the time. */
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+// A terminal's Ctrl-C is for the command that started this.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+
+process.once('message', (request: ProbeRequest) => {
+  void answerProbe(request).then(reply => process.send?.(reply))
+})

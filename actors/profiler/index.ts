@@ -1,0 +1,8 @@
+export { type BlockLimits, measureBlocks, type MeasuredBlock } from './blocks.js'
+export { type CostsKey, costsFileName, profileFolder, readCosts, writeCosts } from './costs-file.js'
+export { measureCosts, type MeasureSettings, thisMachine } from './measure-costs.js'
+export { profileOptions } from './options.js'
+export { pick } from './pick.js'
+export { answerProbe, type ProbeReply, type ProbeRequest, type SpawnProbe } from './probe.js'
+export { inRounds, type RoundLimits } from './rounds.js'
+export { sampleFrame } from './sample-frame.js'

@@ -1,0 +1,107 @@
+import { type PlannedStage, type PlanProblem } from '../problem.js'
+import { lowerBound } from './bounds.js'
+import { checkProblem } from './check.js'
+import { better, improved, refiner } from './improve.js'
+import { infeasible } from './infeasible.js'
+import { type Instance, instanceOf, rated, type RatedPlan, TOLERANCE } from './instance.js'
+import { latencySearchable, leastLatency } from './least-latency.js'
+import { type Bracket, isOptimal, narrow } from './narrow.js'
+import { pathSearchable, PathSearch } from './path-search.js'
+import { selectionsOf } from './selections.js'
+import { subsetSearchable, SubsetSearch, type Verdict } from './subset-search.js'
+
+/** Steps of annealing: before an exact search, before one that may give up, and in place of one. */
+const STEPS = { exact: 4000, paths: 100_000, alone: 400_000 }
+
+export interface SolveOptions {
+  /** A clock in ms that only goes forward. */
+  readonly now: () => number
+  /** Default 10,000. When it is over, the best plan so far is the answer, with the bound proved so far. */
+  readonly timeLimitMs?: number
+  /** Default 0. */
+  readonly seed?: number
+}
+
+export interface SolvedPlan {
+  readonly stages: readonly PlannedStage[]
+  /** As `bottleneckOf` says. */
+  readonly bottleneckMs: number
+  /** No plan of the space is faster: contiguous stages, each on devices of its own. */
+  readonly lowerBoundMs: number
+  /** By what part the bottleneck may be above the best there is: 0 to 1. */
+  readonly gap: number
+  /** Proved: no plan of the space is faster by more than a billionth. */
+  readonly optimal: boolean
+  readonly solveMs: number
+}
+
+/**
+ * The plan whose slowest resource is as fast as it can be; of plans alike in that the one with the least latency, and of
+ * those one with fewest devices. The same for the same problem and seed whatever order devices are listed in, when the
+ * time limit does not cut it short.
+ * @throws PLAN_INFEASIBLE, PLAN_PROBLEM_INVALID
+ */
+export function solvePlan(problem: PlanProblem, options: SolveOptions): SolvedPlan {
+  const { now, timeLimitMs = 10_000, seed = 0 } = options
+  const begun = now()
+  const late = () => now() - begun > timeLimitMs
+  checkProblem(problem)
+  const instance = instanceOf(problem)
+  const bracket = search(instance, seed, late)
+  const optimal = isOptimal(bracket)
+  const { stages, bottleneckMs } = bracket.best
+  const lowerBoundMs = optimal ? bottleneckMs : bracket.lowerMs
+  return {
+    stages: stages.map(stage => asListed(instance, stage)),
+    bottleneckMs,
+    lowerBoundMs,
+    gap: optimal ? 0 : 1 - lowerBoundMs / bottleneckMs,
+    optimal,
+    solveMs: now() - begun,
+  }
+}
+
+function search(instance: Instance, seed: number, late: () => boolean): Bracket {
+  const lowerMs = lowerBound(instance)
+  if (lowerMs === Infinity) throw infeasible(instance)
+  return subsetSearchable(instance)
+    ? exactly(instance, lowerMs, seed, late)
+    : asFarAsItGoes(instance, lowerMs, seed, late)
+}
+
+/** A short search for a good plan, and then the proof, or the better plan that the proof comes upon. */
+function exactly(instance: Instance, lowerMs: number, seed: number, late: () => boolean): Bracket {
+  const selections = selectionsOf(instance)
+  const subsets = new SubsetSearch(instance, selections, late)
+  const find = (withinMs: number) => subsets.find(withinMs)
+  const refine = refiner(instance, seed, late)
+  const best = improved(instance, STEPS.exact, seed, late) ?? firstPlan(instance, find(Infinity))
+  const bracket = narrow({ best, lowerMs }, find, refine, late)
+  if (!isOptimal(bracket) || !latencySearchable(instance, selections)) return bracket
+  const { bottleneckMs, latencyMs } = bracket.best
+  const quicker = leastLatency(instance, selections, bottleneckMs * (1 + TOLERANCE), latencyMs, late)
+  return quicker === undefined
+    ? bracket
+    : { ...bracket, best: better(bracket.best, rated(instance, quicker)) }
+}
+
+/** What the exact search cannot hold: a longer search for a good plan, and proofs as far as they are found in time. */
+function asFarAsItGoes(instance: Instance, lowerMs: number, seed: number, late: () => boolean): Bracket {
+  const paths = pathSearchable(instance) ? new PathSearch(instance, late) : undefined
+  const refine = refiner(instance, seed, late)
+  const best =
+    improved(instance, paths === undefined ? STEPS.alone : STEPS.paths, seed, late) ??
+    firstPlan(instance, paths?.find(Infinity) ?? 'unknown')
+  if (paths === undefined) return { best, lowerMs }
+  return narrow({ best, lowerMs }, withinMs => paths.find(withinMs), refine, late)
+}
+
+function firstPlan(instance: Instance, verdict: Verdict): RatedPlan {
+  if (verdict === 'none') throw infeasible(instance)
+  if (verdict === 'unknown') throw infeasible(instance, 'in the time given')
+  return rated(instance, verdict)
+}
+
+function asListed({ listed }: Instance, { from, to, devices }: PlannedStage): PlannedStage {
+  return { from, to, devices: devices.map(device => listed[device] ?? 0).sort((a, b) => a - b) }
+}

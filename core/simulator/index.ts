@@ -1,0 +1,5 @@
+export { Fault } from './faults.js'
+export { type Figures, type Utilisation } from './figures.js'
+export { type Recovery } from './losses.js'
+export { simulatorOptions, type SimulatorOptions, type SimulatorOptionsInput } from './options.js'
+export { simulate, type Simulation } from './simulate.js'

@@ -1,0 +1,27 @@
+import { type Bench, UsageError } from './bench.js'
+import { plannerBench } from './planner/planner-bench.js'
+
+/** `npm run bench -- NAME [options]` runs a benchmark; where it is used wrongly it lists them, and exits with 2. */
+const BENCHES: Readonly<Record<string, Bench>> = { planner: plannerBench }
+
+const [name, ...options] = process.argv.slice(2)
+process.exitCode = await run(name, options)
+
+async function run(name: string | undefined, options: readonly string[]): Promise<number> {
+  const bench = name !== undefined && Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined
+  if (bench === undefined) return misused(name === undefined ? 'which bench?' : `there is no bench ${name}`)
+  try {
+    return await bench.run(options)
+  } catch (error) {
+    if (error instanceof UsageError) return misused(error.message)
+    throw error
+  }
+}
+
+function misused(reason: string): number {
+  console.error(`${reason}\n\nusage: npm run bench -- NAME [options]\n`)
+  for (const [name, { options, summary }] of Object.entries(BENCHES)) {
+    console.error(`  ${name} ${options}\n      ${summary}`)
+  }
+  return 2
+}

@@ -1,0 +1,56 @@
+import test from 'ava'
+import { chainOf, memoryFactorsOf, parseCosts } from '../../../core/costs/index.js'
+import { codeOf } from '../../support/errors.js'
+import { SAMPLE } from './samples.js'
+
+test('costs - a file gives back what was measured', t => {
+  t.deepEqual(parseCosts(JSON.stringify(SAMPLE), 'x.json'), SAMPLE)
+})
+
+const [first, second] = SAMPLE.blocks
+const refused: Record<string, { content: string; says: RegExp }> = {
+  'text that is no JSON': { content: '{"version":', says: /JSON/ },
+  'nothing at all': { content: '', says: /JSON/ },
+  'another version': { content: JSON.stringify({ ...SAMPLE, version: 0 }), says: /version/ },
+  'a time below zero': {
+    content: JSON.stringify({ ...SAMPLE, blocks: [{ ...first, computeMs: -1 }, second] }),
+    says: /blocks\.0\.computeMs/,
+  },
+  'a field too many': { content: JSON.stringify({ ...SAMPLE, extra: 1 }), says: /extra/ },
+  'blocks with a gap': {
+    content: JSON.stringify({ ...SAMPLE, blocks: [first, { ...second, from: 3 }] }),
+    says: /block 1/,
+  },
+  'a crossing too few': {
+    content: JSON.stringify({ ...SAMPLE, crossings: SAMPLE.crossings.slice(1) }),
+    says: /3 crossings, not 2/,
+  },
+}
+for (const [what, { content, says }] of Object.entries(refused)) {
+  test(`costs - ${what} is refused, with the file's name and the place`, t => {
+    t.is(
+      codeOf(() => parseCosts(content, 'x.json')),
+      'COSTS_INVALID',
+    )
+    const { message } = t.throws(() => parseCosts(content, 'x.json'))
+    t.regex(message, says)
+    t.regex(message, /x\.json/)
+  })
+}
+
+test('costs - a chain has the blocks, and at each crossing the codec and what a cut adds', t => {
+  const { blocks, crossings } = chainOf(SAMPLE)
+  t.deepEqual(blocks, [
+    { computeMs: 2, weightBytes: 400, activationBytes: 96 },
+    { computeMs: 3, weightBytes: 80, activationBytes: 48 },
+  ])
+  t.deepEqual(crossings, [
+    { bytes: 100, tensors: 1, sendMs: 2, receiveMs: 2.5 },
+    { bytes: 200, tensors: 2, sendMs: 3.25, receiveMs: 5 },
+    { bytes: 50, tensors: 1, sendMs: 1.5, receiveMs: 1.5 },
+  ])
+})
+
+test('costs - a worker begins with a process and a session', t => {
+  t.deepEqual(memoryFactorsOf(SAMPLE), { processBytes: 57_000, weightFactor: 1.25 })
+})
