@@ -12,6 +12,8 @@ const SETTLE_MS = 1_200
 /** A try then: long enough for the first one over a link that is busy, short enough to be waited for at the end. */
 const LATER_TRY_MS = 2_000
 const LEAST_TRY_MS = 100
+/** A peer that can be reached is waited for while it loads what is to take the messages in. */
+const OPENING_MS = 30_000
 const RETRY_MS = 50
 const LATER_RETRY_MS = 2_000
 
@@ -67,14 +69,16 @@ export class PeerOutlet implements Outlet {
         while (!this.ended.signal.aborted) {
           const left = SETTLE_MS - (performance.now() - startedAt)
           const outcome = await this.attempt(left > 0 ? Math.max(LEAST_TRY_MS, left) : LATER_TRY_MS)
-          if (outcome !== 'unreachable') resolve('peer')
+          const tookMs = performance.now() - startedAt
+          if (outcome === 'connected' || (outcome === 'refused' && tookMs >= OPENING_MS)) resolve('peer')
           if (outcome === 'connected') return
-          const late = performance.now() - startedAt >= SETTLE_MS
+          const late = tookMs >= SETTLE_MS
           if (late && outcome === 'unreachable') {
             if (this.address.peer.only) reject(unreachable(this.address))
             else resolve('broker')
           }
-          await setTimeout(late ? LATER_RETRY_MS : RETRY_MS, undefined, { signal: this.ended.signal })
+          const soon = !late || (outcome === 'refused' && tookMs < OPENING_MS)
+          await setTimeout(soon ? RETRY_MS : LATER_RETRY_MS, undefined, { signal: this.ended.signal })
         }
       }
       this.trying = run()

@@ -29,7 +29,7 @@ export type LinkAddress = z.infer<typeof LinkAddress>
 /** A way to one receiver. */
 export interface Outlet {
   /**
-   * Which way messages go first, once that is known, within 2 s.
+   * Which way messages go first, once that is known: within 2 s, or when a peer that can be reached has opened its inbox.
    * @throws LINK_UNREACHABLE: the peer cannot be reached, and it is the only way that is allowed
    */
   readonly settled: Promise<LinkKind>
