@@ -7,16 +7,16 @@ import {
   takeWhile,
 } from 'rxjs'
 import { type BusMessage, type Subscription } from '../../core/bus.js'
-import { decodeEnvelope, decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
+import { decodeEnvelope, decodeHeader } from '../../core/codec/index.js'
 import { type Plan } from '../../core/control.js'
-import { CreditWindow } from '../../core/credit-window.js'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameIdentity, identityKey } from '../../core/frame.js'
 import { Ledger, type LedgerCounts, type LedgerEntry } from '../../core/ledger.js'
-import { type Link, type Outlet } from '../../core/link.js'
+import { type Link } from '../../core/link.js'
 import { parseOptions } from '../../core/options.js'
 import { type Topics } from '../../core/topics.js'
 import { checkFrame, type FrameInput } from './check-frame.js'
+import { Entry } from './entry.js'
 import { InFlight, type SentFrame } from './in-flight.js'
 import { inferOptions, type InferOptions, type InferOptionsInput } from './options.js'
 import { type AdmittedFrame, type Prediction, predictionOf } from './prediction.js'
@@ -59,18 +59,14 @@ export class Dispatcher {
   private readonly deadlines: NodeJS.Timeout
   private readonly room = new Room(() => this.hasRoom())
   private inbox: Subscription | undefined
-  private plan: Plan
-  private entry: Outlet
-  private window: CreditWindow
+  private entry: Entry
   private closed = false
 
   private constructor(
     private readonly parts: DispatcherParts,
     plan: Plan,
   ) {
-    this.plan = plan
-    this.entry = this.open(plan)
-    this.window = windowOf(plan)
+    this.entry = new Entry(plan, parts.link)
     this.plan$.next(plan)
     this.watching = [
       parts.plan$.subscribe(next => this.adopt(next)),
@@ -164,7 +160,7 @@ export class Dispatcher {
     if (this.closed) throw stopped()
     const create = (stream: string, firstSequence: number) =>
       new StreamFlow(stream, options, firstSequence, {
-        inputs: () => this.plan.inputs,
+        inputs: () => this.entry.plan.inputs,
         admit: (sequence, tensors) => this.admit(stream, sequence, tensors),
         drop: (identity, reason) => this.ledger.dropped(identity, reason, Date.now()),
         fail: (identity, error) => this.ledger.failed(identity, error.toInfo(), Date.now()),
@@ -200,7 +196,7 @@ export class Dispatcher {
 
   /** Sends queued frames while the window has room (promise 8), one stream after the other. */
   private pump(): void {
-    while (!this.closed && this.inFlight.size < this.window.size) {
+    while (!this.closed && this.inFlight.size < this.entry.credits) {
       const next = this.streams.takeNext()
       if (next === undefined) break
       this.launch(this.inFlight.begin(next.queued, next.flow), next.queued)
@@ -219,32 +215,20 @@ export class Dispatcher {
   /** The plan may have changed, and the frame may have ended, while its tensors were made. */
   private fill(sent: SentFrame, input: FrameInput): void {
     if (this.inFlight.get(sent.key) !== sent) return
-    sent.tensors = checkFrame(input, this.plan.inputs)
+    sent.tensors = checkFrame(input, this.entry.plan.inputs)
     this.send(sent)
   }
 
   private send(sent: SentFrame): void {
-    const message = this.messageOf(sent)
-    sent.sentAt = performance.now()
-    if (message instanceof MillraceError) return this.fail(sent, message)
-    this.entry.send(message).catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
-  }
-
-  /** Its tensors are still the source's, which may have changed them since they were checked. */
-  private messageOf({ frame, identity, tensors = {} }: SentFrame): Uint8Array | MillraceError {
-    const { admittedAt } = frame
-    const header = { ...identity, epoch: this.plan.epoch, stage: 0, admittedAt, timings: [] }
-    try {
-      return encodeEnvelope({ header, tensors }, { lz4: this.plan.lz4 })
-    } catch (error) {
-      return MillraceError.from(error, 'TENSOR_INVALID')
-    }
+    const left = this.entry.send(sent)
+    if (left instanceof MillraceError) return this.fail(sent, left)
+    left.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
 
   private receive({ payload, owned }: BusMessage): void {
     try {
       const header = decodeHeader(payload)
-      if (header.epoch !== this.plan.epoch) return
+      if (header.epoch !== this.entry.plan.epoch) return
       const key = identityKey(header)
       const sent = this.inFlight.get(key)
       if (sent === undefined) return this.ledger.duplicate()
@@ -256,10 +240,10 @@ export class Dispatcher {
     }
   }
 
-  private predict({ key, flow, identity, sentAt, ahead }: SentFrame, prediction: Prediction): void {
-    this.inFlight.end(key)
-    this.window.took(sentAt, performance.now(), ahead)
-    flow.settle(identity.sequence, prediction)
+  private predict(sent: SentFrame, prediction: Prediction): void {
+    this.inFlight.end(sent.key)
+    this.entry.answered(sent)
+    sent.flow.settle(sent.identity.sequence, prediction)
     this.pump()
   }
 
@@ -279,12 +263,12 @@ export class Dispatcher {
 
   /** Every frame under way starts anew; what the old epoch still gives is not taken (promise 7). */
   private adopt(plan: Plan): void {
-    const { term, epoch } = this.plan
+    const { term, epoch } = this.entry.plan
     // Epochs grow within a term, and begin anew with one that found nothing retained.
     if (plan.term < term || (plan.term === term && plan.epoch <= epoch)) return
-    this.plan = plan
-    this.entry = this.open(plan)
-    this.window = windowOf(plan)
+    const before = this.entry
+    this.entry = new Entry(plan, this.parts.link)
+    void before.close()
     this.plan$.next(plan)
     this.replay()
     this.pump()
@@ -294,17 +278,7 @@ export class Dispatcher {
     for (const sent of this.inFlight.all()) if (sent.tensors !== undefined) this.send(sent)
   }
 
-  private open(plan: Plan): Outlet {
-    const [first] = plan.stages
-    if (first === undefined) throw new MillraceError('PIPELINE_FAILED', 'the plan has no stage')
-    return this.parts.link.open(first.inbox)
-  }
-
   private hasRoom(): boolean {
-    return this.inFlight.size + this.streams.queuedFrames < this.window.size
+    return this.inFlight.size + this.streams.queuedFrames < this.entry.credits
   }
-}
-
-function windowOf({ window, leastWindow = window }: Plan): CreditWindow {
-  return new CreditWindow({ least: Math.min(leastWindow, window), most: window })
 }

@@ -38,7 +38,6 @@ export class Stage {
   private readonly arrivals = new Subject<Arrival>()
   /** Settles when all that was taken has left. */
   private readonly drained: Promise<void>
-  private readonly next: Outlet | undefined
   private inbox: Inlet | undefined
   private holding = false
   private stopping = false
@@ -52,9 +51,9 @@ export class Stage {
   private constructor(
     private readonly activation: Activation,
     private readonly session: ThreadedSession,
+    private readonly next: Outlet | undefined,
     private readonly parts: StageParts,
   ) {
-    this.next = activation.next === undefined ? undefined : parts.link.open(activation.next)
     this.drained = lastValueFrom(this.departures(), { defaultValue: undefined })
   }
 
@@ -64,8 +63,15 @@ export class Stage {
    */
   static async activate(activation: Activation, model: string, parts: StageParts): Promise<Stage> {
     const { carries, sends, lz4 } = activation
-    const session = await ThreadedSession.open({ model, handover: { carries, sends, lz4 } })
-    const stage = new Stage(activation, session, parts)
+    // First, so that the way to the next stage is found while the session loads.
+    const next = activation.next === undefined ? undefined : parts.link.open(activation.next)
+    const session = await ThreadedSession.open({ model, handover: { carries, sends, lz4 } }).catch(
+      async (error: unknown) => {
+        await next?.close()
+        throw error
+      },
+    )
+    const stage = new Stage(activation, session, next, parts)
     try {
       stage.inbox = await parts.link.listen(activation.inbox, message => stage.receive(message))
       await stage.next?.settled

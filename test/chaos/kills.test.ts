@@ -1,6 +1,5 @@
 import test from 'ava'
 import { filter, firstValueFrom, skip, take, timeout } from 'rxjs'
-import { openSession } from '../../actors/session/index.js'
 import { startBroker } from '../../broker/index.js'
 import {
   type Cluster,
@@ -9,13 +8,11 @@ import {
   type Pipeline,
   type Prediction,
 } from '../../config/index.js'
-import { relativeError } from '../../core/compare.js'
-import { type Random, randomOf, syntheticFrame } from '../../core/synthetic/index.js'
+import { type Random, randomOf } from '../../core/synthetic/index.js'
 import { type Tensors } from '../../core/tensor.js'
-import { inCheckout } from '../support/index.js'
+import { digitsFrames, DIGITS_MODEL, worstDigitsError } from '../support/digits-frames.js'
 import { Members } from '../support/members.js'
 
-const MODEL = inCheckout('examples/digits/digits.onnx')
 const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 4)
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Date.now() % 1_000_000)
 const DEADLINE_MS = 3_000
@@ -23,17 +20,7 @@ const LIMIT_MS = 60_000
 const DISTINCT = 20
 const WORKERS = ['w1', 'w2', 'w3']
 
-const inputs = Array.from({ length: DISTINCT }, (_, i) =>
-  syntheticFrame([{ name: 'image', dtype: 'float32', dims: [1, 1, 8, 8] }], 1, i),
-)
-
-async function expectedOutputs(): Promise<Tensors[]> {
-  const session = await openSession(MODEL)
-  const outputs: Tensors[] = []
-  for (const feeds of inputs) outputs.push(await session.run(feeds))
-  await session.release()
-  return outputs
-}
+const inputs = digitsFrames(DISTINCT)
 
 interface Setting {
   readonly cluster: Cluster
@@ -80,10 +67,10 @@ const faults: Record<string, (setting: Setting, worker: string) => Promise<void>
     )
     await members.kill(worker)
     await degraded
-    await cluster.deploy(MODEL, { name: pipeline.name })
+    await cluster.deploy(DIGITS_MODEL, { name: pipeline.name })
     await predictions(pipeline, 20)
     await members.start(worker)
-    await cluster.deploy(MODEL, { name: pipeline.name })
+    await cluster.deploy(DIGITS_MODEL, { name: pipeline.name })
   },
 }
 
@@ -104,7 +91,7 @@ test('killing at random - every frame ends once, in order, and what is predicted
   await Promise.all(['supervisor', ...WORKERS].map(id => members.start(id)))
   const cluster = await connect(broker.url)
   t.teardown(() => cluster.close())
-  const pipeline = await cluster.deploy(MODEL, { name: 'digits' })
+  const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'digits' })
   const setting = { cluster, pipeline, members }
 
   const entries: LedgerEntry[] = []
@@ -142,9 +129,6 @@ test('killing at random - every frame ends once, in order, and what is predicted
   )
   t.true(given.every(({ sequence }, i) => sequence > (given[i - 1]?.sequence ?? -1)))
   t.is(given.length, predicted)
-  const expected = await expectedOutputs()
-  const worst = Math.max(
-    ...given.map(({ sequence, outputs }) => relativeError(outputs, expected[sequence % DISTINCT] ?? {})),
-  )
+  const worst = await worstDigitsError(given, DISTINCT)
   t.true(worst <= 1e-4, String(worst))
 })

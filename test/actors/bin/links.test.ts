@@ -1,35 +1,20 @@
 import test, { type ExecutionContext } from 'ava'
 import { filter, firstValueFrom, type Observable, take, timeout, toArray } from 'rxjs'
-import { openSession } from '../../../actors/session/index.js'
 import { type EmbeddedBroker, startBroker } from '../../../broker/index.js'
 import { connect, type Pipeline, type Prediction } from '../../../config/index.js'
-import { relativeError } from '../../../core/compare.js'
 import { Actual, Birth, type Plan } from '../../../core/control.js'
-import { syntheticFrame } from '../../../core/synthetic/index.js'
-import { type Tensors } from '../../../core/tensor.js'
 import { hear, TOPICS } from '../../support/actors.js'
 import { millrace } from '../../support/cli.js'
-import { inCheckout } from '../../support/index.js'
+import { digitsFrames, DIGITS_MODEL, worstDigitsError } from '../../support/digits-frames.js'
 import { Members } from '../../support/members.js'
 import { freePort } from '../../support/ports.js'
 
-const MODEL = inCheckout('examples/digits/digits.onnx')
 const LIMIT_MS = 60_000
 const WORKERS = ['w1', 'w2', 'w3']
 const FRAMES = 12
 const { worker } = TOPICS
 
-const inputs = Array.from({ length: FRAMES }, (_, i) =>
-  syntheticFrame([{ name: 'image', dtype: 'float32', dims: [1, 1, 8, 8] }], 1, i),
-)
-
-async function expectedOutputs(): Promise<Tensors[]> {
-  const session = await openSession(MODEL)
-  const outputs: Tensors[] = []
-  for (const feeds of inputs) outputs.push(await session.run(feeds))
-  await session.release()
-  return outputs
-}
+const inputs = digitsFrames(FRAMES)
 
 async function brokerOf(t: ExecutionContext): Promise<EmbeddedBroker> {
   t.timeout(180_000)
@@ -70,35 +55,31 @@ function infer(pipeline: Pipeline, stream: string): Promise<Prediction[]> {
 }
 
 async function areRight(predictions: readonly Prediction[]): Promise<boolean> {
-  const expected = await expectedOutputs()
-  const errors = predictions.map(({ sequence, outputs }) =>
-    relativeError(outputs, expected[sequence % FRAMES] ?? {}),
-  )
-  return predictions.length === FRAMES && Math.max(...errors) <= 1e-4
+  return predictions.length === FRAMES && (await worstDigitsError(predictions, FRAMES)) <= 1e-4
 }
 
 test.serial('links - go from worker to worker, or through the broker if that is asked for', async t => {
   const { cluster, around } = await setting(t)
-  const auto = await cluster.deploy(MODEL, { name: 'auto' })
+  const auto = await cluster.deploy(DIGITS_MODEL, { name: 'auto' })
   t.deepEqual(links(await first(auto.plan$)), ['peer', 'peer', 'broker'])
   t.true(await areRight(await infer(auto, 'a')))
   t.is(around.count, 0)
-  const only = await cluster.deploy(MODEL, { name: 'only', links: 'peer' })
+  const only = await cluster.deploy(DIGITS_MODEL, { name: 'only', links: 'peer' })
   t.deepEqual(links(await first(only.plan$)), ['peer', 'peer', 'broker'])
   t.true(await areRight(await infer(only, 'a')))
   t.is(around.count, 0)
-  const asked = await cluster.deploy(MODEL, { name: 'asked', links: 'broker' })
+  const asked = await cluster.deploy(DIGITS_MODEL, { name: 'asked', links: 'broker' })
   t.deepEqual(links(await first(asked.plan$)), ['broker', 'broker', 'broker'])
   t.true(await areRight(await infer(asked, 'a')))
   t.is(around.count, 2 * FRAMES)
-  const near = await cluster.deploy(MODEL, { name: 'near', partitions: 5 })
+  const near = await cluster.deploy(DIGITS_MODEL, { name: 'near', partitions: 5 })
   t.deepEqual(links(await first(near.plan$)), ['local', 'peer', 'local', 'peer', 'broker'])
   t.true(await areRight(await infer(near, 'a')))
 })
 
 test.serial('links - go straight again when a runtime that was killed is back, on the same port', async t => {
   const { bus, members, cluster, around } = await setting(t)
-  const pipeline = await cluster.deploy(MODEL, { name: 'p' })
+  const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'p' })
   t.true(await areRight(await infer(pipeline, 'before')))
   const births = await hear(bus, worker.birth('w2'), Birth)
   const actuals = await hear(bus, worker.actual('w2'), Actual)

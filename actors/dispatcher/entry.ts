@@ -1,0 +1,60 @@
+import { encodeEnvelope } from '../../core/codec/index.js'
+import { type Plan } from '../../core/control.js'
+import { CreditWindow } from '../../core/credit-window.js'
+import { MillraceError } from '../../core/errors.js'
+import { type Link, type Outlet } from '../../core/link.js'
+import { type SentFrame } from './in-flight.js'
+
+/** The way into a pipeline under one plan: its first stage, its epoch, and how many frames may be under way. */
+export class Entry {
+  private readonly window: CreditWindow
+  private readonly outlet: Outlet
+
+  /** @throws PIPELINE_FAILED: the plan has no stage */
+  constructor(
+    readonly plan: Plan,
+    link: Link,
+  ) {
+    const [first] = plan.stages
+    if (first === undefined) throw new MillraceError('PIPELINE_FAILED', 'the plan has no stage')
+    const { window, leastWindow = window } = plan
+    this.window = new CreditWindow({ least: Math.min(leastWindow, window), most: window })
+    this.outlet = link.open(first.inbox)
+  }
+
+  /** Frames that may be under way. */
+  get credits(): number {
+    return this.window.size
+  }
+
+  /**
+   * Resolves when the frame has left.
+   * @returns what the frame is to fail with: its tensors are still the source's, which may have changed them
+   */
+  send(sent: SentFrame): Promise<void> | MillraceError {
+    const message = this.messageOf(sent)
+    if (message instanceof MillraceError) return message
+    sent.sentAt = performance.now()
+    return this.outlet.send(message)
+  }
+
+  /** A frame's prediction has come. */
+  answered({ sentAt, ahead }: SentFrame): void {
+    this.window.took(sentAt, performance.now(), ahead)
+  }
+
+  /** Another plan is in force. Frames that are leaving may be lost: they are sent again under that. */
+  async close(): Promise<void> {
+    await this.outlet.close()
+  }
+
+  private messageOf({ frame, identity, tensors = {} }: SentFrame): Uint8Array | MillraceError {
+    const { epoch, lz4 } = this.plan
+    const header = { ...identity, epoch, stage: 0, admittedAt: frame.admittedAt, timings: [] }
+    try {
+      return encodeEnvelope({ header, tensors }, { lz4 })
+    } catch (error) {
+      return MillraceError.from(error, 'TENSOR_INVALID')
+    }
+  }
+}
