@@ -33,6 +33,8 @@ export const Birth = z.object({
   cores: z.int().min(1),
   memoryBytes: count,
   bornAt: count,
+  /** Time between two of its beats, in ms; left out: about 250. */
+  beatMs: z.number().positive().optional(),
   /** Where its runtime's inbox broker listens; left out: it has none. */
   inbox: z.string().optional(),
   /** Of its link, in 10^6 bit/s, as measured to the broker and back; left out: not known, or within one machine. */

@@ -6,7 +6,13 @@ export const supervisorOptions = defineOptions({
     check: z.coerce.number().int().min(100).max(600_000),
     default: 3_000,
     value: 'MS',
-    doc: 'Silence after which a worker counts as gone.',
+    doc: 'Silence after which a worker counts as gone, however irregular its beats were before.',
+  },
+  acceptablePauseMs: {
+    check: z.coerce.number().int().min(50).max(600_000),
+    default: 600,
+    value: 'MS',
+    doc: 'Silence of a worker, beyond what its beats so far make likely, that is taken for a pause.',
   },
   workerWaitMs: {
     check: z.coerce.number().int().min(0),

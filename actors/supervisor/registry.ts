@@ -1,5 +1,6 @@
 import { type Observable, Subject } from 'rxjs'
 import { type Actual, type Beat, type Birth } from '../../core/control.js'
+import { FailureDetector } from '../../core/failure-detector.js'
 
 export interface WorkerView {
   readonly birth: Birth
@@ -7,25 +8,53 @@ export interface WorkerView {
   readonly actual: Actual | undefined
 }
 
+export interface Silence {
+  /** On top of what a worker's beats have shown so far. */
+  readonly acceptablePauseMs: number
+  /** However irregular its beats were. */
+  readonly deadAfterMs: number
+}
+
+/** A worker that beats. */
+interface Heard {
+  readonly beat: Beat
+  readonly detector: FailureDetector
+  readonly suspect: boolean
+}
+
+/** How often silence is judged. */
+const JUDGE_MS = 100
+/** Of workers that do not say how often they beat. */
+const USUAL_BEAT_MS = 250
+
 /**
  * The workers of the cluster, as their births, beats, deaths and actual states tell, in whatever order these come. A
- * retained birth proves nothing: a worker is alive once it has beaten, and until it is silent for too long (decision
+ * retained birth proves nothing: a worker is alive once it has beaten, and until its silence is suspicious (decision
  * D4).
  */
 export class WorkerRegistry {
   private readonly births = new Map<string, Birth>()
   private readonly actuals = new Map<string, Actual>()
-  private readonly beats = new Map<string, { readonly beat: Beat; readonly at: number }>()
+  private readonly heard = new Map<string, Heard>()
   private readonly changes = new Subject<void>()
+  private judgedAt: number
 
   constructor(
-    private readonly deadAfterMs: number,
-    private readonly now: () => number = Date.now,
-  ) {}
+    private readonly silence: Silence,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.judgedAt = now()
+  }
 
-  /** After each change of what is known; silence changes nothing until somebody asks. */
+  /** After each change of what is known, beats included. */
   get change$(): Observable<void> {
     return this.changes.asObservable()
+  }
+
+  /** Judges silence from now on. @returns what ends that */
+  watch(): () => void {
+    const timer = setInterval(() => this.judge(), JUDGE_MS)
+    return () => clearInterval(timer)
   }
 
   born(birth: Birth): void {
@@ -39,21 +68,24 @@ export class WorkerRegistry {
   left(worker: string): void {
     this.births.delete(worker)
     this.actuals.delete(worker)
-    this.beats.delete(worker)
+    this.heard.delete(worker)
     this.changes.next()
   }
 
   /** A hint: a beat of the same incarnation that comes later makes it live again. */
   died(worker: string, incarnation: number): void {
-    if (this.beats.get(worker)?.beat.incarnation !== incarnation) return
-    this.beats.delete(worker)
+    if (this.heard.get(worker)?.beat.incarnation !== incarnation) return
+    this.heard.delete(worker)
     this.changes.next()
   }
 
   beaten(beat: Beat): void {
-    const known = this.beats.get(beat.worker)
+    const known = this.heard.get(beat.worker)
     if (known !== undefined && known.beat.incarnation > beat.incarnation) return
-    this.beats.set(beat.worker, { beat, at: this.now() })
+    const goesOn = known?.beat.incarnation === beat.incarnation
+    const detector = goesOn ? known.detector : this.detectorOf(beat.worker)
+    if (goesOn) detector.heard(this.now())
+    this.heard.set(beat.worker, { beat, detector, suspect: false })
     this.changes.next()
   }
 
@@ -64,12 +96,27 @@ export class WorkerRegistry {
     this.changes.next()
   }
 
+  /** While this process was held up it heard nobody: that says nothing about them. */
+  judge(): void {
+    const now = this.now()
+    const heldUp = now - this.judgedAt - JUDGE_MS
+    this.judgedAt = now
+    let changed = false
+    for (const [worker, one] of this.heard) {
+      if (heldUp > JUDGE_MS) one.detector.excuse(heldUp)
+      if (one.suspect || !one.detector.isSuspect(now)) continue
+      this.heard.set(worker, { ...one, suspect: true })
+      changed = true
+    }
+    if (changed) this.changes.next()
+  }
+
   /** The worker, if it is alive. */
   get(worker: string): WorkerView | undefined {
     const birth = this.births.get(worker)
-    const heard = this.beats.get(worker)
-    if (birth === undefined || heard?.beat.incarnation !== birth.incarnation) return undefined
-    if (this.now() - heard.at > this.deadAfterMs) return undefined
+    const heard = this.heard.get(worker)
+    if (birth === undefined || heard?.beat.incarnation !== birth.incarnation || heard.suspect)
+      return undefined
     const actual = this.actuals.get(worker)
     return { birth, beat: heard.beat, actual: actual?.incarnation === birth.incarnation ? actual : undefined }
   }
@@ -80,5 +127,13 @@ export class WorkerRegistry {
       .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
       .map(worker => this.get(worker))
       .filter(view => view !== undefined)
+  }
+
+  private detectorOf(worker: string): FailureDetector {
+    const { acceptablePauseMs, deadAfterMs } = this.silence
+    const expectedMs = this.births.get(worker)?.beatMs ?? USUAL_BEAT_MS
+    // Somebody who beats once a minute is not dead after a few seconds.
+    const mostMs = Math.max(deadAfterMs, expectedMs + acceptablePauseMs)
+    return new FailureDetector({ expectedMs, acceptablePauseMs, mostMs }, this.now())
   }
 }

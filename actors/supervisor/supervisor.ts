@@ -68,7 +68,7 @@ export class Supervisor {
     private readonly options: SupervisorOptions,
     readonly term: number,
   ) {
-    this.registry = new WorkerRegistry(options.deadAfterMs)
+    this.registry = new WorkerRegistry(options)
     this.assignments = new Assignments(parts.bus, parts.topics, term, parts.store)
     this.ended = new Promise(resolve => {
       this.end = resolve
@@ -240,7 +240,11 @@ export class Supervisor {
     const check = merge(this.registry.change$, interval(HEALTH_MS)).subscribe(() => {
       for (const plan of this.plans.values()) this.assess(plan)
     })
-    void this.ended.then(() => check.unsubscribe())
+    const unwatch = this.registry.watch()
+    void this.ended.then(() => {
+      check.unsubscribe()
+      unwatch()
+    })
   }
 
   private assess(plan: Plan): void {

@@ -133,6 +133,7 @@ export class WorkerAgent {
       cores: availableParallelism(),
       memoryBytes: totalmem(),
       bornAt: incarnation,
+      beatMs: this.options.heartbeatMs,
       inbox: this.runtime.inbox,
       linkMbps: this.linkMbps,
     }

@@ -16,7 +16,7 @@ const SPEC: Spec = {
 
 /** Workers that are alive; those named in `lacking` have no inbox. */
 function registryOf(workers: readonly string[], lacking: readonly string[] = []): WorkerRegistry {
-  const registry = new WorkerRegistry(60_000)
+  const registry = new WorkerRegistry({ deadAfterMs: 60_000, acceptablePauseMs: 60_000 })
   for (const worker of workers) {
     const about = { worker, incarnation: 1, cores: 1, memoryBytes: 1, bornAt: 1 }
     registry.born(lacking.includes(worker) ? about : { ...about, inbox: urlOf(worker) })

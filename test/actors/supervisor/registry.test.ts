@@ -2,7 +2,9 @@ import test from 'ava'
 import fc from 'fast-check'
 import { WorkerRegistry } from '../../../actors/supervisor/registry.js'
 
-const DEAD_AFTER_MS = 100
+const SILENCE = { deadAfterMs: 3_000, acceptablePauseMs: 600 }
+/** Longer than any silence that may be a pause of a worker that has just beaten for the first time. */
+const TOO_LONG_MS = 1_500
 
 function birth(worker: string, incarnation = 1) {
   return { worker, incarnation, cores: 1, memoryBytes: 1, bornAt: 0 }
@@ -18,8 +20,15 @@ function actual(worker: string, incarnation = 1) {
 
 function registry() {
   const clock = { now: 0 }
-  const workers = new WorkerRegistry(DEAD_AFTER_MS, () => clock.now)
-  return { clock, workers, names: () => workers.alive().map(({ birth }) => birth.worker) }
+  const workers = new WorkerRegistry(SILENCE, () => clock.now)
+  /** Time goes by, and silence is judged all the while. */
+  const pass = (ms: number) => {
+    for (const end = clock.now + ms; clock.now < end;) {
+      clock.now = Math.min(clock.now + 100, end)
+      workers.judge()
+    }
+  }
+  return { clock, workers, pass, names: () => workers.alive().map(({ birth }) => birth.worker) }
 }
 
 test('the registry - a worker is alive once it has been born and has beaten, in any order', t => {
@@ -34,15 +43,39 @@ test('the registry - a worker is alive once it has been born and has beaten, in 
 })
 
 test('the registry - a worker that is silent for too long is not alive until it beats again', t => {
-  const { clock, workers, names } = registry()
+  const { workers, pass, names } = registry()
+  const changes: string[][] = []
   workers.born(birth('a'))
   workers.beaten(beat('a'))
-  clock.now = DEAD_AFTER_MS
+  workers.change$.subscribe(() => changes.push(names()))
+  pass(SILENCE.acceptablePauseMs)
   t.deepEqual(names(), ['a'])
-  clock.now++
+  pass(TOO_LONG_MS - SILENCE.acceptablePauseMs)
   t.deepEqual(names(), [])
   workers.beaten(beat('a'))
   t.deepEqual(names(), ['a'])
+  t.deepEqual(changes, [[], ['a']])
+})
+
+test('the registry - silence while the listener itself was held up proves nothing', t => {
+  const { clock, workers, pass, names } = registry()
+  workers.born(birth('a'))
+  workers.beaten(beat('a'))
+  clock.now += 60_000
+  workers.judge()
+  t.deepEqual(names(), ['a'])
+  pass(TOO_LONG_MS)
+  t.deepEqual(names(), [])
+})
+
+test('the registry - a worker that beats seldom may be silent for longer', t => {
+  const { workers, pass, names } = registry()
+  workers.born({ ...birth('a'), beatMs: 20_000 })
+  workers.beaten(beat('a'))
+  pass(20_000)
+  t.deepEqual(names(), ['a'])
+  pass(20_000)
+  t.deepEqual(names(), [])
 })
 
 test('the registry - the death of an earlier incarnation changes nothing, that of this one does', t => {
