@@ -3,6 +3,7 @@ import { activationKeyOf, type Activation, type ActorProgress } from '../../core
 import { MillraceError } from '../../core/errors.js'
 import { type Link, type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
+import { SessionPool } from '../session/index.js'
 import { Stage } from '../stage/index.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 
@@ -12,6 +13,7 @@ export class LocalRuntime implements Runtime {
   readonly ended: Promise<MillraceError | undefined>
   private end: (reason: MillraceError | undefined) => void = () => {}
   private readonly stages = new Map<string, Promise<Stage>>()
+  private readonly sessions = new SessionPool()
   private readonly ready = new Map<string, Stage>()
 
   constructor(
@@ -29,10 +31,11 @@ export class LocalRuntime implements Runtime {
     if (this.stages.has(key)) {
       throw new MillraceError('ACTIVATION_FAILED', `${key} is active already`)
     }
-    const { link, topics } = this
+    const { link, topics, sessions } = this
     const stage = Stage.activate(activation, model, {
       link,
       topics,
+      sessions,
       onTrouble: error => this.trouble$.next(error),
     })
     this.stages.set(key, stage)

@@ -57,6 +57,11 @@ export class ThreadedSession {
     return new ThreadedSession(thread, reply.inputs, reply.outputs)
   }
 
+  /** Whether it takes nothing more. */
+  get isOver(): boolean {
+    return this.over !== undefined
+  }
+
   /** @throws INFERENCE_FAILED, STOPPED, RUNTIME_CRASHED */
   async run(feeds: Tensors): Promise<Tensors> {
     const reply = await this.request(id => ({ type: 'tensors', id, feeds }), [])

@@ -6,7 +6,7 @@ import { MillraceError } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'
 import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
-import { ThreadedSession, wallClock } from '../session/index.js'
+import { type FrameSession, type SessionPool, wallClock } from '../session/index.js'
 
 /** Frames that the session's thread may hold: one that runs, and the next, so that it never waits for this thread. */
 const IN_THREAD = 2
@@ -14,6 +14,7 @@ const IN_THREAD = 2
 export interface StageParts {
   readonly link: Link
   readonly topics: Topics
+  readonly sessions: SessionPool
   /** Told of what the stage could not do and goes on without: a message that is none, a send that failed. */
   readonly onTrouble: (error: MillraceError) => void
 }
@@ -50,7 +51,7 @@ export class Stage {
 
   private constructor(
     private readonly activation: Activation,
-    private readonly session: ThreadedSession,
+    private readonly session: FrameSession,
     private readonly next: Outlet | undefined,
     private readonly parts: StageParts,
   ) {
@@ -65,12 +66,12 @@ export class Stage {
     const { carries, sends, lz4 } = activation
     // First, so that the way to the next stage is found while the session loads.
     const next = activation.next === undefined ? undefined : parts.link.open(activation.next)
-    const session = await ThreadedSession.open({ model, handover: { carries, sends, lz4 } }).catch(
-      async (error: unknown) => {
+    const session = await parts.sessions
+      .open({ model, handover: { carries, sends, lz4 } })
+      .catch(async (error: unknown) => {
         await next?.close()
         throw error
-      },
-    )
+      })
     const stage = new Stage(activation, session, next, parts)
     try {
       stage.inbox = await parts.link.listen(activation.inbox, message => stage.receive(message))
@@ -95,7 +96,7 @@ export class Stage {
   }
 
   /**
-   * Takes no more frames, lets those in the session's thread end and leave, and gives its memory back. Those that still
+   * Takes no more frames, lets those in the session's thread end and leave, and gives its session up. Those that still
    * wait are left to their dispatchers, which send them again under the next epoch.
    */
   async passivate(): Promise<void> {

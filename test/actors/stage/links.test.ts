@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
+import { SessionPool } from '../../../actors/session/index.js'
 import { Stage } from '../../../actors/stage/index.js'
 import { PeerLink } from '../../../broker/index.js'
 import { type BusHandler } from '../../../core/bus.js'
@@ -56,7 +57,10 @@ async function stageOn(t: ExecutionContext, link: Link, change: Partial<Activati
   const troubles: MillraceError[] = []
   const onTrouble = (error: MillraceError) => troubles.push(error)
   const model = await modelFile(t, adder(10))
-  const stage = await Stage.activate({ ...ACTIVATION, ...change }, model, { link, topics: TOPICS, onTrouble })
+  const stage = await Stage.activate({ ...ACTIVATION, ...change }, model, {
+    ...{ link, topics: TOPICS, onTrouble },
+    sessions: new SessionPool(),
+  })
   t.teardown(() => stage.passivate())
   return { stage, troubles }
 }

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { filter, firstValueFrom, map, type Observable, take, toArray } from 'rxjs'
+import { SessionPool } from '../../../actors/session/index.js'
 import { Stage } from '../../../actors/stage/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type Activation } from '../../../core/control.js'
@@ -28,6 +29,7 @@ async function stageOf(t: ExecutionContext, activation: Activation, model: Uint8
   const stage = await Stage.activate(activation, await modelFile(t, model), {
     link: brokerLink(own, { sendTimeoutMs: 5_000 }),
     topics: TOPICS,
+    sessions: new SessionPool(),
     onTrouble: error => troubles.push(error),
   })
   t.teardown(() => stage.passivate())
@@ -173,7 +175,12 @@ test('a stage - a model that cannot be loaded, or an inbox that cannot be had, i
   const { connect } = await testBroker(t)
   const bus = await connect('worker')
   await bus.close()
-  const parts = { link: brokerLink(bus, { sendTimeoutMs: 5_000 }), topics: TOPICS, onTrouble: () => {} }
+  const parts = {
+    link: brokerLink(bus, { sendTimeoutMs: 5_000 }),
+    topics: TOPICS,
+    onTrouble: () => {},
+    sessions: new SessionPool(),
+  }
   const model = await modelFile(t, adder(1))
   await t.throwsAsync(Stage.activate(ACTIVATION, model, parts), { code: 'BUS_CLOSED' })
 })
