@@ -5,6 +5,12 @@ import { MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
 import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
+import { type StallLimits, StallWatch } from './stall-watch.js'
+
+export interface RuntimeLimits extends StallLimits {
+  readonly startTimeoutMs: number
+  readonly stopTimeoutMs: number
+}
 
 type Request = Extract<RuntimeRequest, { id: number }>
 interface Waiting {
@@ -22,12 +28,15 @@ export class ChildRuntime implements Runtime {
   private actors: readonly ActorProgress[] = []
   private used = noUsage()
   private stopping = false
+  private stalled = false
+  private readonly watch: StallWatch
 
   private constructor(
     private readonly child: ChildProcess,
-    private readonly stopTimeoutMs: number,
+    private readonly limits: RuntimeLimits,
     readonly inbox: string | undefined,
   ) {
+    this.watch = new StallWatch(limits, () => this.endStalled())
     child.on('message', (reply: RuntimeReply) => this.handle(reply))
     // A signal or a message that did not get through; the exit tells. Without a listener it would end the agent.
     child.on('error', () => undefined)
@@ -40,13 +49,10 @@ export class ChildRuntime implements Runtime {
    * @param spawn  starts the runtime process, with an IPC channel
    * @throws RUNTIME_CRASHED, or what the process says that it could not start for
    */
-  static async start(
-    spawn: () => ChildProcess,
-    limits: { readonly startTimeoutMs: number; readonly stopTimeoutMs: number },
-  ): Promise<ChildRuntime> {
+  static async start(spawn: () => ChildProcess, limits: RuntimeLimits): Promise<ChildRuntime> {
     const child = spawn()
     const inbox = await online(child, limits.startTimeoutMs)
-    return new ChildRuntime(child, limits.stopTimeoutMs, inbox)
+    return new ChildRuntime(child, limits, inbox)
   }
 
   async activate(activation: Activation, model: string): Promise<LinkKind> {
@@ -69,7 +75,7 @@ export class ChildRuntime implements Runtime {
   async stop(): Promise<void> {
     this.stopping = true
     if (this.child.connected) this.child.send({ type: 'stop' } satisfies RuntimeRequest)
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), this.stopTimeoutMs)
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), this.limits.stopTimeoutMs)
     await this.ended
     clearTimeout(timer)
   }
@@ -85,7 +91,14 @@ export class ChildRuntime implements Runtime {
     })
   }
 
+  /** It may be frozen, or loop for ever: only a kill ends it for certain. */
+  private endStalled(): void {
+    this.stalled = true
+    this.child.kill('SIGKILL')
+  }
+
   private handle(reply: RuntimeReply): void {
+    this.watch.heard()
     switch (reply.type) {
       case 'done':
         return this.take(reply.id)?.resolve(reply.link)
@@ -114,7 +127,9 @@ export class ChildRuntime implements Runtime {
   }
 
   private close(how: string): MillraceError | undefined {
-    const error = new MillraceError('RUNTIME_CRASHED', `the runtime process ended with ${how}`)
+    this.watch.close()
+    const why = this.stalled ? 'gave no sign of life and was killed' : `ended with ${how}`
+    const error = new MillraceError('RUNTIME_CRASHED', `the runtime process ${why}`)
     for (const id of [...this.waiting.keys()]) this.refuse(id, error)
     this.actors = []
     this.used = noUsage()

@@ -1,5 +1,5 @@
 export { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
-export { ChildRuntime } from './child-runtime.js'
+export { ChildRuntime, type RuntimeLimits } from './child-runtime.js'
 export { LocalRuntime } from './local-runtime.js'
 export { ownUsage } from './own-usage.js'
 export { type ProcessUsage, type Runtime } from './runtime.js'

@@ -20,6 +20,12 @@ export const workerOptions = defineOptions({
     value: 'N',
     doc: 'How often in a minute a crashed runtime process is started again before the worker gives its actors up.',
   },
+  runtimeStallMs: {
+    check: z.coerce.number().int().min(0).max(600_000),
+    default: 1_500,
+    value: 'MS',
+    doc: 'Silence after which a runtime process counts as stalled, is killed, and is started again; 0: never.',
+  },
   pieceTimeoutMs: {
     check: z.coerce.number().int().min(100),
     default: 5_000,

@@ -1,6 +1,9 @@
 import { CliRun } from './cli.js'
 
-/** The supervisor and the workers of a cluster, each a process that can be killed and started again. */
+/**
+ * The supervisor and the workers of a cluster, each a process that can be killed and started again. A frozen runtime stays
+ * frozen, unless options say otherwise.
+ */
 export class Members {
   private readonly runs = new Map<string, CliRun>()
 
@@ -11,7 +14,7 @@ export class Members {
     const command =
       id === 'supervisor'
         ? ['supervisor', '--dead-after-ms', '2000']
-        : ['worker', '--runtime-restarts', '100']
+        : ['worker', '--runtime-restarts', '100', '--runtime-stall-ms', '0']
     const run = new CliRun([...command, ...more, '--id', id, '--broker', this.url, '--json'])
     this.runs.set(id, run)
     await run.firstLine()

@@ -47,6 +47,7 @@ export const workerCommand = defineCommand({
     const address = await localAddressTowards(given.broker, given.connectTimeoutMs)
     const host = { ...hostOf(id, given, session), distant: !isLoopback(address) }
     const settings = pickOptions(workerOptions, given)
+    const limits = { ...LIMITS, progressMs: given.heartbeatMs, stallMs: given.runtimeStallMs }
     const runtimes = new Set<ChildProcess>()
     // First, so that it comes last: the agent stops its runtime in order, but not one that is being started.
     session.cleanup.defer('ending the runtime processes', () => Promise.all([...runtimes].map(endProcess)))
@@ -65,7 +66,7 @@ export const workerCommand = defineCommand({
       given.isolation === 'none'
         ? () => localRuntime(host, session.cleanup)
         : async () => {
-            const runtime = await ChildRuntime.start(spawn, LIMITS)
+            const runtime = await ChildRuntime.start(spawn, limits)
             // Peers look for the next runtime where this one was.
             if (runtime.inbox !== undefined)
               inbox = { ...inbox, port: Number(new URL(runtime.inbox).port), orAnother: true }

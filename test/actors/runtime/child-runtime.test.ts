@@ -19,7 +19,7 @@ import {
 import { TOPICS, until } from '../../support/actors.js'
 import { inCheckout } from '../../support/index.js'
 
-const LIMITS = { startTimeoutMs: 20_000, stopTimeoutMs: 3_000 }
+const LIMITS = { startTimeoutMs: 20_000, stopTimeoutMs: 3_000, progressMs: 20, stallMs: 0 }
 const INBOX = TOPICS.data.stage('p', 1, 0, 0)
 const KEY = 'p/1/0/0'
 const ACTIVATION: Activation = {
@@ -107,6 +107,18 @@ test('a runtime process - a kill is noticed, and ends what was asked of it', asy
   t.is(await rejection(runtime.passivate(KEY)), 'RUNTIME_CRASHED')
   t.deepEqual(runtime.progress(), [])
   await runtime.stop()
+})
+
+test('a runtime process - one that gives no sign of life is killed, and it is said', async t => {
+  const { broker } = await testBroker(t)
+  const child = runtimeProcess(t, broker.url)
+  const runtime = await ChildRuntime.start(() => child, { ...LIMITS, stallMs: 1_000 })
+  await inTurns(() => runtime.usage().cpuMs > 0)
+  child.kill('SIGSTOP')
+  const error = await runtime.ended
+  t.is(error?.code, 'RUNTIME_CRASHED')
+  t.regex(error?.message ?? '', /no sign of life/)
+  t.is(child.signalCode, 'SIGKILL')
 })
 
 test('a runtime process - one that does not stop in time is killed', async t => {
