@@ -105,7 +105,7 @@ function pipelineState(
   const longest = (q: 'p50' | 'p99') => Math.max(...latencies.map(latency => latency[q]))
   return {
     ...{ pipeline, state, epoch, ...(error === undefined ? {} : { error }) },
-    stages: plan?.stages.length ?? 0,
+    stages: new Set(plan?.stages.map(({ stage }) => stage)).size,
     model: plan?.model.name ?? '',
     fps: sum(({ fps }) => fps),
     ...(latencies.length === 0 ? {} : { latencyMs: { p50: longest('p50'), p99: longest('p99') } }),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type ErrorCode, isErrorCode, MillraceError } from './errors.js'
-import { LinkAddress, LinkKind } from './link.js'
+import { LinkAddress, LinkKind, ReplicaAddress } from './link.js'
 import { SensorSettings } from './sensing/settings.js'
 import { isName } from './topics.js'
 import { type DType, isDType } from './tensor.js'
@@ -88,8 +88,8 @@ export const Activation = z.object({
   carries: z.array(z.string()),
   sends: z.array(z.string()),
   inbox: LinkAddress,
-  /** The next stage's inbox; left out for the last stage, which answers the frame's dispatcher. */
-  next: LinkAddress.optional(),
+  /** The inboxes of the next stage's replicas; left out for the last stage, which answers the frame's dispatcher. */
+  next: z.array(ReplicaAddress).min(1).optional(),
   /** Frames that may wait before the stage; more are refused. */
   inboxFrames: z.int().min(1),
   /** LZ4 on the tensors that leave, where it makes them smaller. */
@@ -141,7 +141,7 @@ export const Spec = z.object({
   model: modelFiles,
   /** Number of partitions; left out: one per worker that is there. */
   partitions: z.int().min(1).optional(),
-  /** Frames in flight per dispatcher; left out: as many as do good, two per partition and two more at most. */
+  /** Frames in flight per dispatcher; left out: as many as do good, two per replica of each partition and two more at most. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
   links: z.enum(['auto', 'peer', 'broker']).default('auto'),
@@ -151,10 +151,13 @@ export const Spec = z.object({
 })
 export type Spec = z.infer<typeof Spec>
 
+/** One replica of a stage. */
 export const PlanStage = z.object({
   stage: count,
   worker: name,
   replica: count,
+  /** How many of the stage's frames it takes, beside its other replicas. */
+  weight: z.number().positive().default(1),
   operators: count,
   weightBytes: count,
   /** Bytes of the tensors that leave, for one frame of the sample. */
@@ -176,6 +179,7 @@ export const Plan = z.object({
   model: modelFiles,
   inputs: z.array(tensorSpec),
   outputs: z.array(tensorSpec),
+  /** Stage by stage, and the replicas of each in their order. */
   stages: z.array(PlanStage).min(1),
   window: z.int().min(1),
   /** Frames in flight per dispatcher at first, where that finds out how many do good; left out: as many as `window`. */

@@ -29,6 +29,8 @@ export interface FrameHeader extends FrameIdentity {
   readonly epoch: number
   /** The stage that is to take it; one past the last stage: the dispatcher. */
   readonly stage: number
+  /** How many frames its dispatcher had sent before it, the same when it is sent again; replicas take turns by it. */
+  readonly turn: number
   /** When the dispatcher admitted it, in its own clock: ms since the Unix epoch. */
   readonly admittedAt: number
   readonly timings: readonly StageTiming[]

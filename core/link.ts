@@ -11,8 +11,8 @@ export const LinkAddress = z.object({
   /** The worker whose runtime listens; left out: whoever subscribes to the topic at the cluster's broker. */
   worker: z.string().optional(),
   /**
-   * The way straight to it. The password is of one epoch and one inbox, and travels only in the desired state of the two
-   * workers that need it.
+   * The way straight to it. The password is of one epoch and one inbox, and travels only in the desired state of its
+   * worker and of those that send to it.
    */
   peer: z
     .object({
@@ -25,6 +25,10 @@ export const LinkAddress = z.object({
     .optional(),
 })
 export type LinkAddress = z.infer<typeof LinkAddress>
+
+/** The inbox of one replica of a stage, and how much of the stage's frames it takes, beside the others. */
+export const ReplicaAddress = LinkAddress.extend({ weight: z.number().positive().default(1) })
+export type ReplicaAddress = z.infer<typeof ReplicaAddress>
 
 /** A way to one receiver. */
 export interface Outlet {

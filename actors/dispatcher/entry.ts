@@ -2,24 +2,29 @@ import { encodeEnvelope } from '../../core/codec/index.js'
 import { type Plan } from '../../core/control.js'
 import { CreditWindow } from '../../core/credit-window.js'
 import { MillraceError } from '../../core/errors.js'
-import { type Link, type Outlet } from '../../core/link.js'
+import { FanOut } from '../../core/fan-out.js'
+import { type Link } from '../../core/link.js'
 import { type SentFrame } from './in-flight.js'
 
-/** The way into a pipeline under one plan: its first stage, its epoch, and how many frames may be under way. */
+/** The way into a pipeline under one plan: the replicas of its first stage, its epoch, and how many frames may be under way. */
 export class Entry {
   private readonly window: CreditWindow
-  private readonly outlet: Outlet
+  private readonly first: FanOut
 
-  /** @throws PIPELINE_FAILED: the plan has no stage */
+  /** @throws PIPELINE_FAILED: the plan has no first stage */
   constructor(
     readonly plan: Plan,
     link: Link,
   ) {
-    const [first] = plan.stages
-    if (first === undefined) throw new MillraceError('PIPELINE_FAILED', 'the plan has no stage')
+    const first = plan.stages.filter(({ stage }) => stage === 0)
+    if (first.length === 0) throw new MillraceError('PIPELINE_FAILED', 'the plan has no first stage')
     const { window, leastWindow = window } = plan
     this.window = new CreditWindow({ least: Math.min(leastWindow, window), most: window })
-    this.outlet = link.open(first.inbox)
+    this.first = new FanOut(
+      link,
+      0,
+      first.map(({ inbox, weight }) => ({ ...inbox, weight })),
+    )
   }
 
   /** Frames that may be under way. */
@@ -35,7 +40,7 @@ export class Entry {
     const message = this.messageOf(sent)
     if (message instanceof MillraceError) return message
     sent.sentAt = performance.now()
-    return this.outlet.send(message)
+    return this.first.send(sent.turn, message)
   }
 
   /** A frame's prediction has come. */
@@ -45,12 +50,12 @@ export class Entry {
 
   /** Another plan is in force. Frames that are leaving may be lost: they are sent again under that. */
   async close(): Promise<void> {
-    await this.outlet.close()
+    await this.first.close()
   }
 
-  private messageOf({ frame, identity, tensors = {} }: SentFrame): Uint8Array | MillraceError {
+  private messageOf({ frame, identity, turn, tensors = {} }: SentFrame): Uint8Array | MillraceError {
     const { epoch, lz4 } = this.plan
-    const header = { ...identity, epoch, stage: 0, admittedAt: frame.admittedAt, timings: [] }
+    const header = { ...identity, epoch, stage: 0, turn, admittedAt: frame.admittedAt, timings: [] }
     try {
       return encodeEnvelope({ header, tensors }, { lz4 })
     } catch (error) {

@@ -6,6 +6,8 @@ import { type QueuedFrame, type StreamFlow } from './stream-flow.js'
 export interface SentFrame {
   readonly key: string
   readonly identity: FrameIdentity
+  /** How many frames of this dispatcher began before it. */
+  readonly turn: number
   readonly frame: AdmittedFrame
   readonly flow: StreamFlow
   /** Undefined while they are being made. */
@@ -21,6 +23,7 @@ export interface SentFrame {
 /** The frames that were sent, or are about to be, and have not ended, in the order of their turns. */
 export class InFlight {
   private readonly frames = new Map<string, SentFrame>()
+  private turns = 0
 
   get size(): number {
     return this.frames.size
@@ -32,6 +35,7 @@ export class InFlight {
     const sent: SentFrame = {
       key: identityKey(identity),
       identity,
+      turn: this.turns++,
       frame,
       flow,
       tensors: load === undefined ? frame.tensors : undefined,

@@ -108,6 +108,7 @@ export function messageBytes(tensors: Tensors): number {
     sequence: 1_000,
     epoch: 1,
     stage: 1,
+    turn: 1_000,
     admittedAt: 1.5,
     timings: [timing],
   }

@@ -30,9 +30,10 @@ export async function measureCodec(
 
 function envelopeOf(bytes: number): Envelope {
   const elements = Math.ceil(bytes / 4)
+  const identity = { dispatcher: 'd', stream: 's', sequence: 0 }
   const data = Float32Array.from({ length: elements }, (_, i) => Math.sin(i))
   return {
-    header: { dispatcher: 'd', stream: 's', sequence: 0, epoch: 1, stage: 1, admittedAt: 0, timings: [] },
+    header: { ...identity, epoch: 1, stage: 1, turn: 0, admittedAt: 0, timings: [] },
     tensors: { values: tensor('float32', [1, elements], data) },
   }
 }

@@ -1,13 +1,16 @@
-import { concatMap, from, lastValueFrom, mergeMap, type Observable, Subject } from 'rxjs'
+import { concatMap, from, groupBy, lastValueFrom, mergeMap, type Observable, Subject } from 'rxjs'
 import { type BusMessage } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
+import { FanOut } from '../../core/fan-out.js'
 import { type FrameHeader } from '../../core/frame.js'
 import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { type FrameSession, type SessionPool, wallClock } from '../session/index.js'
 
+/** The lane of what goes to dispatchers; others are replicas of the next stage. */
+const RESULTS_LANE = -1
 /** Frames that the session's thread may hold: one that runs, and the next, so that it never waits for this thread. */
 const IN_THREAD = 2
 
@@ -33,7 +36,7 @@ interface Departure {
 
 /**
  * The actor of one partition: takes frames from its inbox, runs them in its session's thread, and sends what comes out
- * to the next stage, or to the frame's dispatcher. It keeps nothing between frames.
+ * to a replica of the next stage, or to the frame's dispatcher. It keeps nothing between frames.
  */
 export class Stage {
   private readonly arrivals = new Subject<Arrival>()
@@ -52,7 +55,7 @@ export class Stage {
   private constructor(
     private readonly activation: Activation,
     private readonly session: FrameSession,
-    private readonly next: Outlet | undefined,
+    private readonly next: FanOut | undefined,
     private readonly parts: StageParts,
   ) {
     this.drained = lastValueFrom(this.departures(), { defaultValue: undefined })
@@ -65,7 +68,10 @@ export class Stage {
   static async activate(activation: Activation, model: string, parts: StageParts): Promise<Stage> {
     const { carries, sends, lz4 } = activation
     // First, so that the way to the next stage is found while the session loads.
-    const next = activation.next === undefined ? undefined : parts.link.open(activation.next)
+    const next =
+      activation.next === undefined
+        ? undefined
+        : new FanOut(parts.link, activation.stage + 1, activation.next)
     const session = await parts.sessions
       .open({ model, handover: { carries, sends, lz4 } })
       .catch(async (error: unknown) => {
@@ -111,8 +117,17 @@ export class Stage {
   private departures(): Observable<void> {
     return this.arrivals.pipe(
       mergeMap(arrival => this.process(arrival), IN_THREAD),
-      concatMap(departure => from(this.depart(departure))),
+      groupBy(departure => this.laneOf(departure)),
+      mergeMap(lane => lane.pipe(concatMap(departure => from(this.depart(departure))))),
     )
+  }
+
+  /** Frames of one lane leave one after the other, and wait for none of another. */
+  private laneOf(departure: Departure | undefined): number {
+    const { next } = this
+    return departure === undefined || departure.failed || next === undefined
+      ? RESULTS_LANE
+      : next.replicaOf(departure.header.turn)
   }
 
   private receive({ payload, owned }: BusMessage): void {
@@ -167,7 +182,7 @@ export class Stage {
     else this.inbox?.release()
   }
 
-  /** A frame waits until it has left: one that the next stage does not take yet holds those behind it too. */
+  /** A frame waits until it has left: one that its replica of the next stage does not take yet holds those behind it too. */
   private async depart(departure: Departure | undefined): Promise<void> {
     if (departure !== undefined) await this.send(this.count(departure))
     this.waiting--
@@ -182,10 +197,10 @@ export class Stage {
 
   private async send({ header, message, failed }: Departure): Promise<void> {
     try {
-      const outlet = failed || this.next === undefined ? this.outletOf(header) : this.next
       // Sent by reference, it may be the receiver's already afterwards.
       this.bytesOut += message.byteLength
-      await outlet.send(message)
+      if (failed || this.next === undefined) await this.outletOf(header).send(message)
+      else await this.next.send(header.turn, message)
     } catch (error) {
       this.parts.onTrouble(MillraceError.from(error))
     }

@@ -17,7 +17,7 @@ import { firstWhere } from '../../core/wait.js'
 import { fetchPart, type PartId, type PartStore } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
 import { type SupervisorOptions } from './options.js'
-import { activationsOf, LEAST_WINDOW, place, planStagesOf, windowOf } from './placement.js'
+import { activationsOf, leastWindowOf, place, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry } from './registry.js'
 import { type PreparedModel } from './workshop/messages.js'
 import { prepareModel } from './workshop/workshop.js'
@@ -212,7 +212,7 @@ function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: 
     outputs: prepared.outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     stages,
     window: windowOf(spec, stages.length),
-    ...(spec.window === undefined ? { leastWindow: LEAST_WINDOW } : {}),
+    ...(spec.window === undefined ? { leastWindow: leastWindowOf(stages) } : {}),
     lz4: spec.lz4,
     sampleError: prepared.sampleError,
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),

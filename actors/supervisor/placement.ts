@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import { type Activation, activationKeyOf, type PlanStage, type Spec } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
-import { type LinkAddress } from '../../core/link.js'
+import { type LinkAddress, type ReplicaAddress } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { type WorkerRegistry } from './registry.js'
 import { type PreparedPart } from './workshop/messages.js'
 
-/** A part, and who runs it; the index is the stage. */
+/** A part, and who runs it; the index is the stage, and that among the replicas is theirs. */
 export interface Placed {
   readonly part: PreparedPart
+  readonly replicas: readonly PlacedReplica[]
+}
+
+interface PlacedReplica {
   readonly worker: string
+  /** How many of the stage's frames it takes, beside the others; above 0. */
+  readonly weight: number
 }
 
 interface Where {
@@ -17,27 +23,31 @@ interface Where {
   readonly registry: WorkerRegistry
 }
 
-const REPLICA = 0
 /** Dispatchers whose full windows a stage's inbox has room for. */
 const DISPATCHERS = 8
 const PASSWORD_BYTES = 24
 
-/** Contiguous stages, spread evenly over equal workers: neighbours share one where there are more stages. */
+/** Contiguous stages of one replica each, spread evenly over equal workers: neighbours share one where there are more stages. */
 export function place(parts: readonly PreparedPart[], workers: readonly string[]): Placed[] {
   const used = Math.min(workers.length, parts.length)
   return parts.map((part, stage) => {
     const worker = workers[Math.floor((stage * used) / parts.length)]
     if (worker === undefined) throw new MillraceError('NO_WORKER', `no worker for stage ${stage}`)
-    return { part, worker }
+    return { part, replicas: [{ worker, weight: 1 }] }
   })
 }
 
 /** What a dispatcher begins with, where it finds out how many frames at once do good. */
-export const LEAST_WINDOW = 4
+const LEAST_WINDOW = 4
 
-/** One frame that runs and one that waits in each stage, and one on either end: more never do good. */
-export function windowOf({ window }: Spec, stages: number): number {
-  return window ?? 2 * stages + 2
+/** Every replica beside the first of its stage needs a frame of its own before it can show what it is good for. */
+export function leastWindowOf(stages: readonly PlanStage[]): number {
+  return LEAST_WINDOW + stages.filter(({ replica }) => replica > 0).length
+}
+
+/** One frame that runs and one that waits in each replica, and one on either end: more never do good. */
+export function windowOf({ window }: Spec, replicas: number): number {
+  return window ?? 2 * replicas + 2
 }
 
 /**
@@ -50,27 +60,31 @@ export function activationsOf(
   where: Where & { readonly term: number },
   epoch: number,
 ): Map<string, Activation[]> {
-  const inboxes = placed.map((_, stage) => inboxOf(spec, placed, stage, where, epoch))
+  const inboxes = placed.map((_, stage) => inboxesOf(spec, placed, stage, where, epoch))
+  const inboxFrames = windowOf(spec, inboxes.flat().length) * DISPATCHERS
   const byWorker = new Map<string, Activation[]>()
-  for (const [stage, { part, worker }] of placed.entries()) {
-    const [inbox, next] = [inboxes[stage], inboxes[stage + 1]]
-    if (inbox === undefined) continue
-    const activation: Activation = {
-      pipeline: spec.pipeline,
-      epoch,
-      stage,
-      replica: REPLICA,
-      term: where.term,
-      part: part.part,
-      receives: [...part.receives],
-      carries: [...part.carries],
-      sends: [...part.sends],
-      inbox,
-      ...(next === undefined ? {} : { next }),
-      inboxFrames: windowOf(spec, placed.length) * DISPATCHERS,
-      lz4: spec.lz4,
+  for (const [stage, { part, replicas }] of placed.entries()) {
+    const next = inboxes[stage + 1]
+    for (const [replica, { worker }] of replicas.entries()) {
+      const inbox = inboxes[stage]?.[replica]
+      if (inbox === undefined) continue
+      const activation: Activation = {
+        pipeline: spec.pipeline,
+        epoch,
+        stage,
+        replica,
+        term: where.term,
+        part: part.part,
+        receives: [...part.receives],
+        carries: [...part.carries],
+        sends: [...part.sends],
+        inbox,
+        ...(next === undefined ? {} : { next: weighted(next, placed[stage + 1]) }),
+        inboxFrames,
+        lz4: spec.lz4,
+      }
+      byWorker.set(worker, [...(byWorker.get(worker) ?? []), activation])
     }
-    byWorker.set(worker, [...(byWorker.get(worker) ?? []), activation])
   }
   return byWorker
 }
@@ -82,35 +96,47 @@ export function planStagesOf(
   { topics, registry }: Where,
   epoch: number,
 ): PlanStage[] {
-  return placed.map(({ part, worker }, stage) => {
-    const { operators, weightBytes, outBytes, computeMs } = part
-    const key = activationKeyOf({ pipeline, epoch, stage, replica: REPLICA })
-    const actual = registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)
-    const inbox = { topic: topics.data.stage(pipeline, epoch, stage, REPLICA) }
-    const link = actual?.link ?? 'broker'
-    return { stage, worker, replica: REPLICA, operators, weightBytes, outBytes, computeMs, link, inbox }
-  })
+  return placed.flatMap(({ part, replicas }, stage) =>
+    replicas.map(({ worker, weight }, replica) => {
+      const { operators, weightBytes, outBytes, computeMs } = part
+      const key = activationKeyOf({ pipeline, epoch, stage, replica })
+      const actual = registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)
+      const inbox = { topic: topics.data.stage(pipeline, epoch, stage, replica) }
+      const link = actual?.link ?? 'broker'
+      return { stage, worker, replica, weight, operators, weightBytes, outBytes, computeMs, link, inbox }
+    }),
+  )
 }
 
-/** Dispatchers feed the first stage through the cluster's broker: only stages know passwords of inboxes. */
-function inboxOf(
+function weighted(inboxes: readonly LinkAddress[], placed: Placed | undefined): ReplicaAddress[] {
+  return inboxes.map((inbox, i) => ({ ...inbox, weight: placed?.replicas[i]?.weight ?? 1 }))
+}
+
+/**
+ * One for each replica, with a password of its own that all replicas of the stage before know. Dispatchers feed the first
+ * stage through the cluster's broker: only stages know passwords of inboxes.
+ */
+function inboxesOf(
   { pipeline, links }: Spec,
   placed: readonly Placed[],
   stage: number,
   { topics, registry }: Where,
   epoch: number,
-): LinkAddress {
-  const [worker, upstream] = [placed[stage]?.worker ?? '', placed[stage - 1]?.worker]
-  const address = { topic: topics.data.stage(pipeline, epoch, stage, REPLICA), worker }
-  if (links === 'broker' || stage === 0) return address
-  const url = registry.get(worker)?.birth.inbox
-  const only = links === 'peer'
-  if (url !== undefined) {
-    const password = randomBytes(PASSWORD_BYTES).toString('base64url')
-    return { ...address, peer: { url, username: `${pipeline}/${epoch}/${stage}`, password, only } }
-  }
-  // Within one worker frames go by reference.
-  if (only && upstream !== worker)
-    throw new MillraceError('LINK_UNREACHABLE', `worker '${worker}' has no inbox for its peers`)
-  return address
+): LinkAddress[] {
+  const upstream = placed[stage - 1]?.replicas ?? []
+  return (placed[stage]?.replicas ?? []).map(({ worker }, replica) => {
+    const address = { topic: topics.data.stage(pipeline, epoch, stage, replica), worker }
+    if (links === 'broker' || stage === 0) return address
+    const url = registry.get(worker)?.birth.inbox
+    const only = links === 'peer'
+    if (url !== undefined) {
+      const username = `${pipeline}/${epoch}/${stage}/${replica}`
+      const password = randomBytes(PASSWORD_BYTES).toString('base64url')
+      return { ...address, peer: { url, username, password, only } }
+    }
+    // Within one worker frames go by reference.
+    if (only && upstream.some(other => other.worker !== worker))
+      throw new MillraceError('LINK_UNREACHABLE', `worker '${worker}' has no inbox for its peers`)
+    return address
+  })
 }

@@ -50,12 +50,13 @@ const wireHeader = z.tuple([
       count,
     ]),
   ),
+  count.optional(), // turn
 ])
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: false, int64AsType: 'number' })
 
 export function packHeader({ header, tensors }: WireHeader): Uint8Array {
-  const { dispatcher, stream, sequence, epoch, stage, admittedAt, timings, error } = header
+  const { dispatcher, stream, sequence, epoch, stage, turn, admittedAt, timings, error } = header
   const wire: z.input<typeof wireHeader> = [
     dispatcher,
     stream,
@@ -73,6 +74,7 @@ export function packHeader({ header, tensors }: WireHeader): Uint8Array {
       offset,
       length,
     ]),
+    turn,
   ]
   return packr.pack(wire)
 }
@@ -86,7 +88,8 @@ export function unpackHeader(bytes: Uint8Array): WireHeader {
       `the header is malformed at ${result.error.issues[0]?.path.join('.')}`,
     )
   }
-  const [dispatcher, stream, sequence, epoch, stage, admittedAt, timings, error, tensors] = result.data
+  const [dispatcher, stream, sequence, epoch, stage, admittedAt, timings, error, tensors, turn = sequence] =
+    result.data
   return {
     header: {
       dispatcher,
@@ -94,6 +97,7 @@ export function unpackHeader(bytes: Uint8Array): WireHeader {
       sequence,
       epoch,
       stage,
+      turn,
       admittedAt,
       timings: timings.map(([stage, queueMs, codecMs, runMs, bytesIn]) => ({
         stage,

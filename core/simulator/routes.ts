@@ -1,6 +1,6 @@
 import { sharesOf } from '../planner/objective.js'
 import { type PlannedStage, type PlanProblem } from '../planner/problem.js'
-import { replicaFor } from '../planner/schedule.js'
+import { replicaFor } from '../schedule.js'
 import { type Faults } from './faults.js'
 import { type Outage } from './timeline.js'
 

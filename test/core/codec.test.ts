@@ -284,8 +284,15 @@ test('codec - refuses a header whose fields are not those of a frame', t => {
     'a timing that lacks a field': field(6, [[0, 0, 0, 0]]),
     'an error that is a text': field(7, 'INTERNAL'),
     'no list of tensors': field(8, null),
-    'a field too many': sealed(pack([...headerValue([]), 0])),
+    'a field too many': sealed(pack([...headerValue([]), 0, 0])),
+    'a turn that is none': sealed(pack([...headerValue([]), -1])),
   })
+})
+
+test('codec - a header without a turn has its sequence number for one', t => {
+  const message = sealed(pack(headerValue([]).with(2, 17)))
+  t.is(decodeHeader(message).turn, 17)
+  t.is(decodeHeader(encodeEnvelope({ header: { ...HEADER, turn: 3 }, tensors: {} })).turn, 3)
 })
 
 test('codec - an error of a code that is unknown here is INTERNAL', t => {

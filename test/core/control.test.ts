@@ -16,11 +16,14 @@ const activation = {
   carries: [],
   sends: ['y'],
   inbox: { topic: 'a/b', worker: 'w' },
-  next: {
-    topic: 'a/c',
-    worker: 'v',
-    peer: { url: 'mqtt://10.0.0.2:1', username: 'p/2/1', password: 'secret', only: false },
-  },
+  next: [
+    {
+      topic: 'a/c',
+      worker: 'v',
+      peer: { url: 'mqtt://10.0.0.2:1', username: 'p/2/1/0', password: 'secret', only: false },
+      weight: 2.5,
+    },
+  ],
   inboxFrames: 4,
   lz4: false,
 }
@@ -29,6 +32,7 @@ const stage = {
   stage: 0,
   worker: 'w-1',
   replica: 0,
+  weight: 1.5,
   operators: 3,
   weightBytes: 5,
   outBytes: 6,
@@ -105,7 +109,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       pipeline: '+',
       epoch: -1,
       inboxFrames: 0,
-      next: { topic: 1 },
+      next: [],
       inbox: null,
       lz4: 'yes',
       receives: 'x',

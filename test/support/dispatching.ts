@@ -18,6 +18,7 @@ export function planOf(epoch: number, change: Partial<Plan> = {}): Plan {
     stage: 0,
     worker: 'w1',
     replica: 0,
+    weight: 1,
     operators: 1,
     weightBytes: 0,
     outBytes: 8,

@@ -20,14 +20,14 @@ export const ACTIVATION: Activation = {
   carries: [],
   sends: ['sum'],
   inbox: { topic: INBOX },
-  next: { topic: NEXT },
+  next: [{ topic: NEXT, weight: 1 }],
   inboxFrames: 8,
   lz4: false,
 }
 
 export function header(sequence: number, change: Partial<FrameHeader> = {}): FrameHeader {
   const stream = { dispatcher: 'door', stream: 'camera', sequence }
-  return { ...stream, epoch: EPOCH, stage: STAGE, admittedAt: 1, timings: [], ...change }
+  return { ...stream, epoch: EPOCH, stage: STAGE, turn: sequence, admittedAt: 1, timings: [], ...change }
 }
 
 export function frame(sequence: number, change: Partial<FrameHeader> = {}): Uint8Array {

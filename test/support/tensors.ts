@@ -21,6 +21,7 @@ export const HEADER: FrameHeader = {
   sequence: 7,
   epoch: 3,
   stage: 1,
+  turn: 9,
   admittedAt: 1_700_000_000_000.25,
   timings: [{ stage: 0, queueMs: 0.5, codecMs: 0.25, runMs: 12, bytesIn: 4096 }],
 }
@@ -73,6 +74,7 @@ export const anyHeader: fc.Arbitrary<FrameHeader> = fc.record(
     sequence: count,
     epoch: count,
     stage: count,
+    turn: count,
     admittedAt: time,
     timings: fc.array(
       fc.record(
@@ -88,7 +90,7 @@ export const anyHeader: fc.Arbitrary<FrameHeader> = fc.record(
   },
   {
     noNullPrototype: true,
-    requiredKeys: ['dispatcher', 'stream', 'sequence', 'epoch', 'stage', 'admittedAt', 'timings'],
+    requiredKeys: ['dispatcher', 'stream', 'sequence', 'epoch', 'stage', 'turn', 'admittedAt', 'timings'],
   },
 )
 

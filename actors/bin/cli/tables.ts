@@ -19,12 +19,14 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   ].join('\n')
 }
 
-/** The partitions of a plan; `ms` is measured time per frame, `link` the way that its output goes. */
+/** The partitions of a plan, each as often as it has replicas; `ms` is measured time per frame, `link` the way that its output goes. */
 export function planTable({ stages }: Plan): string {
+  const replicas = stages.some(({ replica }) => replica > 0)
   return table(
-    ['stage', 'worker', 'operators', 'weights', 'bytes out', 'ms', 'link'],
-    stages.map(({ stage, worker, operators, weightBytes, outBytes, computeMs, link }) => [
+    ['stage', ...(replicas ? ['replica'] : []), 'worker', 'operators', 'weights', 'bytes out', 'ms', 'link'],
+    stages.map(({ stage, replica, worker, operators, weightBytes, outBytes, computeMs, link }) => [
       stage,
+      ...(replicas ? [replica] : []),
       worker,
       operators,
       weightBytes,

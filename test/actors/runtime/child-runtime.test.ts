@@ -56,7 +56,7 @@ async function start(t: ExecutionContext) {
 
 function frame(): Uint8Array {
   const identity = { dispatcher: 'door', stream: 'camera', sequence: 0 }
-  const header = { ...identity, epoch: 1, stage: 0, admittedAt: 1, timings: [] }
+  const header = { ...identity, epoch: 1, stage: 0, turn: 0, admittedAt: 1, timings: [] }
   return encodeEnvelope({ header, tensors: { x: row(1, 2) } })
 }
 

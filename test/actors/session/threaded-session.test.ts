@@ -12,6 +12,7 @@ const HEADER: FrameHeader = {
   sequence: 5,
   epoch: 1,
   stage: 0,
+  turn: 5,
   admittedAt: 1,
   timings: [],
 }

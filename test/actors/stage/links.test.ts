@@ -124,8 +124,8 @@ test('a stage - that cannot send straight where it must, is not activated, and s
   const { connect } = await testBroker(t)
   const link = new PeerLink({ worker: 'w2', bus: await connect('w2'), sendTimeoutMs: 5_000 })
   const url = `mqtt://127.0.0.1:${await freePort()}`
-  const next = (only: boolean) => ({ ...peerAddress(NEXT, url, only), worker: 'w3' })
-  t.is(await rejection(stageOn(t, link, { next: next(true) })), 'LINK_UNREACHABLE')
-  const { stage } = await stageOn(t, link, { next: next(false) })
+  const next = (only: boolean) => ({ ...peerAddress(NEXT, url, only), worker: 'w3', weight: 1 })
+  t.is(await rejection(stageOn(t, link, { next: [next(true)] })), 'LINK_UNREACHABLE')
+  const { stage } = await stageOn(t, link, { next: [next(false)] })
   t.is(await stage.link, 'broker')
 })

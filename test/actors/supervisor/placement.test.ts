@@ -1,5 +1,11 @@
 import test from 'ava'
-import { activationsOf, type Placed, planStagesOf } from '../../../actors/supervisor/placement.js'
+import {
+  activationsOf,
+  leastWindowOf,
+  type Placed,
+  planStagesOf,
+  windowOf,
+} from '../../../actors/supervisor/placement.js'
 import { WorkerRegistry } from '../../../actors/supervisor/registry.js'
 import { type Activation, type Spec } from '../../../core/control.js'
 import { type LinkKind } from '../../../core/link.js'
@@ -29,7 +35,10 @@ function urlOf(worker: string): string {
   return `mqtt://${worker}:1884`
 }
 
-function placedOn(...workers: string[]): Placed[] {
+type Stage = string | Readonly<Record<string, number>>
+
+/** Each stage on a worker, or with replicas of these weights on several. */
+function placedOn(...stages: Stage[]): Placed[] {
   const part = {
     part: { sha256: '1'.repeat(64), bytes: 1 },
     receives: ['x'],
@@ -40,7 +49,11 @@ function placedOn(...workers: string[]): Placed[] {
     outBytes: 1,
     computeMs: 1,
   }
-  return workers.map(worker => ({ part, worker }))
+  const replicasOf = (stage: Stage) =>
+    typeof stage === 'string'
+      ? [{ worker: stage, weight: 1 }]
+      : Object.entries(stage).map(([worker, weight]) => ({ worker, weight }))
+  return stages.map(stage => ({ part, replicas: replicasOf(stage) }))
 }
 
 interface Options {
@@ -49,11 +62,13 @@ interface Options {
   readonly epoch?: number
 }
 
-/** The activations in the order of their stages, and the messages that carry them, per worker. */
-function assign(workers: readonly string[], { links = 'auto', lacking = [], epoch = 1 }: Options = {}) {
-  const where = { topics: TOPICS, registry: registryOf(workers, lacking), term: 1 }
-  const byWorker = activationsOf({ ...SPEC, links }, placedOn(...workers), where, epoch)
-  const stages = [...byWorker.values()].flat().sort((a, b) => a.stage - b.stage)
+/** The activations in the order of their stages and replicas, and the messages that carry them, per worker. */
+function assign(where: readonly Stage[], { links = 'auto', lacking = [], epoch = 1 }: Options = {}) {
+  const placed = placedOn(...where)
+  const workers = placed.flatMap(({ replicas }) => replicas.map(({ worker }) => worker))
+  const parts = { topics: TOPICS, registry: registryOf(workers, lacking), term: 1 }
+  const byWorker = activationsOf({ ...SPEC, links }, placed, parts, epoch)
+  const stages = [...byWorker.values()].flat().sort((a, b) => a.stage - b.stage || a.replica - b.replica)
   const messages = new Map([...byWorker].map(([worker, list]) => [worker, JSON.stringify(list)]))
   return { stages, messages }
 }
@@ -74,7 +89,7 @@ test('a placement - gives the way into an inbox to its worker and the one before
   )
   t.deepEqual(
     stages.map(({ next }) => next),
-    [...stages.slice(1).map(({ inbox }) => inbox), undefined],
+    [...stages.slice(1).map(({ inbox }) => [{ ...inbox, weight: 1 }]), undefined],
   )
   for (const [i, password] of passwords(stages).entries()) {
     t.true(password.length >= 32)
@@ -132,4 +147,80 @@ test('a placement - tells everybody the topics and the ways that links go, but n
     stages.map(({ inbox }) => ({ topic: inbox.topic })),
   )
   for (const secret of passwords(stages)) t.false(JSON.stringify(plan).includes(secret))
+})
+
+const REPLICATED: readonly Stage[] = [{ w1: 1, w2: 1 }, { w3: 2, w4: 1, w5: 1 }, 'w6']
+
+test('a placement - gives each replica an inbox, and all of them to each replica of the stage before', t => {
+  const { stages, messages } = assign(REPLICATED)
+  t.deepEqual(
+    stages.map(({ stage, replica, inbox }) => [stage, replica, inbox.topic, inbox.worker]),
+    [
+      [0, 0, TOPICS.data.stage('p', 1, 0, 0), 'w1'],
+      [0, 1, TOPICS.data.stage('p', 1, 0, 1), 'w2'],
+      [1, 0, TOPICS.data.stage('p', 1, 1, 0), 'w3'],
+      [1, 1, TOPICS.data.stage('p', 1, 1, 1), 'w4'],
+      [1, 2, TOPICS.data.stage('p', 1, 1, 2), 'w5'],
+      [2, 0, TOPICS.data.stage('p', 1, 2, 0), 'w6'],
+    ],
+  )
+  const addresses = (stage: number, ...weights: number[]) =>
+    stages
+      .filter(one => one.stage === stage)
+      .map(({ inbox }, replica) => ({ ...inbox, weight: weights[replica] }))
+  const [middle, last] = [addresses(1, 2, 1, 1), addresses(2, 1)]
+  t.deepEqual(
+    stages.map(({ next }) => next),
+    [middle, middle, last, last, last, undefined],
+  )
+  const users = stages.flatMap(({ inbox }) => inbox.peer?.username ?? [])
+  t.is(new Set(users).size, 4)
+  const secrets = passwords(stages)
+  t.is(new Set(secrets).size, 4)
+  const knowing = (secret = '') => [...messages].flatMap(([id, text]) => (text.includes(secret) ? [id] : []))
+  t.deepEqual(
+    secrets.map(secret => knowing(secret).join(' ')),
+    ['w1 w2 w3', 'w1 w2 w4', 'w1 w2 w5', 'w3 w4 w5 w6'],
+  )
+})
+
+test('a placement - has room for frames for all replicas, in the window and in each inbox', t => {
+  const { stages } = assign(REPLICATED)
+  t.is(windowOf(SPEC, 6), 14)
+  t.is(windowOf({ ...SPEC, window: 5 }, 6), 5)
+  for (const { inboxFrames } of stages) t.true(inboxFrames >= 14)
+  const registry = registryOf(['w1'])
+  const leastOf = (...where: Stage[]) =>
+    leastWindowOf(planStagesOf(SPEC, placedOn(...where), { topics: TOPICS, registry }, 1))
+  t.is(leastOf(...REPLICATED), leastOf('w1', 'w2', 'w3') + 3)
+})
+
+test('a placement - lists stages in their order, and the replicas of each with their weights', t => {
+  const workers = ['w1', 'w2', 'w3', 'w4', 'w5', 'w6']
+  const registry = registryOf(workers)
+  const activation = { pipeline: 'p', epoch: 1, stage: 1, replica: 2, state: 'ready' as const }
+  registry.reported({
+    worker: 'w5',
+    incarnation: 1,
+    term: 1,
+    activations: [{ ...activation, link: 'peer' }],
+  })
+  const plan = planStagesOf(SPEC, placedOn(...REPLICATED), { topics: TOPICS, registry }, 1)
+  t.deepEqual(
+    plan.map(({ stage, replica, worker, weight, link }) => [stage, replica, worker, weight, link]),
+    [
+      [0, 0, 'w1', 1, 'broker'],
+      [0, 1, 'w2', 1, 'broker'],
+      [1, 0, 'w3', 2, 'broker'],
+      [1, 1, 'w4', 1, 'broker'],
+      [1, 2, 'w5', 1, 'peer'],
+      [2, 0, 'w6', 1, 'broker'],
+    ],
+  )
+})
+
+test('a placement - refuses links straight to a worker without an inbox if any replica before is elsewhere', async t => {
+  const options = { links: 'peer', lacking: ['w1'] } as const
+  t.is(await codeOf(() => assign([{ w1: 1, w2: 1 }, 'w1'], options)), 'LINK_UNREACHABLE')
+  t.is(await codeOf(() => assign(['w1', { w1: 1, w2: 1 }], options)), undefined)
 })

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { replicaFor } from '../../../core/planner/schedule.js'
+import { replicaFor } from '../../core/schedule.js'
 
 const weights = fc.array(fc.double({ min: 0.2, max: 5, noNaN: true }), { minLength: 1, maxLength: 8 })
 
