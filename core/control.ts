@@ -133,6 +133,9 @@ const modelFiles = z.object({
 })
 export type ModelFiles = z.infer<typeof modelFiles>
 
+/** Which way frames go between stages: straight where that can be, straight only, or through the cluster's broker. */
+const links = z.enum(['auto', 'peer', 'broker']).default('auto')
+
 /** What a user asks for. Retained; an empty payload takes the pipeline down. */
 export const Spec = z.object({
   pipeline: name,
@@ -144,7 +147,7 @@ export const Spec = z.object({
   /** Frames in flight per dispatcher; left out: as many as do good, two per replica of each partition and two more at most. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
-  links: z.enum(['auto', 'peer', 'broker']).default('auto'),
+  links,
   deployTimeoutMs: count,
   /** What is done with frames that sensors publish; left out: the defaults. */
   sensors: SensorSettings.optional(),
@@ -185,6 +188,7 @@ export const Plan = z.object({
   /** Frames in flight per dispatcher at first, where that finds out how many do good; left out: as many as `window`. */
   leastWindow: z.int().min(1).optional(),
   lz4: z.boolean(),
+  links,
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),
   sensors: SensorSettings.optional(),

@@ -21,6 +21,12 @@ export class Assignments {
     await this.hold(worker, activations)
   }
 
+  /** All that somebody is to run of a pipeline in one epoch. */
+  of(pipeline: string, epoch: number): Activation[] {
+    const all = [...this.desired.values()].flat()
+    return all.filter(activation => activation.pipeline === pipeline && activation.epoch === epoch)
+  }
+
   /** Adds activations, keyed by worker. */
   async add(activations: ReadonlyMap<string, readonly Activation[]>): Promise<void> {
     await Promise.all(

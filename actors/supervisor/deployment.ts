@@ -1,10 +1,6 @@
-import { fromEvent, interval, merge, type Observable } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
 import {
-  type Activation,
-  activationKeyOf,
   encodeControl,
-  errorOf,
   type ModelFiles,
   type PipelineStatus,
   type Plan,
@@ -16,6 +12,7 @@ import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
 import { fetchPart, type PartId, type PartStore } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
+import { changes, loadEpoch, publishPlan, refuseStopped } from './epoch.js'
 import { type SupervisorOptions } from './options.js'
 import { activationsOf, leastWindowOf, place, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry } from './registry.js'
@@ -34,8 +31,6 @@ export interface DeploymentParts {
   /** The next epoch; each call gives a larger one. */
   readonly nextEpoch: () => number
 }
-
-const RECHECK_MS = 500
 
 /**
  * Carries one spec out: fetch the model, prepare its parts, assign them, wait until all are loaded, publish the plan.
@@ -92,13 +87,7 @@ async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal)
   const placed = place(prepared.parts, workers)
   const activations = activationsOf(spec, placed, parts, epoch)
   await say('loading')
-  try {
-    await parts.assignments.add(activations)
-    await waitUntilReady(activations, spec, parts, signal)
-  } catch (error) {
-    await parts.assignments.remove(isOf(spec.pipeline, epoch))
-    throw error
-  }
+  await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
   const stages = planStagesOf(spec, placed, parts, epoch)
   const plan = planOf(spec, prepared, stages, parts.term, epoch)
   await publishPlan(parts, plan)
@@ -113,17 +102,8 @@ export async function publishStatus(
   await bus.publish(topics.pipeline.status(status.pipeline), encodeControl(status), { qos: 1, retain: true })
 }
 
-/** Tests whether an activation belongs to a pipeline in one epoch. */
-function isOf(pipeline: string, epoch: number): (activation: Activation) => boolean {
-  return activation => activation.pipeline === pipeline && activation.epoch === epoch
-}
-
 export function idOf({ pipeline, deployment }: Spec): { pipeline: string; deployment: string } {
   return { pipeline, deployment }
-}
-
-async function publishPlan({ bus, topics }: DeploymentParts, plan: Plan): Promise<void> {
-  await bus.publish(topics.pipeline.plan(plan.pipeline), encodeControl(plan), { qos: 1, retain: true })
 }
 
 /** @returns the path of its file; what that refers to is there too */
@@ -159,49 +139,6 @@ function linkMsPerByte(registry: WorkerRegistry, workers: readonly string[]): nu
   return 8e-3 / Math.min(...known)
 }
 
-/** When what is waited for may have changed: silence is no event, so also from time to time. */
-function changes(registry: WorkerRegistry, signal: AbortSignal): Observable<unknown> {
-  return merge(registry.change$, fromEvent(signal, 'abort'), interval(RECHECK_MS))
-}
-
-function refuseStopped(signal: AbortSignal): void {
-  if (signal.aborted) throw new MillraceError('STOPPED', 'the deployment was stopped')
-}
-
-async function waitUntilReady(
-  activations: ReadonlyMap<string, readonly Activation[]>,
-  spec: Spec,
-  { registry }: DeploymentParts,
-  signal: AbortSignal,
-): Promise<void> {
-  const wanted = [...activations].flatMap(([worker, list]) =>
-    list.map(one => ({ worker, key: activationKeyOf(one) })),
-  )
-  const ready = () => {
-    refuseStopped(signal)
-    return wanted.every(({ worker, key }) => isReady(registry, worker, key))
-  }
-  if (ready()) return
-  const late = () => {
-    const missing = wanted.filter(({ worker, key }) => !isReady(registry, worker, key)).map(({ key }) => key)
-    return new MillraceError(
-      'DEPLOY_TIMEOUT',
-      `${missing.join(', ')} of ${wanted.length} stages are not loaded`,
-    )
-  }
-  await firstWhere(changes(registry, signal), ready, spec.deployTimeoutMs, late)
-}
-
-/** @throws WORKER_LOST; or why the worker could not load it */
-function isReady(registry: WorkerRegistry, worker: string, key: string): boolean {
-  const view = registry.get(worker)
-  if (view === undefined)
-    throw new MillraceError('WORKER_LOST', `worker '${worker}' is gone while it loads ${key}`)
-  const state = view.actual?.activations.find(activation => activationKeyOf(activation) === key)
-  if (state?.state === 'failed') throw errorOf(state)
-  return state?.state === 'ready'
-}
-
 function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: number, epoch: number): Plan {
   return {
     ...idOf(spec),
@@ -214,6 +151,7 @@ function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: 
     window: windowOf(spec, stages.length),
     ...(spec.window === undefined ? { leastWindow: leastWindowOf(stages) } : {}),
     lz4: spec.lz4,
+    links: spec.links,
     sampleError: prepared.sampleError,
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
   }

@@ -37,6 +37,9 @@ export function place(parts: readonly PreparedPart[], workers: readonly string[]
   })
 }
 
+/** What a plan and what it asked for say alike of how its stages are put together. */
+export type Terms = Pick<Spec, 'pipeline' | 'links' | 'lz4' | 'window'>
+
 /** What a dispatcher begins with, where it finds out how many frames at once do good. */
 const LEAST_WINDOW = 4
 
@@ -46,7 +49,7 @@ export function leastWindowOf(stages: readonly PlanStage[]): number {
 }
 
 /** One frame that runs and one that waits in each replica, and one on either end: more never do good. */
-export function windowOf({ window }: Spec, replicas: number): number {
+export function windowOf({ window }: Pick<Terms, 'window'>, replicas: number): number {
   return window ?? 2 * replicas + 2
 }
 
@@ -55,7 +58,7 @@ export function windowOf({ window }: Spec, replicas: number): number {
  * @throws LINK_UNREACHABLE: frames may only go straight from worker to worker, and one has no inbox for them
  */
 export function activationsOf(
-  spec: Spec,
+  spec: Terms,
   placed: readonly Placed[],
   where: Where & { readonly term: number },
   epoch: number,
@@ -91,7 +94,7 @@ export function activationsOf(
 
 /** The stages as everybody may know them: without what lets somebody into an inbox. */
 export function planStagesOf(
-  { pipeline }: Spec,
+  { pipeline }: Terms,
   placed: readonly Placed[],
   { topics, registry }: Where,
   epoch: number,
@@ -117,7 +120,7 @@ function weighted(inboxes: readonly LinkAddress[], placed: Placed | undefined): 
  * stage through the cluster's broker: only stages know passwords of inboxes.
  */
 function inboxesOf(
-  { pipeline, links }: Spec,
+  { pipeline, links }: Terms,
   placed: readonly Placed[],
   stage: number,
   { topics, registry }: Where,

@@ -1,23 +1,21 @@
 import { interval, merge } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
 import {
-  activationKeyOf,
   Actual,
   Beat,
   Birth,
   Death,
   decodeControl,
   Desired,
-  errorOf,
   PipelineStatus,
   Plan,
   Spec,
 } from '../../core/control.js'
-import { type ErrorInfo, MillraceError } from '../../core/errors.js'
+import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { Assignments } from './assignments.js'
-import { deploy, idOf, partsOf, publishStatus } from './deployment.js'
+import { PipelineKeeper } from './keeper.js'
 import { claimLeadership } from './leadership.js'
 import { type SupervisorOptions } from './options.js'
 import { WorkerRegistry } from './registry.js'
@@ -31,18 +29,8 @@ export interface SupervisorParts {
   readonly onTrouble: (error: MillraceError) => void
 }
 
-interface Running {
-  readonly spec: Spec
-  readonly abort: AbortController
-  /** Settles when the deployment has ended, however. */
-  done: Promise<void>
-}
-
 const CLAIM = { settleMs: 300, limitMs: 5_000 }
 const HEALTH_MS = 500
-/** How a deployment may have ended; one that has none of these is carried out anew by the next leader. */
-const ENDED: readonly PipelineStatus['state'][] = ['ready', 'degraded', 'failed']
-
 /** The client id that all supervisors of one root share, so that a broker keeps the connection of the newest only. */
 export function leaderClientId(topics: Topics): string {
   return `${topics.root.replaceAll('/', '-')}-supervisor`
@@ -56,9 +44,7 @@ export class Supervisor {
   readonly ended: Promise<MillraceError | undefined>
   private end: (reason: MillraceError | undefined) => void = () => {}
   private readonly registry: WorkerRegistry
-  private readonly plans = new Map<string, Plan>()
-  private readonly statuses = new Map<string, PipelineStatus>()
-  private readonly running = new Map<string, Running>()
+  private readonly keepers = new Map<string, PipelineKeeper>()
   private readonly assignments: Assignments
   private readonly subscriptions: Subscription[] = []
   private lastEpoch = 0
@@ -162,83 +148,41 @@ export class Supervisor {
   }
 
   private onStatus(status: PipelineStatus): void {
-    this.statuses.set(status.pipeline, status)
     this.noteEpoch(status.epoch)
+    this.keeperOf(status.pipeline).onStatus(status)
   }
 
   private onPlan(plan: Plan): void {
-    this.plans.set(plan.pipeline, plan)
     this.noteEpoch(plan.epoch)
-    // It may have to be cut anew when nobody is there who has it.
-    const model = partsOf(plan.model).map(({ sha256 }) => sha256)
-    this.track(this.parts.store.hold(`plan ${plan.pipeline}`, model))
+    this.keeperOf(plan.pipeline).onPlan(plan)
   }
 
   private onSpec(message: BusMessage, pipeline: string): void {
     if (message.payload.byteLength === 0) return this.track(this.undeploy(pipeline))
-    this.take(Spec, message, spec => {
-      if (this.running.get(pipeline)?.spec.deployment === spec.deployment) return
-      const inForce = this.plans.get(pipeline)?.deployment === spec.deployment
-      const status = this.statuses.get(pipeline)
-      const ended = status?.deployment === spec.deployment && ENDED.includes(status.state)
-      if (!inForce && !ended) this.begin(spec)
-    })
+    this.take(Spec, message, spec => this.keeperOf(pipeline).onSpec(spec))
   }
 
-  private begin(spec: Spec): void {
-    const previous = this.running.get(spec.pipeline)
-    previous?.abort.abort()
-    const abort = new AbortController()
-    const running: Running = { spec, abort, done: Promise.resolve() }
-    this.running.set(spec.pipeline, running)
-    running.done = (previous?.done ?? Promise.resolve()).then(() => this.carryOut(spec, abort.signal))
-    this.track(running.done)
-  }
-
-  private async carryOut(spec: Spec, signal: AbortSignal): Promise<void> {
-    const { bus, topics, store } = this.parts
+  private keeperOf(pipeline: string): PipelineKeeper {
+    const known = this.keepers.get(pipeline)
+    if (known !== undefined) return known
+    const { bus, topics, store, onTrouble } = this.parts
     const { registry, assignments, options, term } = this
     const nextEpoch = () => ++this.lastEpoch
-    try {
-      const plan = await deploy(
-        spec,
-        { bus, topics, store, registry, assignments, options, term, nextEpoch },
-        signal,
-      )
-      this.onPlan(plan)
-      // What came before, be it in force or left half done by an earlier leader.
-      await assignments.remove(({ pipeline, epoch }) => pipeline === spec.pipeline && epoch !== plan.epoch)
-    } catch (error) {
-      if (signal.aborted) return
-      const failure = MillraceError.from(error, 'PIPELINE_FAILED')
-      await publishStatus(this.parts, {
-        ...idOf(spec),
-        state: 'failed',
-        epoch: this.lastEpoch,
-        error: failure.toInfo(),
-      })
-    }
+    const shared = { bus, topics, store, registry, assignments, options, term, nextEpoch, onTrouble }
+    const keeper = new PipelineKeeper(pipeline, shared)
+    this.keepers.set(pipeline, keeper)
+    return keeper
   }
 
   private async undeploy(pipeline: string): Promise<void> {
-    const running = this.running.get(pipeline)
-    running?.abort.abort()
-    this.running.delete(pipeline)
-    await running?.done
-    this.plans.delete(pipeline)
-    this.statuses.delete(pipeline)
-    await this.parts.store.hold(`plan ${pipeline}`, [])
-    await this.assignments.remove(activation => activation.pipeline === pipeline)
-    const { bus, topics } = this.parts
-    for (const topic of [topics.pipeline.plan(pipeline), topics.pipeline.status(pipeline)]) {
-      await bus.publish(topic, new Uint8Array(), { qos: 1, retain: true })
-    }
+    const keeper = this.keeperOf(pipeline)
+    this.keepers.delete(pipeline)
+    await keeper.undeploy()
   }
 
-  /** Says of every pipeline in force whether all its stages are there. Moving their stages is not done yet. */
   private watchHealth(): void {
     const check = merge(this.registry.change$, interval(HEALTH_MS)).subscribe(() => {
-      for (const plan of this.plans.values()) this.assess(plan)
+      for (const keeper of this.keepers.values()) keeper.assess()
     })
     const unwatch = this.registry.watch()
     void this.ended.then(() => {
@@ -247,51 +191,16 @@ export class Supervisor {
     })
   }
 
-  private assess(plan: Plan): void {
-    const status = this.statuses.get(plan.pipeline)
-    if (status?.deployment !== plan.deployment || (status.state !== 'ready' && status.state !== 'degraded'))
-      return
-    const error = this.healthOf(plan)
-    const state = error === undefined ? 'ready' : 'degraded'
-    if (state === status.state) return
-    const { pipeline, deployment, epoch } = plan
-    const next: PipelineStatus = {
-      pipeline,
-      deployment,
-      epoch,
-      state,
-      ...(error === undefined ? {} : { error }),
-    }
-    this.statuses.set(pipeline, next)
-    this.track(publishStatus(this.parts, next))
-  }
-
-  /** What keeps a plan from working, if anything does. */
-  private healthOf(plan: Plan): ErrorInfo | undefined {
-    const { pipeline, epoch, stages } = plan
-    for (const { stage, worker, replica } of stages) {
-      const view = this.registry.get(worker)
-      if (view === undefined) {
-        return new MillraceError('WORKER_LOST', `worker '${worker}', of stage ${stage}, is gone`).toInfo()
-      }
-      const key = activationKeyOf({ pipeline, epoch, stage, replica })
-      const actual = view.actual?.activations.find(one => activationKeyOf(one) === key)
-      if (actual?.state === 'failed') return errorOf(actual).toInfo()
-    }
-    return undefined
-  }
-
   private track(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
 
   private async halt(reason: MillraceError | undefined): Promise<void> {
-    const running = [...this.running.values()]
-    this.running.clear()
-    for (const { abort } of running) abort.abort()
+    const keepers = [...this.keepers.values()]
+    this.keepers.clear()
     const subscriptions = this.subscriptions.splice(0)
     await Promise.allSettled([
-      ...running.map(({ done }) => done),
+      ...keepers.map(keeper => keeper.stop()),
       ...subscriptions.map(subscription => subscription.close()),
     ])
     this.end(reason)

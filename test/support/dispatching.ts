@@ -35,6 +35,7 @@ export function planOf(epoch: number, change: Partial<Plan> = {}): Plan {
     stages: [{ ...stage, link: 'broker', inbox: { topic: TOPICS.data.stage('p', epoch, 0, 0) } }],
     window: WINDOW,
     lz4: false,
+    links: 'auto',
     sampleError: 0,
     ...change,
   }

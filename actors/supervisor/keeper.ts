@@ -1,0 +1,216 @@
+import { activationKeyOf, errorOf, type PipelineStatus, type Plan, type Spec } from '../../core/control.js'
+import { type ErrorInfo, MillraceError } from '../../core/errors.js'
+import { deploy, type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'
+import { ActivationFailure } from './epoch.js'
+import { mend } from './mending.js'
+import { Refusals } from './refusals.js'
+
+/** What a keeper works with; the supervisor's. */
+export interface KeeperParts extends DeploymentParts {
+  readonly onTrouble: (error: MillraceError) => void
+}
+
+/** Something that is being done to the pipeline; one at a time. */
+interface Change {
+  /** The deployment that it carries out; undefined where it mends. */
+  readonly deployment: string | undefined
+  readonly abort: AbortController
+  /** Settles when it has ended, however. */
+  readonly done: Promise<void>
+}
+
+interface Failed {
+  readonly worker: string
+  readonly key: string
+  readonly error: ErrorInfo
+}
+
+/** How a deployment may have ended; one that has none of these is carried out anew by the next leader. */
+const ENDED: readonly PipelineStatus['state'][] = ['ready', 'degraded', 'failed']
+
+/**
+ * Keeps one pipeline as its user wants it: carries out what is asked for, and brings what is in force there again when it
+ * loses workers.
+ */
+export class PipelineKeeper {
+  private plan: Plan | undefined
+  private status: PipelineStatus | undefined
+  private change: Change | undefined
+  private readonly refusals = new Refusals()
+  /** In which mending failed: it is not tried again until something is otherwise. */
+  private hopeless = ''
+
+  constructor(
+    private readonly pipeline: string,
+    private readonly parts: KeeperParts,
+  ) {}
+
+  /** As retained, before this term. */
+  onStatus(status: PipelineStatus): void {
+    this.status = status
+  }
+
+  onPlan(plan: Plan): void {
+    // What was published comes back, and may come late.
+    if (this.plan !== undefined && plan.term === this.plan.term && plan.epoch < this.plan.epoch) return
+    this.plan = plan
+    // It may have to be cut anew when nobody is there who has it.
+    const model = partsOf(plan.model).map(({ sha256 }) => sha256)
+    this.track(this.parts.store.hold(`plan ${this.pipeline}`, model))
+  }
+
+  /** What has been done, or is being done, is not done again. */
+  onSpec(spec: Spec): void {
+    const { deployment } = spec
+    if (this.change?.deployment === deployment || this.plan?.deployment === deployment) return
+    const { status } = this
+    const ended = status?.deployment === deployment && ENDED.includes(status.state)
+    if (!ended) this.begin(deployment, signal => this.deploy(spec, signal))
+  }
+
+  /** Sees whether the plan in force still works, and mends it where it does not. */
+  assess(): void {
+    const { plan, change } = this
+    if (plan === undefined || change !== undefined) return
+    const error = this.healthOf(plan)
+    if (error === undefined) {
+      if (this.status?.state === 'degraded') this.say(plan, 'ready')
+      return
+    }
+    const situation = this.situation()
+    if (situation === this.hopeless) return
+    this.say(plan, 'degraded', error)
+    this.begin(undefined, signal => this.mend(plan, situation, signal))
+  }
+
+  /** What runs goes on running. */
+  async stop(): Promise<void> {
+    this.change?.abort.abort()
+    await this.change?.done
+  }
+
+  /** Takes everything of the pipeline away. */
+  async undeploy(): Promise<void> {
+    await this.stop()
+    this.plan = undefined
+    const { store, assignments, bus, topics } = this.parts
+    await store.hold(`plan ${this.pipeline}`, [])
+    await assignments.remove(activation => activation.pipeline === this.pipeline)
+    for (const topic of [topics.pipeline.plan(this.pipeline), topics.pipeline.status(this.pipeline)]) {
+      await bus.publish(topic, new Uint8Array(), { qos: 1, retain: true })
+    }
+  }
+
+  private begin(deployment: string | undefined, work: (signal: AbortSignal) => Promise<void>): void {
+    const previous = this.change
+    previous?.abort.abort()
+    const abort = new AbortController()
+    const run = async () => {
+      await previous?.done
+      try {
+        if (!abort.signal.aborted) await work(abort.signal)
+      } finally {
+        if (this.change === change) this.change = undefined
+      }
+      // Workers may have come and gone meanwhile.
+      if (!abort.signal.aborted) this.assess()
+    }
+    const change: Change = {
+      deployment,
+      abort,
+      done: run().catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error))),
+    }
+    this.change = change
+  }
+
+  private async deploy(spec: Spec, signal: AbortSignal): Promise<void> {
+    try {
+      await this.take(await deploy(spec, this.parts, signal))
+    } catch (error) {
+      if (signal.aborted) return
+      const failure = MillraceError.from(error, 'PIPELINE_FAILED').toInfo()
+      // Until now no plan may have come of it, and what was in force still is.
+      const epoch = this.plan?.epoch ?? this.status?.epoch ?? 0
+      await this.publish({ ...idOf(spec), state: 'failed', epoch, error: failure })
+    }
+  }
+
+  private async mend(plan: Plan, situation: string, signal: AbortSignal): Promise<void> {
+    // A worker whose runtime has just crashed is not the first to be asked.
+    for (const { worker, key } of this.failed(plan)) {
+      const activation = this.parts.assignments
+        .of(plan.pipeline, plan.epoch)
+        .find(one => activationKeyOf(one) === key)
+      if (activation !== undefined) this.refusals.note(worker, activation)
+    }
+    const refuses = this.refusals.check()
+    try {
+      const mended = await mend(plan, { ...this.parts, refuses }, signal)
+      await this.take(mended)
+      this.say(mended, 'ready')
+    } catch (error) {
+      if (signal.aborted) return
+      const failure = MillraceError.from(error, 'PIPELINE_FAILED')
+      if (failure instanceof ActivationFailure) this.refusals.note(failure.worker, failure.activation)
+      else this.hopeless = situation
+      this.say(plan, 'degraded', failure.toInfo())
+    }
+  }
+
+  /** A new plan is in force: what came before, or was left half done by an earlier leader, goes. */
+  private async take(plan: Plan): Promise<void> {
+    this.onPlan(plan)
+    this.hopeless = ''
+    const { pipeline, epoch } = plan
+    await this.parts.assignments.remove(one => one.pipeline === pipeline && one.epoch !== epoch)
+  }
+
+  /** What keeps a plan from working, if anything does. */
+  private healthOf(plan: Plan): ErrorInfo | undefined {
+    const lost = plan.stages.find(({ worker }) => this.parts.registry.get(worker) === undefined)
+    if (lost !== undefined) {
+      const { worker, stage } = lost
+      return new MillraceError('WORKER_LOST', `worker '${worker}', of stage ${stage}, is gone`).toInfo()
+    }
+    return this.failed(plan)[0]?.error
+  }
+
+  /** Replicas that live workers do not run any more. */
+  private failed({ pipeline, epoch, stages }: Plan): Failed[] {
+    return stages.flatMap(({ stage, worker, replica }) => {
+      const key = activationKeyOf({ pipeline, epoch, stage, replica })
+      const actual = this.parts.registry.get(worker)?.actual
+      const state = actual?.activations.find(one => activationKeyOf(one) === key)
+      return state?.state === 'failed' ? [{ worker, key, error: errorOf(state).toInfo() }] : []
+    })
+  }
+
+  /** All that decides whether mending can succeed. */
+  private situation(): string {
+    const workers = this.parts.registry.alive().map(({ birth, actual }) => {
+      const mine = actual?.activations.filter(({ pipeline }) => pipeline === this.pipeline) ?? []
+      return [birth.worker, birth.incarnation, mine.map(one => [activationKeyOf(one), one.state])]
+    })
+    return JSON.stringify([workers, this.refusals.size])
+  }
+
+  private say(
+    { pipeline, deployment, epoch }: Plan,
+    state: PipelineStatus['state'],
+    error?: ErrorInfo,
+  ): void {
+    const { status } = this
+    if (status?.state === state && status.epoch === epoch && status.error?.message === error?.message) return
+    const next = { pipeline, deployment, epoch, state, ...(error === undefined ? {} : { error }) }
+    this.track(this.publish(next))
+  }
+
+  private async publish(status: PipelineStatus): Promise<void> {
+    this.status = status
+    await publishStatus(this.parts, status)
+  }
+
+  private track(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+  }
+}
