@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
 import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
-import { leaderClientId, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
+import { leaderClientId, leaderWill, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
@@ -74,7 +74,11 @@ export async function startSupervisor(
 ): Promise<Supervisor> {
   const { id, topics, onTrouble } = host
   const store = await openStore(host, cleanup)
-  const bus = await host.open({ clientId: leaderClientId(topics), reconnect: false })
+  const bus = await host.open({
+    clientId: leaderClientId(topics),
+    reconnect: false,
+    will: leaderWill(topics, id),
+  })
   cleanup.defer("closing the supervisor's connection", () => bus.close())
   const supervisor = await Supervisor.start({ id, bus, topics, store, onTrouble }, options)
   cleanup.defer('stopping the supervisor', () => supervisor.stop())

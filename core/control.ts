@@ -124,6 +124,10 @@ export type ActivationState = Actual['activations'][number]
 export const Leader = z.object({ term: count, supervisor: name })
 export type Leader = z.infer<typeof Leader>
 
+/** The leader lives. */
+export const LeaderBeat = z.object({ term: count })
+export type LeaderBeat = z.infer<typeof LeaderBeat>
+
 /** A model's file, and those that it keeps weights in: where it says that they are, relative to it. */
 const modelFiles = z.object({
   sha256,

@@ -46,8 +46,11 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
     },
     supervisor: {
       leader: at('supervisor', 'leader'),
-      death: (term: number) => at('supervisor', 'death', integer(term)),
+      /** Its connection ended unasked; by its id, because its term is claimed over that connection. */
+      death: (id: string) => at('supervisor', 'death', name(id)),
       deaths: at('supervisor', 'death', '+'),
+      /** Of whoever leads. */
+      beat: at('supervisor', 'beat'),
     },
     pipeline: {
       /** What a user asked for; retained. */

@@ -1,4 +1,5 @@
 import { FailureDetector } from '../../core/failure-detector.js'
+import { OwnPauses } from '../../core/own-pauses.js'
 
 export interface StallLimits {
   /** Time between two signs of life. */
@@ -11,14 +12,11 @@ const JUDGE_MS = 100
 /** Of silence beyond what is usual, that which a loaded machine causes. */
 const PAUSE_SHARE = 0.5
 
-/**
- * Calls `onStall` once when signs of life stop coming. While this process itself was held up it heard none, which says
- * nothing.
- */
+/** Calls `onStall` once when signs of life stop coming. */
 export class StallWatch {
   private readonly detector: FailureDetector
   private readonly timer: NodeJS.Timeout
-  private judgedAt = performance.now()
+  private readonly pauses = new OwnPauses(JUDGE_MS, performance.now())
 
   constructor(
     { progressMs, stallMs }: StallLimits,
@@ -26,7 +24,7 @@ export class StallWatch {
   ) {
     const mostMs = Math.max(stallMs, 2 * progressMs)
     const settings = { expectedMs: progressMs, acceptablePauseMs: PAUSE_SHARE * stallMs, mostMs }
-    this.detector = new FailureDetector(settings, this.judgedAt)
+    this.detector = new FailureDetector(settings, performance.now())
     this.timer = setInterval(() => this.judge(), JUDGE_MS)
     if (stallMs === 0) this.close()
   }
@@ -41,9 +39,7 @@ export class StallWatch {
 
   private judge(): void {
     const now = performance.now()
-    const heldUp = now - this.judgedAt - JUDGE_MS
-    this.judgedAt = now
-    if (heldUp > JUDGE_MS) this.detector.excuse(heldUp)
+    this.detector.excuse(this.pauses.lastMs(now))
     if (!this.detector.isSuspect(now)) return
     this.close()
     this.onStall()

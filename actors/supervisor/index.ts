@@ -2,4 +2,5 @@ export { deployOptions, type DeployOptions, type DeployOptionsInput } from './de
 export { knownLeader } from './leadership.js'
 export { type SupervisorOptions, supervisorOptions } from './options.js'
 export { checkImageOptions, sensorSettingsOf } from './sensor-options.js'
-export { leaderClientId, Supervisor, type SupervisorParts } from './supervisor.js'
+export { leaderGone } from './standby.js'
+export { leaderClientId, leaderWill, Supervisor, type SupervisorParts } from './supervisor.js'

@@ -1,6 +1,7 @@
 import { type Observable, Subject } from 'rxjs'
 import { type Actual, type Beat, type Birth } from '../../core/control.js'
 import { FailureDetector } from '../../core/failure-detector.js'
+import { OwnPauses } from '../../core/own-pauses.js'
 
 export interface WorkerView {
   readonly birth: Birth
@@ -37,13 +38,13 @@ export class WorkerRegistry {
   private readonly actuals = new Map<string, Actual>()
   private readonly heard = new Map<string, Heard>()
   private readonly changes = new Subject<void>()
-  private judgedAt: number
+  private readonly pauses: OwnPauses
 
   constructor(
     private readonly silence: Silence,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.judgedAt = now()
+    this.pauses = new OwnPauses(JUDGE_MS, now())
   }
 
   /** After each change of what is known, beats included. */
@@ -96,14 +97,13 @@ export class WorkerRegistry {
     this.changes.next()
   }
 
-  /** While this process was held up it heard nobody: that says nothing about them. */
+  /** Notices who has been silent for too long. */
   judge(): void {
     const now = this.now()
-    const heldUp = now - this.judgedAt - JUDGE_MS
-    this.judgedAt = now
+    const heldUpMs = this.pauses.lastMs(now)
     let changed = false
     for (const [worker, one] of this.heard) {
-      if (heldUp > JUDGE_MS) one.detector.excuse(heldUp)
+      one.detector.excuse(heldUpMs)
       if (one.suspect || !one.detector.isSuspect(now)) continue
       this.heard.set(worker, { ...one, suspect: true })
       changed = true

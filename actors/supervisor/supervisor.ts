@@ -6,6 +6,8 @@ import {
   Birth,
   Death,
   decodeControl,
+  encodeControl,
+  type LeaderBeat,
   Desired,
   PipelineStatus,
   Plan,
@@ -31,9 +33,16 @@ export interface SupervisorParts {
 
 const CLAIM = { settleMs: 300, limitMs: 5_000 }
 const HEALTH_MS = 500
+/** Between two signs of life for those that stand by. */
+export const LEADER_BEAT_MS = 250
 /** The client id that all supervisors of one root share, so that a broker keeps the connection of the newest only. */
 export function leaderClientId(topics: Topics): string {
   return `${topics.root.replaceAll('/', '-')}-supervisor`
+}
+
+/** The will of a leader's connection. */
+export function leaderWill(topics: Topics, id: string): { topic: string; payload: Uint8Array } {
+  return { topic: topics.supervisor.death(id), payload: new Uint8Array() }
 }
 
 /**
@@ -180,13 +189,24 @@ export class Supervisor {
     await keeper.undeploy()
   }
 
+  /** Not QoS 1, as workers' beats. */
+  private beat(): void {
+    const { bus, topics } = this.parts
+    bus
+      .publish(topics.supervisor.beat, encodeControl({ term: this.term } satisfies LeaderBeat))
+      .catch(() => undefined)
+  }
+
   private watchHealth(): void {
     const check = merge(this.registry.change$, interval(HEALTH_MS)).subscribe(() => {
       for (const keeper of this.keepers.values()) keeper.assess()
     })
     const unwatch = this.registry.watch()
+    const beat = setInterval(() => this.beat(), LEADER_BEAT_MS)
+    this.beat()
     void this.ended.then(() => {
       check.unsubscribe()
+      clearInterval(beat)
       unwatch()
     })
   }

@@ -28,7 +28,8 @@ const ROWS: readonly (readonly [string, string, string])[] = [
   ['worker.actual', topics.worker.actual('w-1'), 'r/worker/w-1/actual'],
   ['worker.actuals', topics.worker.actuals, 'r/worker/+/actual'],
   ['supervisor.leader', topics.supervisor.leader, 'r/supervisor/leader'],
-  ['supervisor.death', topics.supervisor.death(3), 'r/supervisor/death/3'],
+  ['supervisor.death', topics.supervisor.death('s1'), 'r/supervisor/death/s1'],
+  ['supervisor.beat', topics.supervisor.beat, 'r/supervisor/beat'],
   ['supervisor.deaths', topics.supervisor.deaths, 'r/supervisor/death/+'],
   ['pipeline.spec', topics.pipeline.spec('p'), 'r/pipeline/p/spec'],
   ['pipeline.specs', topics.pipeline.specs, 'r/pipeline/+/spec'],
@@ -131,10 +132,6 @@ test('topics - a bad name, number or hash is refused wherever it stands', t => {
   for (const number of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
     t.is(
       codeOf(() => topics.worker.death('w', number)),
-      'TOPIC_INVALID',
-    )
-    t.is(
-      codeOf(() => topics.supervisor.death(number)),
       'TOPIC_INVALID',
     )
     t.is(

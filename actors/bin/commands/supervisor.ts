@@ -1,15 +1,25 @@
+import { z } from 'zod'
 import { type Host, startSupervisor } from '../../../config/hosts.js'
 import { Cleanup } from '../../../core/cleanup.js'
 import { type Leader } from '../../../core/control.js'
 import { MillraceError } from '../../../core/errors.js'
-import { pickOptions } from '../../../core/options.js'
-import { knownLeader, supervisorOptions } from '../../supervisor/index.js'
+import { defineOptions, pickOptions } from '../../../core/options.js'
+import { knownLeader, leaderGone, type SupervisorOptions, supervisorOptions } from '../../supervisor/index.js'
 import { defineCommand } from '../cli/command.js'
 import { brokerConnection, hostOf, hostOptions } from '../cli/connection.js'
 import { freshId } from '../cli/names.js'
 import { type Session } from '../cli/session.js'
 
-const options = { ...brokerConnection, ...hostOptions, ...supervisorOptions }
+const options = defineOptions({
+  ...brokerConnection,
+  ...hostOptions,
+  ...supervisorOptions,
+  standby: {
+    check: z.boolean(),
+    default: false,
+    doc: 'Lead only when nobody else does, and take over when the leader is gone.',
+  },
+})
 /** Between two attempts to lead again after the broker was lost. */
 const RETRY_MS = 1_000
 
@@ -25,24 +35,45 @@ export const supervisorCommand = defineCommand({
       const term = new Cleanup()
       session.cleanup.defer('ending the term', () => term.run())
       try {
+        if (given.standby) await standBy(host, settings, session, first)
         const supervisor = await session.untilStopped(startSupervisor(host, settings, term))
         led = supervisor.term
         session.print(`supervisor '${host.id}' leads in term ${supervisor.term}`, {
           id: host.id,
           term: supervisor.term,
         })
-        if (first) session.announce({ id: host.id, term: supervisor.term })
+        if (first && !given.standby) session.announce({ id: host.id, term: supervisor.term })
         const reason = await session.untilStopped(supervisor.ended)
         if (reason !== undefined) session.warn(reason)
       } catch (error) {
-        if (session.signal.aborted || first || !isRetryable(error)) throw error
+        if (session.signal.aborted) throw error
+        if (!given.standby && (first || !isRetryable(error))) throw error
       }
       await term.run()
       await pause(session)
-      await refuseIfSuperseded(host, led)
+      if (!given.standby) await refuseIfSuperseded(host, led)
     }
   },
 })
+
+/** Waits until nobody leads. Of several that stand by, one is quicker. */
+async function standBy(
+  host: Host,
+  silence: SupervisorOptions,
+  session: Session,
+  first: boolean,
+): Promise<void> {
+  const bus = await host.open({ clientId: freshId('millrace-standby') })
+  try {
+    if (first) {
+      session.print(`supervisor '${host.id}' stands by`, { id: host.id, standby: true })
+      session.announce({ id: host.id, standby: true })
+    }
+    await leaderGone(bus, host.topics, silence, session.signal)
+  } finally {
+    await bus.close()
+  }
+}
 
 /**
  * The broker keeps the newest of those that share the leader's client id: who was pushed out, and sees that another took

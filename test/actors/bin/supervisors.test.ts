@@ -3,6 +3,7 @@ import { startBroker } from '../../../broker/index.js'
 import { type Cluster, connect, topK } from '../../../config/index.js'
 import { tensor } from '../../../core/tensor.js'
 import { filter, firstValueFrom, of, skipWhile } from 'rxjs'
+import { inTurns } from '../../support/actors.js'
 import { CliRun } from '../../support/cli.js'
 import { floats, node, onnxBytes, value } from '../../support/onnx-builder.js'
 
@@ -43,6 +44,32 @@ test.serial('supervisors - of two, the newer leads, and the other ends and says 
   t.regex(ended.stderr, /^error SUPERVISOR_SUPERSEDED: 'newer' leads in term 2/m)
   t.is((await newer.stop()).status, 130)
 })
+
+for (const [signal, how] of [
+  ['SIGKILL', 'is killed'],
+  ['SIGSTOP', 'freezes'],
+] as const) {
+  test.serial(`supervisors - one that stands by takes the lead when the leader ${how}`, async t => {
+    const broker = await startBroker({ port: 0 })
+    t.teardown(() => broker.close())
+    const at = ['--broker', broker.url]
+    await start(t, 'worker', '--id', 'w1', ...at)
+    const leader = await start(t, 'supervisor', '--id', 'leader', ...at)
+    const standby = await start(t, 'supervisor', '--id', 'standby', '--standby', ...at)
+    const cluster = await connect(broker.url)
+    t.teardown(() => cluster.close())
+    t.is(await answer(cluster, adder(1)), 1)
+    t.false(standby.stdout.includes('leads'))
+    leader.signal(signal)
+    await inTurns(() => standby.stdout.includes('leads in term 2'))
+    t.is(await answer(cluster, adder(5)), 5)
+    if (signal === 'SIGSTOP') {
+      leader.signal('SIGCONT')
+      t.regex((await leader.ended).stderr, /SUPERVISOR_SUPERSEDED: 'standby' leads in term 2/)
+    }
+    t.is((await standby.stop()).status, 130)
+  })
+}
 
 test.serial(
   'supervisors - a broker that forgot everything takes the next model, whatever ran before',
