@@ -65,20 +65,22 @@ export class PeerOutlet implements Outlet {
   private settle(): Promise<LinkKind> {
     return new Promise((resolve, reject) => {
       const startedAt = performance.now()
+      // Longer for a peer that has answered: a later try that takes too long does not make it unreachable.
+      let limitMs = SETTLE_MS
       const run = async () => {
         while (!this.ended.signal.aborted) {
-          const left = SETTLE_MS - (performance.now() - startedAt)
-          const outcome = await this.attempt(left > 0 ? Math.max(LEAST_TRY_MS, left) : LATER_TRY_MS)
-          const tookMs = performance.now() - startedAt
-          if (outcome === 'connected' || (outcome === 'refused' && tookMs >= OPENING_MS)) resolve('peer')
+          const left = limitMs - (performance.now() - startedAt)
+          const tryMs = left > 0 ? Math.max(LEAST_TRY_MS, left) : LATER_TRY_MS
+          const outcome = await this.attempt(Math.min(tryMs, LATER_TRY_MS))
+          if (outcome === 'refused') limitMs = OPENING_MS
+          const late = performance.now() - startedAt >= limitMs
+          if (outcome === 'connected' || (outcome === 'refused' && late)) resolve('peer')
           if (outcome === 'connected') return
-          const late = tookMs >= SETTLE_MS
           if (late && outcome === 'unreachable') {
             if (this.address.peer.only) reject(unreachable(this.address))
             else resolve('broker')
           }
-          const soon = !late || (outcome === 'refused' && tookMs < OPENING_MS)
-          await setTimeout(soon ? RETRY_MS : LATER_RETRY_MS, undefined, { signal: this.ended.signal })
+          await setTimeout(late ? LATER_RETRY_MS : RETRY_MS, undefined, { signal: this.ended.signal })
         }
       }
       this.trying = run()

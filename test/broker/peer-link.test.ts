@@ -54,6 +54,20 @@ test('a link - goes straight to an inbox that its sender can reach, past the bro
   t.deepEqual([heard.texts, overheard.texts], [['straight'], []])
 })
 
+test('a link - several senders share the credentials of an inbox', async t => {
+  const { cluster, inbox, far, near } = await setting(t)
+  const other = await linksOf(cluster, 'w3')
+  const heard = new Inbox()
+  const address = peerAddress(TOPIC, inbox.url, true)
+  await far.listen(address, heard.handler)
+  const outlets = [near, other].map(link => link.open(address))
+  t.teardown(() => Promise.all(outlets.map(outlet => outlet.close())))
+  t.deepEqual(await Promise.all(outlets.map(outlet => outlet.settled)), ['peer', 'peer'])
+  for (let i = 0; i < 6; i++) await outlets[i % 2]?.send(textOf(String(i)))
+  await heard.holds(6)
+  t.deepEqual([...heard.texts].sort(), ['0', '1', '2', '3', '4', '5'])
+})
+
 test("a link - goes through the cluster's broker where the receiver has no inbox", async t => {
   const { cluster, open } = await setting(t)
   const lacking = await linksOf(cluster, 'w3')

@@ -131,6 +131,17 @@ for (const [what, start] of Object.entries(unreachable)) {
   })
 }
 
+test('a peer outlet - waits for a peer that has answered once, though a later try takes too long', async t => {
+  const answers = [Buffer.of(0x20, 2, 0, 5), undefined, Buffer.of(0x20, 2, 0, 0)]
+  const { url, accepted } = await listening(t, socket => {
+    const answer = answers[accepted() - 1]
+    if (answer !== undefined) socket.once('data', () => socket.write(answer))
+  })
+  const { outlet } = outletTo(t, url, true)
+  t.is(await outlet.settled, 'peer')
+  t.is(accepted(), 3)
+})
+
 test('a peer outlet - goes over to a peer that can be reached only later', async t => {
   const port = await freePort()
   const { outlet, detour } = outletTo(t, `mqtt://127.0.0.1:${port}`)

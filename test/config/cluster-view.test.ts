@@ -118,6 +118,31 @@ test('the view of a cluster - has rates of stages from beats, and those of pipel
   t.false(opened.settled)
 })
 
+test('the view of a cluster - lists every replica of a stage, and counts the stage once', async t => {
+  const { bear, say, beat, watch, publish } = await setting(t)
+  await bear('w1')
+  await say('p')
+  const plan = planOf(1)
+  const stages = plan.stages.flatMap(stage => [
+    { ...stage, link: 'peer' as const },
+    { ...stage, replica: 1, worker: 'w2' },
+    { ...stage, stage: 1, worker: 'w3' },
+  ])
+  await publish(TOPICS.pipeline.plan('p'), { ...plan, stages }, true)
+  const { shown } = await watch({ now: 0 })
+  await beat('w1', 1_000, 10)
+  const view = await shown(({ stages }) => stages[0]?.frames === 10)
+  t.is(view.pipelines[0]?.stages, 2)
+  t.deepEqual(
+    view.stages.map(({ stage, replica, worker, frames }) => [stage, replica, worker, frames]),
+    [
+      [0, 0, 'w1', 10],
+      [0, 1, 'w2', undefined],
+      [1, 0, 'w3', undefined],
+    ],
+  )
+})
+
 test('the view of a cluster - forgets the rates of those who are silent, and who left', async t => {
   const { bear, say, beat, report, watch, publish, bus } = await setting(t)
   await bear('w1')

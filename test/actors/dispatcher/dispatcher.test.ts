@@ -3,7 +3,7 @@ import { concat, firstValueFrom, from, NEVER, type Observable, of, Subject, thro
 import { type AdmittedFrame, type Prediction } from '../../../actors/dispatcher/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { tensor, type Tensor } from '../../../core/tensor.js'
-import { inTurns, numbersOf, rejection, row, settled, until } from '../../support/actors.js'
+import { inTurns, numbersOf, rejection, row, settled, TOPICS, until } from '../../support/actors.js'
 import { Desk, planOf, WINDOW } from '../../support/dispatching.js'
 
 function rows(count: number): Tensor[] {
@@ -92,6 +92,35 @@ test('a dispatcher - has no more than a window of frames under way, and serves i
   const sent = desk.sent.slice(WINDOW).map(({ header }) => `${header.stream}${header.sequence}`)
   t.is(sent.length, 3)
   t.true(sent.includes('b0') && sent.includes('a3'))
+})
+
+test('a dispatcher - shares the frames of all its streams among the replicas of the first stage', async t => {
+  const [first] = planOf(1).stages
+  const stages = [0, 1].flatMap(replica =>
+    first === undefined
+      ? []
+      : [{ ...first, replica, inbox: { topic: TOPICS.data.stage('p', 1, 0, replica) } }],
+  )
+  const other = stages.map(stage => ({ ...stage, stage: 1, inbox: { topic: 'of another stage' } }))
+  const desk = await Desk.open(t, planOf(1, { stages: [...stages, ...other], window: 100 }))
+  // Streams of a frame each: all of these have the same number.
+  for (let i = 0; i < 40; i++) {
+    from(rows(1))
+      .pipe(desk.dispatcher.infer({ stream: `s${i}` }))
+      .subscribe({ error: () => {} })
+  }
+  const taken = stages.map(({ inbox }) => desk.sent.filter(({ topic }) => topic === inbox.topic).length)
+  t.is(desk.sent.length, 40)
+  for (const count of taken) t.true(Math.abs(count - 20) <= 2, taken.join(', '))
+  t.deepEqual(
+    desk.sent.map(({ header }) => header.turn),
+    desk.sent.map((_, i) => i),
+  )
+  desk.restored$.next()
+  t.deepEqual(
+    desk.sent.slice(40).map(({ header, topic }) => [header.stream, header.turn, topic]),
+    desk.sent.slice(0, 40).map(({ header, topic }) => [header.stream, header.turn, topic]),
+  )
 })
 
 test('a dispatcher - pulls no more of a source than the window has room for', async t => {

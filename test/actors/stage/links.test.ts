@@ -3,20 +3,33 @@ import { SessionPool } from '../../../actors/session/index.js'
 import { Stage } from '../../../actors/stage/index.js'
 import { PeerLink } from '../../../broker/index.js'
 import { type BusHandler } from '../../../core/bus.js'
-import { decodeHeader } from '../../../core/codec/index.js'
+import { decodeHeader, encodeEnvelope } from '../../../core/codec/index.js'
 import { type Activation } from '../../../core/control.js'
 import { type MillraceError } from '../../../core/errors.js'
 import { type Link, type LinkKind } from '../../../core/link.js'
-import { adder, inTurns, modelFile, rejection, settled, testBroker, TOPICS } from '../../support/actors.js'
+import { replicaFor } from '../../../core/schedule.js'
+import { type Tensors } from '../../../core/tensor.js'
+import {
+  adder,
+  inTurns,
+  modelFile,
+  rejection,
+  row,
+  settled,
+  testBroker,
+  TOPICS,
+} from '../../support/actors.js'
 import { Inbox } from '../../support/bus.js'
 import { inboxBroker, peerAddress } from '../../support/inboxes.js'
 import { freePort } from '../../support/ports.js'
-import { ACTIVATION, EPOCH, frame, INBOX, NEXT, STAGE } from '../../support/staging.js'
+import { ACTIVATION, EPOCH, frame, header, INBOX, NEXT, STAGE } from '../../support/staging.js'
 
 /** A link whose other ends are the test. */
 class Ends implements Link {
   readonly sent: number[] = []
   held = false
+  /** The only topic where what is sent does not leave at once, if it is set. */
+  stuckTopic: string | undefined
   private receive: BusHandler = () => undefined
   private readonly stuck: (() => void)[] = []
 
@@ -32,22 +45,25 @@ class Ends implements Link {
     }
   }
 
-  open: Link['open'] = () => ({
+  open: Link['open'] = ({ topic }) => ({
     settled: Promise.resolve<LinkKind>('peer'),
     way: 'peer' as const,
     send: async message => {
-      if (!this.flowing) await new Promise<void>(resolve => this.stuck.push(resolve))
+      const flows = this.flowing && topic !== this.stuckTopic
+      if (!flows) await new Promise<void>(resolve => this.stuck.push(resolve))
       this.sent.push(decodeHeader(message).sequence)
     },
     close: async () => undefined,
   })
 
-  arrive(sequence: number): void {
-    this.receive({ topic: INBOX, payload: frame(sequence), owned: false, retained: false })
+  arrive(sequence: number, tensors: Tensors = { x: row(sequence, 0) }): void {
+    const payload = encodeEnvelope({ header: header(sequence), tensors })
+    this.receive({ topic: INBOX, payload, owned: false, retained: false })
   }
 
   flow(): void {
     this.flowing = true
+    this.stuckTopic = undefined
     for (const go of this.stuck.splice(0)) go()
   }
 }
@@ -92,6 +108,29 @@ test('a stage - holds its senders while the next stage does not take what it sen
   await inTurns(() => !ends.held)
   t.deepEqual(ends.sent, [0, 1, 2, 3])
   t.deepEqual(troubles, [])
+})
+
+test('a stage - frames for a replica that takes none wait, and hold none for another replica or a dispatcher', async t => {
+  const ends = new Ends(true)
+  const replicas = ['slow', 'good'].map(topic => ({ topic, weight: 1 }))
+  const { stage, troubles } = await stageOn(t, ends, { inboxFrames: 40, next: replicas })
+  ends.stuckTopic = 'slow'
+  const all = Array.from({ length: 12 }, (_, i) => i)
+  const turnsOf = (replica: number) => all.filter(turn => replicaFor(turn, STAGE + 1, [1, 1]) === replica)
+  t.true(turnsOf(0).length >= 5 && turnsOf(1).length >= 5)
+  for (const sequence of all) ends.arrive(sequence)
+  await inTurns(() => ends.sent.length === turnsOf(1).length)
+  t.deepEqual(ends.sent, turnsOf(1))
+  ends.arrive(12, { x: row(1, 2, 3) })
+  await inTurns(() => ends.sent.at(-1) === 12)
+  t.is(stage.progress().waiting, turnsOf(0).length)
+  ends.flow()
+  await inTurns(() => stage.progress().waiting === 0)
+  t.deepEqual(ends.sent.slice(-turnsOf(0).length), turnsOf(0))
+  t.deepEqual(
+    troubles.map(({ code }) => code),
+    [],
+  )
 })
 
 test('a stage - a message of another epoch changes nothing, also from who may enter its inbox', async t => {
