@@ -75,6 +75,7 @@ export async function runReplicated(
     outputs: outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     stages,
     window: windowOf(SPEC, stages.length),
+    links: SPEC.links,
   }
 }
 
@@ -94,7 +95,7 @@ export async function dispatcherOf(
 }
 
 async function registryOn(bus: Bus): Promise<WorkerRegistry> {
-  const registry = new WorkerRegistry(60_000)
+  const registry = new WorkerRegistry({ deadAfterMs: 60_000, acceptablePauseMs: 60_000 })
   ;(await hear(bus, TOPICS.worker.births, Birth)).subscribe(birth => registry.born(birth))
   ;(await hear(bus, TOPICS.worker.beats, Beat)).subscribe(beat => registry.beaten(beat))
   ;(await hear(bus, TOPICS.worker.actuals, Actual)).subscribe(actual => registry.reported(actual))
