@@ -9,6 +9,7 @@ import { type SentFrame } from './in-flight.js'
 export class Entry {
   private readonly window: CreditWindow
   private readonly outlet: Outlet
+  private newestAnswered = -Infinity
 
   /** @throws PIPELINE_FAILED: the plan has no stage */
   constructor(
@@ -20,6 +21,10 @@ export class Entry {
     const { window, leastWindow = window } = plan
     this.window = new CreditWindow({ least: Math.min(leastWindow, window), most: window })
     this.outlet = link.open(first.inbox)
+  }
+
+  get epoch(): number {
+    return this.plan.epoch
   }
 
   /** Frames that may be under way. */
@@ -34,13 +39,18 @@ export class Entry {
   send(sent: SentFrame): Promise<void> | MillraceError {
     const message = this.messageOf(sent)
     if (message instanceof MillraceError) return message
-    sent.sentAt = performance.now()
     return this.outlet.send(message)
   }
 
-  /** A frame's prediction has come. */
-  answered({ sentAt, ahead }: SentFrame): void {
-    this.window.took(sentAt, performance.now(), ahead)
+  /** A frame's prediction has come. Of which copy it is, nobody knows: one of several says nothing about the way. */
+  answered({ sentAt, copies, ahead }: SentFrame, now: number): void {
+    if (copies === 1) this.window.took(sentAt, now, ahead)
+    this.newestAnswered = Math.max(this.newestAnswered, sentAt)
+  }
+
+  /** Whether a prediction has come of a frame that was sent later, so that this one is late. */
+  hasOvertaken({ sentAt }: SentFrame): boolean {
+    return sentAt < this.newestAnswered
   }
 
   /** Another plan is in force. Frames that are leaving may be lost: they are sent again under that. */

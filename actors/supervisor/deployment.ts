@@ -215,6 +215,7 @@ function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: 
     ...(spec.window === undefined ? { leastWindow: LEAST_WINDOW } : {}),
     lz4: spec.lz4,
     sampleError: prepared.sampleError,
+    handover: 'replay',
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
   }
 }
