@@ -236,6 +236,8 @@ export const Crash = z.object({
   crash: count,
   epoch: count,
   suspects: z.array(z.object({ dispatcher: name, stream: name, sequence: count })),
+  /** Frames of other pipelines or epochs that were there too. */
+  others: count.default(0),
 })
 export type Crash = z.infer<typeof Crash>
 

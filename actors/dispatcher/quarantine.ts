@@ -32,13 +32,14 @@ export class Quarantine {
    * @returns whether it is to be given up
    */
   accuse(sent: SentFrame, crash: Crash, now: number): boolean {
-    const key = `${crash.worker}/${crash.incarnation}/${crash.crash}/${crash.epoch}`
+    const key = `${crash.worker}/${crash.incarnation}/${crash.crash}`
     const suspect = this.suspects.get(sent) ?? { crashes: [], state: 'among others', notBefore: now }
     if (suspect.crashes.includes(key)) return false
     suspect.crashes.push(key)
     this.suspects.set(sent, suspect)
     const { length } = suspect.crashes
-    if (length >= MOST_CRASHES || (length > 1 && crash.suspects.length === 1)) return true
+    const only = crash.suspects.length + crash.others === 1
+    if (length >= MOST_CRASHES || (length > 1 && only)) return true
     // A copy under a newer epoch is on its way elsewhere.
     if (sent.epoch === undefined || sent.epoch === crash.epoch) suspect.state = 'held'
     suspect.notBefore = now + turnOf(sent.identity.dispatcher, crash) * TURN_MS

@@ -3,7 +3,7 @@ import { type BusMessage } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
-import { type FrameHeader } from '../../core/frame.js'
+import { type FrameHeader, type FrameIdentity } from '../../core/frame.js'
 import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { ThreadedSession, wallClock } from '../session/index.js'
@@ -14,6 +14,8 @@ const IN_THREAD = 2
 export interface StageParts {
   readonly link: Link
   readonly topics: Topics
+  /** Told of a frame that is about to be handed to the session's thread. @returns to be called when it has left that */
+  readonly onEnter?: (frame: FrameIdentity) => () => void
   /** Told of what the stage could not do and goes on without: a message that is none, a send that failed. */
   readonly onTrouble: (error: MillraceError) => void
 }
@@ -144,8 +146,9 @@ export class Stage {
   }
 
   private async process({ header, message, arrivedAt }: Arrival): Promise<Departure | undefined> {
+    if (this.stopping) return undefined
+    const leave = this.parts.onEnter?.(header)
     try {
-      if (this.stopping) return undefined
       const result = await this.session.process(message, header, arrivedAt)
       this.runMs += result.runMs
       return { header, ...result }
@@ -153,6 +156,8 @@ export class Stage {
       const failure = MillraceError.from(error)
       this.parts.onTrouble(failure)
       return failed(header, failure)
+    } finally {
+      leave?.()
     }
   }
 

@@ -95,10 +95,12 @@ const ROWS: Readonly<Record<string, Row>> = {
     good: {
       ...{ pipeline: 'p', worker: 'w-1', incarnation: 1, crash: 2, epoch: 3 },
       suspects: [{ dispatcher: 'd-1', stream: 's', sequence: 4 }],
+      others: 1,
     },
     bad: {
       ...{ pipeline: 'P', worker: '', incarnation: -1, crash: 1.5, epoch: 'x' },
       suspects: [{ dispatcher: 'd-1' }],
+      others: -1,
     },
   },
   Desired: {

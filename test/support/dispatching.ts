@@ -146,7 +146,7 @@ export class Desk {
     const crash = ++this.crashes
     const epoch = this.sent.at(-1)?.header.epoch ?? 0
     const at = { pipeline: 'p', worker: 'w1', incarnation: 1 }
-    this.crash$.next({ ...at, crash, epoch, suspects, ...change })
+    this.crash$.next({ ...at, crash, epoch, suspects, others: 0, ...change })
   }
 
   fail(sequence: number): void {
