@@ -37,7 +37,7 @@ async function setting(t: ExecutionContext) {
 }
 
 test.serial('the reports of a dispatcher - say once a second how its frames fare', async t => {
-  const { desk, reports, topics, source, second } = await setting(t)
+  const { desk, reports, topics, source } = await setting(t)
   for (let i = 0; i < 4; i++) source.next(row(i, i))
   mock.timers.tick(100)
   desk.answer(0)
