@@ -50,7 +50,7 @@ const FAREWELL_MS = 1_000
 
 /**
  * Admits frames and delivers predictions of one pipeline: it holds every admitted frame until that has ended, has at
- * most a window of them under way, and sends again what a change of plan or a broken link left behind.
+ * most a window of them under way, and sends again what a change of plan, a broken link or a crash left behind.
  */
 export class Dispatcher {
   /** Every admitted frame. */

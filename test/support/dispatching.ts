@@ -1,7 +1,6 @@
 import { type ExecutionContext } from 'ava'
 import { Subject } from 'rxjs'
-import { Dispatcher, type Prediction } from '../../actors/dispatcher/index.js'
-import { type Epochs } from '../../actors/dispatcher/entries.js'
+import { Dispatcher, type Epochs, type Prediction } from '../../actors/dispatcher/index.js'
 import { type Time } from '../../actors/dispatcher/time.js'
 import { type BusHandler } from '../../core/bus.js'
 import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
