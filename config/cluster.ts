@@ -13,6 +13,7 @@ import {
 import { type Bus, type BusMessage } from '../core/bus.js'
 import { type Cleanup } from '../core/cleanup.js'
 import {
+  Crash,
   decodeControl,
   encodeControl,
   errorOf,
@@ -50,6 +51,7 @@ export class Cluster {
   readonly trouble$ = new Subject<MillraceError>()
   private readonly statuses = new LatestByName<PipelineStatus>()
   private readonly plans = new LatestByName<Plan>()
+  private readonly crash$ = new Subject<Crash>()
   private readonly leader$ = new ReplaySubject<Leader>(1)
   private readonly link: Link
   private readonly pipelines = new Set<Pipeline>()
@@ -140,14 +142,19 @@ export class Cluster {
       schema: Parameters<typeof decodeControl<T>>[0],
       use: (value: T | undefined, name: string) => void,
     ) =>
-      control.subscribe(filter, ({ topic, payload }: BusMessage) => {
-        const value = decodeControl(schema, payload)
-        // An empty payload takes back what was retained; what cannot be read changes nothing.
-        const known = value !== undefined || payload.byteLength === 0
-        if (known) use(value, levelsBelow(topics.root, topic)?.[1] ?? '')
-      })
+      control.subscribe(
+        filter,
+        ({ topic, payload }: BusMessage) => {
+          const value = decodeControl(schema, payload)
+          // An empty payload takes back what was retained; what cannot be read changes nothing.
+          const known = value !== undefined || payload.byteLength === 0
+          if (known) use(value, levelsBelow(topics.root, topic)?.[1] ?? '')
+        },
+        { qos: 1 },
+      )
     await on(topics.supervisor.leader, Leader, leader => leader && this.leader$.next(leader))
     await on(topics.pipeline.plans, Plan, (plan, name) => this.plans.next(name, plan))
+    await on(topics.pipeline.crashes, Crash, crash => crash && this.crash$.next(crash))
     await on(topics.pipeline.statuses, PipelineStatus, (status, name) => this.statuses.next(name, status))
   }
 
@@ -177,7 +184,8 @@ export class Cluster {
     const id = `d-${randomBytes(6).toString('hex')}`
     const restored$ = restorations(data)
     const onTrouble = (error: MillraceError) => this.trouble$.next(error)
-    const parts = { id, pipeline: name, topics, link: this.link, plan$, restored$, onTrouble }
+    const { link, crash$ } = this
+    const parts = { id, pipeline: name, topics, link, plan$, restored$, crash$, onTrouble }
     const dispatcher = await Dispatcher.start(parts, plan)
     reportOn(dispatcher, { id, pipeline: name, bus: control, topics })
     const pipeline = new Pipeline(name, this.statuses.of(name), dispatcher)

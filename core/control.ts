@@ -195,6 +195,12 @@ export const Plan = z.object({
   links,
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),
+  /**
+   * What becomes of frames under way when this plan takes the place of another. `replay`: they are sent again under this
+   * one, at once. `drain`: they stay where they are until their results have come, or for a few seconds; for a change that
+   * leaves what was there running meanwhile.
+   */
+  handover: z.enum(['replay', 'drain']).default('replay'),
   sensors: SensorSettings.optional(),
 })
 export type Plan = z.infer<typeof Plan>
@@ -209,11 +215,19 @@ export const PipelineStatus = z.object({
 })
 export type PipelineStatus = z.infer<typeof PipelineStatus>
 
-/** How one dispatcher has fared of late. Sent about once a second while it has frames. */
+/**
+ * How one dispatcher has fared of late. Sent about once a second while it has frames; and with QoS 1 at once when `epoch`
+ * or `draining` has changed, and when it ends.
+ */
 export const DispatcherReport = z.object({
   dispatcher: name,
   pipeline: name,
+  /** Under which it sends what it sends. */
   epoch: count,
+  /** Older epochs under which frames are still under way: what runs their stages is needed until there is none. */
+  draining: z.array(count).default([]),
+  /** It has ended; nobody need wait for it. */
+  closed: z.boolean().default(false),
   at: z.number(),
   /** Since it started. */
   frames: z.object({ admitted: count, predicted: count, dropped: count, failed: count, inFlight: count }),
@@ -223,6 +237,23 @@ export const DispatcherReport = z.object({
   latencyMs: z.object({ p50: z.number().min(0), p99: z.number().min(0) }).optional(),
 })
 export type DispatcherReport = z.infer<typeof DispatcherReport>
+
+/**
+ * A process that ran stages of a pipeline has ended by itself or was killed. Its agent says which frames were in sessions'
+ * threads then, so that a frame that did it can be told from those beside it (promise 6).
+ */
+export const Crash = z.object({
+  pipeline: name,
+  worker: name,
+  incarnation: count,
+  /** Counts the crashes under that incarnation, from 1, so that a message that comes twice is recognised. */
+  crash: count,
+  epoch: count,
+  suspects: z.array(z.object({ dispatcher: name, stream: name, sequence: count })),
+  /** Frames of other pipelines or epochs that were there too. */
+  others: count.default(0),
+})
+export type Crash = z.infer<typeof Crash>
 
 /** Asks whoever holds a part for some of its bytes. */
 export const PartRequest = z.object({ requester: name, offset: count, length: z.int().min(1) })

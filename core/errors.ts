@@ -222,6 +222,11 @@ export const ERRORS = {
     'a frame had no prediction before its deadline',
     'a stage is lost or too slow; see the ledger',
   ),
+  FRAME_POISONOUS: row(
+    false,
+    'a frame was in the process that runs a stage each time that it crashed',
+    'keep the frame and report it with the model: ONNX Runtime should not crash; other frames go on',
+  ),
   INFERENCE_FAILED: row(
     false,
     'ONNX Runtime failed on this frame',

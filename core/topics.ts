@@ -65,6 +65,9 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       report: (pipeline: string, dispatcher: string) =>
         at('pipeline', name(pipeline), 'dispatcher', name(dispatcher)),
       reports: at('pipeline', '+', 'dispatcher', '+'),
+      /** A process that ran some of its stages ended unexpectedly; not retained. */
+      crash: (pipeline: string) => at('pipeline', name(pipeline), 'crash'),
+      crashes: at('pipeline', '+', 'crash'),
     },
     data: {
       stage: (pipeline: string, epoch: number, stage: number, replica: number) =>

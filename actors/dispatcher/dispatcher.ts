@@ -6,25 +6,27 @@ import {
   type Subscription as RxSubscription,
   takeWhile,
 } from 'rxjs'
-import { type BusMessage, type Subscription } from '../../core/bus.js'
-import { decodeEnvelope, decodeHeader } from '../../core/codec/index.js'
-import { type Plan } from '../../core/control.js'
-import { MillraceError } from '../../core/errors.js'
-import { type FrameIdentity, identityKey } from '../../core/frame.js'
+import { type Subscription } from '../../core/bus.js'
+import { Cleanup } from '../../core/cleanup.js'
+import { type Crash, type Plan } from '../../core/control.js'
+import { type MillraceError } from '../../core/errors.js'
+import { type FrameIdentity } from '../../core/frame.js'
 import { Ledger, type LedgerCounts, type LedgerEntry } from '../../core/ledger.js'
 import { type Link } from '../../core/link.js'
 import { parseOptions } from '../../core/options.js'
 import { type Topics } from '../../core/topics.js'
-import { checkFrame, type FrameInput } from './check-frame.js'
-import { Entry } from './entry.js'
-import { InFlight, type SentFrame } from './in-flight.js'
+import { type FrameInput } from './check-frame.js'
+import { type Epochs } from './entries.js'
+import { type SentFrame } from './in-flight.js'
 import { inferOptions, type InferOptions, type InferOptionsInput } from './options.js'
-import { type AdmittedFrame, type Prediction, predictionOf } from './prediction.js'
+import { type AdmittedFrame, type Prediction } from './prediction.js'
 import { pullFrom } from './pull.js'
 import { PushStream, UNWATCHED, type Watcher } from './push-stream.js'
 import { Room, stopped } from './room.js'
-import { type FlowOptions, type QueuedFrame, StreamFlow } from './stream-flow.js'
+import { type FlowOptions, StreamFlow } from './stream-flow.js'
 import { Streams } from './streams.js'
+import { MACHINE_TIME, type Time } from './time.js'
+import { Traffic } from './traffic.js'
 
 export interface DispatcherParts {
   /** Names its inbox and its frames; its own among all dispatchers of the cluster. */
@@ -36,14 +38,19 @@ export interface DispatcherParts {
   readonly plan$: Observable<Plan>
   /** Each time the link is whole again after a break. */
   readonly restored$: Observable<void>
+  /** Crashes of processes that run stages, of this pipeline or another. */
+  readonly crash$: Observable<Crash>
   readonly onTrouble: (error: MillraceError) => void
+  /** Default: the machine's. */
+  readonly time?: Time
 }
 
-const DEADLINE_CHECK_MS = 100
+const CHECK_MS = 100
+const FAREWELL_MS = 1_000
 
 /**
  * Admits frames and delivers predictions of one pipeline: it holds every admitted frame until that has ended, has at
- * most a window of them under way, and sends again what a change of plan or a broken link left behind.
+ * most a window of them under way, and sends again what a change of plan, a broken link or a crash left behind.
  */
 export class Dispatcher {
   /** Every admitted frame. */
@@ -53,32 +60,44 @@ export class Dispatcher {
   /** The plan in force, epoch by epoch. */
   readonly plan$ = new ReplaySubject<Plan>(1)
   private readonly ledger = new Ledger()
-  private readonly inFlight = new InFlight()
   private readonly streams = new Streams()
+  private readonly traffic: Traffic
   private readonly watching: RxSubscription[]
-  private readonly deadlines: NodeJS.Timeout
-  private readonly room = new Room(() => this.hasRoom())
+  private readonly stopChecking: () => void
+  private readonly room = new Room(() => this.traffic.hasRoom(this.streams.queuedFrames))
+  private readonly farewells = new Cleanup(FAREWELL_MS)
   private inbox: Subscription | undefined
-  private entry: Entry
   private closed = false
 
   private constructor(
     private readonly parts: DispatcherParts,
     plan: Plan,
   ) {
-    this.entry = new Entry(plan, parts.link)
+    const { id, pipeline, link, onTrouble, time = MACHINE_TIME } = parts
+    this.traffic = new Traffic(plan, {
+      ...{ id, link, now: () => time.now(), onTrouble },
+      takeNext: () => this.streams.takeNext(),
+      predicted: ({ flow, identity }, prediction) => flow.settle(identity.sequence, prediction),
+      failed: (sent, error) => this.failed(sent, error),
+      duplicate: () => this.ledger.duplicate(),
+      adopted: next => this.plan$.next(next),
+      moved: () => this.room.wake(),
+    })
     this.plan$.next(plan)
     this.watching = [
-      parts.plan$.subscribe(next => this.adopt(next)),
-      parts.restored$.subscribe(() => this.replay()),
+      parts.plan$.subscribe(next => this.traffic.adopt(next)),
+      parts.restored$.subscribe(() => this.traffic.replay()),
+      parts.crash$.subscribe(crash => {
+        if (crash.pipeline === pipeline) this.traffic.crashed(crash)
+      }),
     ]
-    this.deadlines = setInterval(() => this.expire(), DEADLINE_CHECK_MS)
+    this.stopChecking = time.every(CHECK_MS, () => this.check())
   }
 
   static async start(parts: DispatcherParts, plan: Plan): Promise<Dispatcher> {
     const dispatcher = new Dispatcher(parts, plan)
     const topic = parts.topics.data.results(parts.pipeline, parts.id)
-    dispatcher.inbox = await parts.link.listen({ topic }, message => dispatcher.receive(message))
+    dispatcher.inbox = await parts.link.listen({ topic }, message => dispatcher.traffic.receive(message))
     return dispatcher
   }
 
@@ -87,8 +106,18 @@ export class Dispatcher {
     return this.ledger.entries$
   }
 
+  /** Under which plans its frames are, the current state first. */
+  get epochs$(): Observable<Epochs> {
+    return this.traffic.epochs$
+  }
+
   counts(): LedgerCounts {
     return this.ledger.counts()
+  }
+
+  /** What is to be done when all frames have ended, before it is closed; for a second at most. */
+  beforeEnd(what: string, act: () => Promise<unknown>): void {
+    this.farewells.defer(what, act)
   }
 
   /**
@@ -141,17 +170,17 @@ export class Dispatcher {
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    clearInterval(this.deadlines)
+    this.stopChecking()
     for (const subscription of this.watching) subscription.unsubscribe()
     const error = stopped()
     const waiting = this.streams.all().flatMap(flow => flow.clear())
-    for (const frame of [...this.inFlight.all().map(sent => sent.frame), ...waiting]) {
+    for (const frame of [...this.traffic.close(), ...waiting]) {
       this.ledger.failed(frame, error.toInfo(), Date.now())
     }
-    this.inFlight.clear()
     for (const flow of this.streams.all()) flow.abort(error)
     this.room.close()
     await this.inbox?.close().catch(() => undefined)
+    await this.farewells.run()
     for (const subject of [this.frames$, this.predictions$, this.plan$]) subject.complete()
     this.ledger.close()
   }
@@ -160,11 +189,11 @@ export class Dispatcher {
     if (this.closed) throw stopped()
     const create = (stream: string, firstSequence: number) =>
       new StreamFlow(stream, options, firstSequence, {
-        inputs: () => this.entry.plan.inputs,
+        inputs: () => this.traffic.plan.inputs,
         admit: (sequence, tensors) => this.admit(stream, sequence, tensors),
         drop: (identity, reason) => this.ledger.dropped(identity, reason, Date.now()),
         fail: (identity, error) => this.ledger.failed(identity, error.toInfo(), Date.now()),
-        queued: () => this.pump(),
+        queued: () => this.traffic.pump(),
         deliver: prediction => {
           this.ledger.predicted(prediction, Date.now())
           this.predictions$.next(prediction)
@@ -179,11 +208,10 @@ export class Dispatcher {
   private closeFlow(flow: StreamFlow): void {
     this.streams.close(flow)
     flow.cancel()
-    for (const frame of this.inFlight.ofStream(flow.stream)) {
-      this.inFlight.end(frame.key)
-      this.ledger.dropped(frame.identity, 'unsubscribed', Date.now())
+    for (const frame of this.traffic.drop(flow.stream)) {
+      this.ledger.dropped(frame, 'unsubscribed', Date.now())
     }
-    this.pump()
+    this.traffic.pump()
   }
 
   private admit(stream: string, sequence: number, tensors: AdmittedFrame['tensors']): AdmittedFrame {
@@ -194,91 +222,14 @@ export class Dispatcher {
     return frame
   }
 
-  /** Sends queued frames while the window has room (promise 8), one stream after the other. */
-  private pump(): void {
-    while (!this.closed && this.inFlight.size < this.entry.credits) {
-      const next = this.streams.takeNext()
-      if (next === undefined) break
-      this.launch(this.inFlight.begin(next.queued, next.flow), next.queued)
-    }
-    this.room.wake()
-  }
-
-  private launch(sent: SentFrame, { load }: QueuedFrame): void {
-    if (load === undefined) return this.send(sent)
-    const loaded = Promise.resolve().then(load)
-    loaded
-      .then(input => this.fill(sent, input))
-      .catch((error: unknown) => this.fail(sent, MillraceError.from(error)))
-  }
-
-  /** The plan may have changed, and the frame may have ended, while its tensors were made. */
-  private fill(sent: SentFrame, input: FrameInput): void {
-    if (this.inFlight.get(sent.key) !== sent) return
-    sent.tensors = checkFrame(input, this.entry.plan.inputs)
-    this.send(sent)
-  }
-
-  private send(sent: SentFrame): void {
-    const left = this.entry.send(sent)
-    if (left instanceof MillraceError) return this.fail(sent, left)
-    left.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
-  }
-
-  private receive({ payload, owned }: BusMessage): void {
-    try {
-      const header = decodeHeader(payload)
-      if (header.epoch !== this.entry.plan.epoch) return
-      const key = identityKey(header)
-      const sent = this.inFlight.get(key)
-      if (sent === undefined) return this.ledger.duplicate()
-      if (header.error !== undefined) return this.fail(sent, MillraceError.fromInfo(header.error))
-      const envelope = decodeEnvelope(owned ? payload : new Uint8Array(payload))
-      this.predict(sent, predictionOf(envelope, payload.byteLength, Date.now()))
-    } catch (error) {
-      this.parts.onTrouble(MillraceError.from(error, 'ENVELOPE_INVALID'))
-    }
-  }
-
-  private predict(sent: SentFrame, prediction: Prediction): void {
-    this.inFlight.end(sent.key)
-    this.entry.answered(sent)
-    sent.flow.settle(sent.identity.sequence, prediction)
-    this.pump()
-  }
-
-  /** Nothing for a frame that has ended, as all of a stream do when one ends it. */
-  private fail({ key, flow, identity }: SentFrame, error: MillraceError): void {
-    if (!this.inFlight.end(key)) return
+  private failed({ identity, flow }: SentFrame, error: MillraceError): void {
     this.ledger.failed(identity, error.toInfo(), Date.now())
     flow.settleFailed(identity.sequence, error)
-    this.pump()
   }
 
-  private expire(): void {
+  private check(): void {
+    this.traffic.check()
     const now = Date.now()
-    for (const sent of this.inFlight.expired(now)) this.fail(sent, sent.flow.late(sent.identity.sequence))
     for (const flow of this.streams.all()) flow.expire(now)
-  }
-
-  /** Every frame under way starts anew; what the old epoch still gives is not taken (promise 7). */
-  private adopt(plan: Plan): void {
-    const { term, epoch } = this.entry.plan
-    // Epochs grow within a term, and begin anew with one that found nothing retained.
-    if (plan.term < term || (plan.term === term && plan.epoch <= epoch)) return
-    const before = this.entry
-    this.entry = new Entry(plan, this.parts.link)
-    void before.close()
-    this.plan$.next(plan)
-    this.replay()
-    this.pump()
-  }
-
-  private replay(): void {
-    for (const sent of this.inFlight.all()) if (sent.tensors !== undefined) this.send(sent)
-  }
-
-  private hasRoom(): boolean {
-    return this.inFlight.size + this.streams.queuedFrames < this.entry.credits
   }
 }

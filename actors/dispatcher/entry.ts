@@ -10,6 +10,7 @@ import { type SentFrame } from './in-flight.js'
 export class Entry {
   private readonly window: CreditWindow
   private readonly first: FanOut
+  private newestAnswered = -Infinity
 
   /** @throws PIPELINE_FAILED: the plan has no first stage */
   constructor(
@@ -27,6 +28,10 @@ export class Entry {
     )
   }
 
+  get epoch(): number {
+    return this.plan.epoch
+  }
+
   /** Frames that may be under way. */
   get credits(): number {
     return this.window.size
@@ -39,13 +44,18 @@ export class Entry {
   send(sent: SentFrame): Promise<void> | MillraceError {
     const message = this.messageOf(sent)
     if (message instanceof MillraceError) return message
-    sent.sentAt = performance.now()
     return this.first.send(sent.turn, message)
   }
 
-  /** A frame's prediction has come. */
-  answered({ sentAt, ahead }: SentFrame): void {
-    this.window.took(sentAt, performance.now(), ahead)
+  /** A frame's prediction has come. Of which copy it is, nobody knows: one of several says nothing about the way. */
+  answered({ sentAt, copies, ahead }: SentFrame, now: number): void {
+    if (copies === 1) this.window.took(sentAt, now, ahead)
+    this.newestAnswered = Math.max(this.newestAnswered, sentAt)
+  }
+
+  /** Whether a prediction has come of a frame that was sent later, so that this one is late. */
+  hasOvertaken({ sentAt }: SentFrame): boolean {
+    return sentAt < this.newestAnswered
   }
 
   /** Another plan is in force. Frames that are leaving may be lost: they are sent again under that. */

@@ -14,10 +14,18 @@ export interface SentFrame {
   tensors: Tensors | undefined
   /** ms since the Unix epoch. */
   readonly deadlineAt: number
-  /** When it was sent last, in ms since the process began; 0 before. */
-  sentAt: number
   /** Frames that were under way before it. */
   readonly ahead: number
+  /** The epoch that it was last sent under: a result of another changes nothing (promise 7). Undefined before. */
+  epoch: number | undefined
+  /** When it was first sent under that, in the dispatcher's time. */
+  sentAt: number
+  /** When its last copy had left; undefined while that is leaving. */
+  leftAt: number | undefined
+  /** How often it was sent under that epoch. */
+  copies: number
+  /** How many of these because no result came. */
+  retries: number
 }
 
 /** The frames that were sent, or are about to be, and have not ended, in the order of their turns. */
@@ -33,15 +41,11 @@ export class InFlight {
     const { dispatcher, stream, sequence } = frame
     const identity = { dispatcher, stream, sequence }
     const sent: SentFrame = {
-      key: identityKey(identity),
-      identity,
-      turn: this.turns++,
-      frame,
-      flow,
+      ...{ key: identityKey(identity), identity, turn: this.turns++, frame, flow },
       tensors: load === undefined ? frame.tensors : undefined,
       deadlineAt: frame.admittedAt + flow.options.deadlineMs,
-      sentAt: 0,
       ahead: this.frames.size,
+      ...{ epoch: undefined, sentAt: 0, leftAt: undefined, copies: 0, retries: 0 },
     }
     this.frames.set(sent.key, sent)
     return sent

@@ -1,6 +1,7 @@
 export { checkFrame, type FrameInput } from './check-frame.js'
 export { DeferredFrame } from './deferred-frame.js'
 export { Dispatcher, type DispatcherParts } from './dispatcher.js'
+export { type Epochs } from './entries.js'
 export { inferOptions, type InferOptions, type InferOptionsInput } from './options.js'
 export { type AdmittedFrame, type Prediction, topK } from './prediction.js'
 export { type PushStream } from './push-stream.js'

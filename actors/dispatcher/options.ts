@@ -36,6 +36,12 @@ export const inferOptions = defineOptions({
     value: 'MS',
     doc: 'Time after its admission within which a frame is predicted or has failed.',
   },
+  retries: {
+    check: z.coerce.number().int().min(0).max(20),
+    default: 3,
+    value: 'N',
+    doc: 'Times that a frame whose result does not come is sent again under a plan, until its deadline.',
+  },
   failures: {
     check: z.enum(['ledger', 'throw']),
     default: 'ledger',

@@ -1,8 +1,10 @@
+import { skip } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
 import { type DispatcherReport, encodeControl } from '../../core/control.js'
 import { Recent } from '../../core/recent.js'
 import { type Topics } from '../../core/topics.js'
 import { type Dispatcher } from './dispatcher.js'
+import { type Epochs } from './entries.js'
 
 export interface ReportParts {
   readonly id: string
@@ -16,48 +18,57 @@ export interface ReportParts {
 
 /**
  * Publishes how a dispatcher fares while it has frames, and once more when it has none; then nothing until it has some
- * again. Ends with the dispatcher.
+ * again. Under which plans its frames are is published at once when that changes. Ends with the dispatcher, which says so.
  */
 export function reportOn(dispatcher: Dispatcher, parts: ReportParts): void {
   const recent = new Recent()
-  let epoch = 0
+  let epochs: Epochs = { epoch: 0, draining: [] }
   let admitted = 0
   let quiet = true
+  const report = (closed = false) => reportOf(dispatcher, parts, epochs, recent, closed)
   const tell = () => {
-    const now = Date.now()
     const counts = dispatcher.counts()
-    const busy = counts.open > 0 || counts.admitted > admitted || !recent.isEmpty(now)
+    const busy = counts.open > 0 || counts.admitted > admitted || !recent.isEmpty(Date.now())
     admitted = counts.admitted
-    if (busy || !quiet) publish(parts, reportOf(dispatcher, parts, epoch, recent, now))
+    if (busy || !quiet) void publish(parts, report(), 0)
     quiet = !busy
   }
   const timer = setInterval(tell, parts.everyMs ?? 1_000).unref()
-  dispatcher.plan$.subscribe(plan => (epoch = plan.epoch))
+  dispatcher.epochs$.subscribe(next => (epochs = next))
+  dispatcher.epochs$.pipe(skip(1)).subscribe(() => void publish(parts, report(), 1))
   dispatcher.ledger$.subscribe({
     next: ({ end, admittedAt, endedAt }) => {
       if (end === 'predicted') recent.record(endedAt - admittedAt, endedAt)
     },
     complete: () => clearInterval(timer),
   })
+  dispatcher.beforeEnd('the last report of a dispatcher', () => publish(parts, report(true), 1))
 }
 
 function reportOf(
   dispatcher: Dispatcher,
   { id, pipeline }: ReportParts,
-  epoch: number,
+  { epoch, draining }: Epochs,
   recent: Recent,
-  now: number,
+  closed: boolean,
 ): DispatcherReport {
+  const now = Date.now()
   const { admitted, predicted, dropped, failed, open } = dispatcher.counts()
   const { rate, quantilesMs } = recent.summary(now)
   return {
-    ...{ dispatcher: id, pipeline, epoch, at: now, fps: rate },
+    ...{ dispatcher: id, pipeline, epoch, draining: closed ? [] : [...draining], closed, at: now, fps: rate },
     frames: { admitted, predicted, dropped, failed, inFlight: open },
     ...(quantilesMs === undefined ? {} : { latencyMs: quantilesMs }),
   }
 }
 
 /** What does not get through is not missed: the next one says more. */
-function publish({ id, pipeline, bus, topics }: ReportParts, report: DispatcherReport): void {
-  bus.publish(topics.pipeline.report(pipeline, id), encodeControl(report)).catch(() => undefined)
+async function publish(
+  { id, pipeline, bus, topics }: ReportParts,
+  report: DispatcherReport,
+  qos: 0 | 1,
+): Promise<void> {
+  await bus
+    .publish(topics.pipeline.report(pipeline, id), encodeControl(report), { qos })
+    .catch(() => undefined)
 }

@@ -4,6 +4,12 @@ import { type QueuedFrame, type StreamFlow } from './stream-flow.js'
 /** Names of ended streams whose sequence numbers are remembered one by one. */
 const MOST_NAMES = 10_000
 
+/** The next frame to be sent, and its stream. */
+export interface Turn {
+  readonly queued: QueuedFrame
+  readonly flow: StreamFlow
+}
+
 /** The open streams of a dispatcher, in the order of their turns. */
 export class Streams {
   private readonly flows = new Map<string, StreamFlow>()
@@ -49,7 +55,7 @@ export class Streams {
   }
 
   /** The next frame to be sent, one stream after the other. */
-  takeNext(): { readonly queued: QueuedFrame; readonly flow: StreamFlow } | undefined {
+  takeNext(): Turn | undefined {
     for (const flow of this.flows.values()) {
       const queued = flow.take()
       if (queued === undefined) continue

@@ -1,6 +1,6 @@
 import { BehaviorSubject, type Observable, Subject } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
-import { decodeControl, Plan } from '../../core/control.js'
+import { Crash, decodeControl, Plan } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LedgerCounts } from '../../core/ledger.js'
 import { type Link } from '../../core/link.js'
@@ -55,6 +55,7 @@ interface Entry {
  */
 export class Ingress {
   private readonly entries = new Map<string, Entry>()
+  private readonly crash$ = new Subject<Crash>()
   private readonly subscriptions: Subscription[] = []
   private readonly answers: Answers
   private readonly budget: Budget
@@ -108,6 +109,7 @@ export class Ingress {
     this.stopped$.subscribe(() => restored.unsubscribe())
     this.subscriptions.push(
       await control.subscribe(topics.pipeline.plans, message => this.onPlan(message), { qos: 1 }),
+      await control.subscribe(topics.pipeline.crashes, message => this.onCrash(message), { qos: 1 }),
       await sensors.subscribe(topics.sensor.frames, message => this.receive(message), { qos: 1 }),
     )
   }
@@ -122,6 +124,11 @@ export class Ingress {
     const entry: Entry = { plan$: new BehaviorSubject(plan), opening: false }
     this.entries.set(name, entry)
     this.open(name, entry)
+  }
+
+  private onCrash({ payload }: BusMessage): void {
+    const crash = decodeControl(Crash, payload)
+    if (crash !== undefined) this.crash$.next(crash)
   }
 
   private openAll(): void {
@@ -140,7 +147,9 @@ export class Ingress {
   private async startLane(name: string, entry: Entry): Promise<void> {
     const { id, topics, control, link, restored$, onTrouble } = this.parts
     const plan = entry.plan$.value
-    const parts = { id, pipeline: name, topics, link, plan$: entry.plan$, restored$, onTrouble }
+    const { plan$ } = entry
+    const { crash$ } = this
+    const parts = { id, pipeline: name, topics, link, plan$, restored$, crash$, onTrouble }
     const dispatcher = await Dispatcher.start(parts, plan)
     const { answers, budget, decode, options } = this
     if (this.entries.get(name) !== entry || this.stopping !== undefined) return dispatcher.close()

@@ -2,6 +2,7 @@ import { type Activation, type ActorProgress } from '../../core/control.js'
 import { type ErrorInfo } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
 import { type ProcessUsage } from './runtime.js'
+import { type ThreadChange } from './thread-frames.js'
 
 /** From an agent to its runtime process. */
 export type RuntimeRequest =
@@ -23,4 +24,5 @@ export type RuntimeReply =
   | { readonly type: 'done'; readonly id: number; readonly link?: LinkKind }
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorInfo }
   | { readonly type: 'progress'; readonly actors: readonly ActorProgress[]; readonly usage: ProcessUsage }
+  | ({ readonly type: 'threads' } & ThreadChange)
   | { readonly type: 'trouble'; readonly error: ErrorInfo }

@@ -6,6 +6,7 @@ import { type LinkKind } from '../../core/link.js'
 import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 import { type StallLimits, StallWatch } from './stall-watch.js'
+import { type ThreadChange, type ThreadFrame } from './thread-frames.js'
 
 export interface RuntimeLimits extends StallLimits {
   readonly startTimeoutMs: number
@@ -17,6 +18,10 @@ interface Waiting {
   readonly resolve: (link?: LinkKind) => void
   readonly reject: (error: MillraceError) => void
 }
+
+/** A process of its own that holds the channel open must not be waited for. */
+const LAST_WORD_MS = 1_000
+
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never
 
 /** The agent's end of a runtime process: a crash or a kill is seen here, and harms nothing else. */
@@ -24,6 +29,7 @@ export class ChildRuntime implements Runtime {
   readonly trouble$ = new Subject<MillraceError>()
   readonly ended: Promise<MillraceError | undefined>
   private readonly waiting = new Map<number, Waiting>()
+  private readonly threads = new Map<number, ThreadFrame>()
   private nextId = 0
   private actors: readonly ActorProgress[] = []
   private used = noUsage()
@@ -41,7 +47,9 @@ export class ChildRuntime implements Runtime {
     // A signal or a message that did not get through; the exit tells. Without a listener it would end the agent.
     child.on('error', () => undefined)
     this.ended = new Promise(resolve => {
-      child.once('exit', (code, signal) => resolve(this.close(signal ?? `exit code ${code}`)))
+      child.once('exit', (code, signal) => {
+        void lastWord(child).then(() => resolve(this.close(signal ?? `exit code ${code}`)))
+      })
     })
   }
 
@@ -69,6 +77,10 @@ export class ChildRuntime implements Runtime {
 
   usage(): ProcessUsage {
     return this.used
+  }
+
+  inThreads(): readonly ThreadFrame[] {
+    return [...this.threads.values()]
   }
 
   /** A runtime that does not stop in time, because an inference hangs, is killed. */
@@ -108,12 +120,19 @@ export class ChildRuntime implements Runtime {
         this.actors = reply.actors
         this.used = reply.usage
         return
+      case 'threads':
+        return this.follow(reply)
       case 'trouble':
         return this.trouble$.next(MillraceError.fromInfo(reply.error))
       case 'online':
       case 'offline':
         return
     }
+  }
+
+  private follow({ entered, left }: ThreadChange): void {
+    for (const number of left) this.threads.delete(number)
+    if (entered !== undefined) this.threads.set(entered.number, entered.frame)
   }
 
   private take(id: number): Waiting | undefined {
@@ -136,6 +155,18 @@ export class ChildRuntime implements Runtime {
     this.trouble$.complete()
     return this.stopping ? undefined : error
   }
+}
+
+/** Resolves when all that it sent has been heard, which may be after its exit is known. */
+function lastWord(child: ChildProcess): Promise<void> {
+  return new Promise(resolve => {
+    if (!child.connected) return resolve()
+    const timer = setTimeout(resolve, LAST_WORD_MS)
+    child.once('disconnect', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
 
 /** @returns where its inbox broker listens, if it has one */

@@ -6,9 +6,12 @@ import { type Topics } from '../../core/topics.js'
 import { SessionPool } from '../session/index.js'
 import { Stage } from '../stage/index.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
+import { type ThreadFrame, ThreadFrames } from './thread-frames.js'
 
 /** A runtime in this process. Its sessions still have threads of their own. */
 export class LocalRuntime implements Runtime {
+  /** What is in the threads of its sessions. */
+  readonly threads = new ThreadFrames()
   readonly trouble$ = new Subject<MillraceError>()
   readonly ended: Promise<MillraceError | undefined>
   private end: (reason: MillraceError | undefined) => void = () => {}
@@ -32,10 +35,13 @@ export class LocalRuntime implements Runtime {
       throw new MillraceError('ACTIVATION_FAILED', `${key} is active already`)
     }
     const { link, topics, sessions } = this
+    const { pipeline, epoch } = activation
     const stage = Stage.activate(activation, model, {
       link,
       topics,
       sessions,
+      onEnter: ({ dispatcher, stream, sequence }) =>
+        this.threads.enter({ pipeline, epoch, dispatcher, stream, sequence }),
       onTrouble: error => this.trouble$.next(error),
     })
     this.stages.set(key, stage)
@@ -62,6 +68,10 @@ export class LocalRuntime implements Runtime {
 
   usage(): ProcessUsage {
     return noUsage()
+  }
+
+  inThreads(): readonly ThreadFrame[] {
+    return this.threads.all()
   }
 
   async stop(): Promise<void> {

@@ -2,6 +2,7 @@ import { type Observable } from 'rxjs'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { type MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
+import { type ThreadFrame } from './thread-frames.js'
 
 /** What one process takes of its machine. */
 export interface ProcessUsage {
@@ -40,6 +41,8 @@ export interface Runtime {
   progress(): readonly ActorProgress[]
   /** What its process used when it told how far each actor is; nothing where that is the caller's own. */
   usage(): ProcessUsage
+  /** The frames in its sessions' threads, as last heard; of one that has ended, those that were in them then. */
+  inThreads(): readonly ThreadFrame[]
   /** Ends all actors, within a limit. Idempotent. */
   stop(): Promise<void>
 }

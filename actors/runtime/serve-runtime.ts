@@ -1,5 +1,6 @@
 import { MillraceError } from '../../core/errors.js'
 import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
+import { type LocalRuntime } from './local-runtime.js'
 import { ownUsage } from './own-usage.js'
 import { type Runtime } from './runtime.js'
 
@@ -13,11 +14,17 @@ export interface AgentChannel {
  * Carries out what the agent asks until it says `stop`.
  * @returns when the runtime has stopped
  */
-export function serveRuntime(runtime: Runtime, channel: AgentChannel, progressMs: number): Promise<void> {
+export function serveRuntime(
+  runtime: LocalRuntime,
+  channel: AgentChannel,
+  progressMs: number,
+): Promise<void> {
   const beat = setInterval(
     () => channel.send({ type: 'progress', actors: runtime.progress(), usage: ownUsage() }),
     progressMs,
   )
+  // Written at once: were the frame to crash this process, its name is with the agent.
+  runtime.threads.changes$.subscribe(change => channel.send({ type: 'threads', ...change }))
   runtime.trouble$.subscribe(error => channel.send({ type: 'trouble', error: error.toInfo() }))
   channel.onRequest(request => {
     if (request.type === 'stop') void runtime.stop()

@@ -4,7 +4,7 @@ import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { FanOut } from '../../core/fan-out.js'
-import { type FrameHeader } from '../../core/frame.js'
+import { type FrameHeader, type FrameIdentity } from '../../core/frame.js'
 import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { type FrameSession, type SessionPool, wallClock } from '../session/index.js'
@@ -18,6 +18,8 @@ export interface StageParts {
   readonly link: Link
   readonly topics: Topics
   readonly sessions: SessionPool
+  /** Told of a frame that is about to be handed to the session's thread. @returns to be called when it has left that */
+  readonly onEnter?: (frame: FrameIdentity) => () => void
   /** Told of what the stage could not do and goes on without: a message that is none, a send that failed. */
   readonly onTrouble: (error: MillraceError) => void
 }
@@ -160,8 +162,9 @@ export class Stage {
   }
 
   private async process({ header, message, arrivedAt }: Arrival): Promise<Departure | undefined> {
+    if (this.stopping) return undefined
+    const leave = this.parts.onEnter?.(header)
     try {
-      if (this.stopping) return undefined
       const result = await this.session.process(message, header, arrivedAt)
       this.runMs += result.runMs
       return { header, ...result }
@@ -169,6 +172,8 @@ export class Stage {
       const failure = MillraceError.from(error)
       this.parts.onTrouble(failure)
       return failed(header, failure)
+    } finally {
+      leave?.()
     }
   }
 

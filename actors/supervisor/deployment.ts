@@ -153,6 +153,7 @@ function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: 
     lz4: spec.lz4,
     links: spec.links,
     sampleError: prepared.sampleError,
+    handover: 'replay',
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
   }
 }

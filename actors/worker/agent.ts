@@ -19,6 +19,7 @@ import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { fetchPart, type PartStore } from '../model-store/index.js'
 import { ownUsage, type Runtime } from '../runtime/index.js'
+import { crashMessages } from './crash-messages.js'
 import { measureMbps } from './link-speed.js'
 import { type WorkerOptions } from './options.js'
 import { Reconciler } from './reconcile.js'
@@ -60,6 +61,7 @@ export class WorkerAgent {
   private term = 0
   private stopping = false
   private crashes: number[] = []
+  private crashCount = 0
   /** Settles when no runtime is being started in the place of a crashed one. */
   private mending: Promise<void> = Promise.resolve()
 
@@ -202,10 +204,22 @@ export class WorkerAgent {
   }
 
   private watchRuntime(): void {
-    this.runtime.trouble$.subscribe(this.parts.onTrouble)
-    void this.runtime.ended.then(error => {
-      if (error !== undefined && !this.stopping) this.mending = this.mend(error)
+    const { runtime } = this
+    runtime.trouble$.subscribe(this.parts.onTrouble)
+    void runtime.ended.then(error => {
+      if (error === undefined || this.stopping) return
+      this.tellCrash(runtime)
+      this.mending = this.mend(error)
     })
+  }
+
+  /** Dispatchers find out which of the frames that were in its threads does it again. */
+  private tellCrash(runtime: Runtime): void {
+    const { topics, id, incarnation } = this.parts
+    const crash = { worker: id, incarnation, crash: ++this.crashCount }
+    for (const message of crashMessages(crash, this.reconciler.actual(), runtime.inThreads())) {
+      this.publish(topics.pipeline.crash(message.pipeline), message, false)
+    }
   }
 
   /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop (promise 6). */

@@ -44,7 +44,8 @@ async function setting(t: ExecutionContext) {
   const report = (dispatcher: string, fps: number, latencyMs?: DispatcherReport['latencyMs']) => {
     const frames = { admitted: 10, predicted: 5, dropped: 2, failed: 1, inFlight: 2 }
     const latency = latencyMs === undefined ? {} : { latencyMs }
-    const message: DispatcherReport = { dispatcher, pipeline: 'p', epoch: 1, at: 1, frames, fps, ...latency }
+    const epochs = { epoch: 1, draining: [], closed: false }
+    const message: DispatcherReport = { dispatcher, pipeline: 'p', ...epochs, at: 1, frames, fps, ...latency }
     return publish(TOPICS.pipeline.report('p', dispatcher), message)
   }
   /** Its clock is the test's. */

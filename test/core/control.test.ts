@@ -85,13 +85,26 @@ const ROWS: Readonly<Record<string, Row>> = {
   DispatcherReport: {
     schema: control.DispatcherReport,
     good: {
-      ...{ dispatcher: 'd-1', pipeline: 'p', epoch: 1, at: 1.5, fps: 2.5 },
+      ...{ dispatcher: 'd-1', pipeline: 'p', epoch: 1, draining: [0], closed: false, at: 1.5, fps: 2.5 },
       frames: { admitted: 4, predicted: 1, dropped: 1, failed: 1, inFlight: 1 },
       latencyMs: { p50: 1, p99: 2.5 },
     },
     bad: {
       ...{ dispatcher: 'D/1', pipeline: '', epoch: -1, at: 'now', fps: -1, frames: { admitted: -1 } },
       latencyMs: { p50: 1 },
+    },
+  },
+  Crash: {
+    schema: control.Crash,
+    good: {
+      ...{ pipeline: 'p', worker: 'w-1', incarnation: 1, crash: 2, epoch: 3 },
+      suspects: [{ dispatcher: 'd-1', stream: 's', sequence: 4 }],
+      others: 1,
+    },
+    bad: {
+      ...{ pipeline: 'P', worker: '', incarnation: -1, crash: 1.5, epoch: 'x' },
+      suspects: [{ dispatcher: 'd-1' }],
+      others: -1,
     },
   },
   Desired: {
@@ -164,6 +177,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       leastWindow: 2,
       lz4: false,
       sampleError: 1e-7,
+      handover: 'drain',
       sensors,
     },
     bad: {
@@ -173,6 +187,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       window: 0,
       leastWindow: 0,
       sampleError: null,
+      handover: 'stop',
       sensors: { ...sensors, queueFrames: 0 },
     },
   },

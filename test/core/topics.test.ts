@@ -39,6 +39,8 @@ const ROWS: readonly (readonly [string, string, string])[] = [
   ['pipeline.statuses', topics.pipeline.statuses, 'r/pipeline/+/status'],
   ['pipeline.report', topics.pipeline.report('p', 'd'), 'r/pipeline/p/dispatcher/d'],
   ['pipeline.reports', topics.pipeline.reports, 'r/pipeline/+/dispatcher/+'],
+  ['pipeline.crash', topics.pipeline.crash('p'), 'r/pipeline/p/crash'],
+  ['pipeline.crashes', topics.pipeline.crashes, 'r/pipeline/+/crash'],
   ['data.stage', topics.data.stage('p', 4, 0, 2), 'r/data/p/4/0/2'],
   ['data.results', topics.data.results('p', 'd'), 'r/data/p/results/d'],
   ['sensor.frame', topics.sensor.frame('p', 's-1', 'json', 'A.b_7:~-'), 'r/in/p/s-1/json/A.b_7:~-'],

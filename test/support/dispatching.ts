@@ -1,9 +1,10 @@
 import { type ExecutionContext } from 'ava'
 import { Subject } from 'rxjs'
-import { Dispatcher, type Prediction } from '../../actors/dispatcher/index.js'
+import { Dispatcher, type Epochs, type Prediction } from '../../actors/dispatcher/index.js'
+import { type Time } from '../../actors/dispatcher/time.js'
 import { type BusHandler } from '../../core/bus.js'
 import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
-import { type Plan } from '../../core/control.js'
+import { type Crash, type Plan } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameHeader } from '../../core/frame.js'
 import { type LedgerEntry } from '../../core/ledger.js'
@@ -37,7 +38,34 @@ export function planOf(epoch: number, change: Partial<Plan> = {}): Plan {
     lz4: false,
     links: 'auto',
     sampleError: 0,
+    handover: 'replay',
     ...change,
+  }
+}
+
+/** Time that goes by when the test says so. */
+export class TestTime implements Time {
+  private ms = 1_000_000
+  private readonly acts = new Map<() => void, { readonly every: number; next: number }>()
+
+  now(): number {
+    return this.ms
+  }
+
+  every(ms: number, act: () => void): () => void {
+    this.acts.set(act, { every: ms, next: this.ms + ms })
+    return () => void this.acts.delete(act)
+  }
+
+  pass(ms: number): void {
+    for (const end = this.ms + ms; this.ms < end;) {
+      this.ms = Math.min(end, ...[...this.acts.values()].map(({ next }) => next))
+      for (const [act, timer] of [...this.acts]) {
+        if (timer.next > this.ms) continue
+        timer.next += timer.every
+        act()
+      }
+    }
   }
 }
 
@@ -48,18 +76,27 @@ export interface Sent extends Envelope {
 /** A dispatcher on a link whose other end is the test. */
 export class Desk {
   readonly sent: Sent[] = []
+  readonly sent$ = new Subject<Sent>()
   readonly troubles: MillraceError[] = []
   readonly entries: LedgerEntry[] = []
   readonly predictions: Prediction[] = []
   readonly plan$ = new Subject<Plan>()
   readonly restored$ = new Subject<void>()
+  readonly crash$ = new Subject<Crash>()
+  readonly epochs: Epochs[] = []
   /** What sending fails with. */
   broken: MillraceError | undefined
+  /** Whether what is sent goes on leaving for ever. */
+  slow = false
+  private crashes = 0
   private receive: BusHandler = () => {}
   private opened: Dispatcher | undefined
 
-  static async open(t: ExecutionContext, plan = planOf(1)): Promise<Desk> {
-    const desk = new Desk()
+  private constructor(readonly time: TestTime | undefined) {}
+
+  /** @param time  left out: the machine's */
+  static async open(t: ExecutionContext, plan = planOf(1), time?: TestTime): Promise<Desk> {
+    const desk = new Desk(time)
     await desk.start(plan)
     t.teardown(() => desk.dispatcher.close())
     return desk
@@ -95,10 +132,22 @@ export class Desk {
 
   /** Sends back what a stage would, `y` = `x`, or another header's. */
   answer(sequence: number, change: Partial<FrameHeader> = {}, stream?: string): void {
-    const { header, tensors } = this.sentOf(sequence, stream)
+    this.answerTo(this.sentOf(sequence, stream), change)
+  }
+
+  answerTo({ header, tensors }: Sent, change: Partial<FrameHeader> = {}): void {
     const timings = [{ stage: 0, queueMs: 0, codecMs: 0, runMs: 1, bytesIn: 100 }]
     const answered = change.error === undefined ? { y: tensors['x'] ?? row(0, 0) } : {}
     this.deliver(encodeEnvelope({ header: { ...header, stage: 1, timings, ...change }, tensors: answered }))
+  }
+
+  /** A runtime ends while frames of these numbers are in its threads. */
+  crash(sequences: readonly number[], change: Partial<Crash> = {}): void {
+    const suspects = sequences.map(sequence => this.sentOf(sequence).header)
+    const crash = ++this.crashes
+    const epoch = this.sent.at(-1)?.header.epoch ?? 0
+    const at = { pipeline: 'p', worker: 'w1', incarnation: 1 }
+    this.crash$.next({ ...at, crash, epoch, suspects, others: 0, ...change })
   }
 
   fail(sequence: number): void {
@@ -122,14 +171,19 @@ export class Desk {
         close: async () => {},
         send: async message => {
           if (this.broken !== undefined) throw this.broken
-          this.sent.push({ topic, ...decodeEnvelope(message) })
+          const sent = { topic, ...decodeEnvelope(message) }
+          this.sent.push(sent)
+          this.sent$.next(sent)
+          if (this.slow) await new Promise(() => {})
         },
       }),
     }
-    const { plan$, restored$ } = this
+    const { plan$, restored$, crash$ } = this
     const onTrouble = (error: MillraceError) => this.troubles.push(error)
-    const parts = { id: 'door', pipeline: 'p', topics: TOPICS, link, plan$, restored$, onTrouble }
-    this.opened = await Dispatcher.start(parts, plan)
+    const parts = { id: 'door', pipeline: 'p', topics: TOPICS, link, plan$, restored$, crash$, onTrouble }
+    const time = this.time === undefined ? {} : { time: this.time }
+    this.opened = await Dispatcher.start({ ...parts, ...time }, plan)
+    this.opened.epochs$.subscribe(epochs => this.epochs.push(epochs))
     this.opened.ledger$.subscribe(entry => this.entries.push(entry))
     this.opened.predictions$.subscribe(prediction => this.predictions.push(prediction))
   }

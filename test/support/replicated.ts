@@ -76,6 +76,7 @@ export async function runReplicated(
     stages,
     window: windowOf(SPEC, stages.length),
     links: SPEC.links,
+    handover: 'replay',
   }
 }
 
@@ -88,7 +89,16 @@ export async function dispatcherOf(
 ): Promise<Dispatcher> {
   const link = brokerLink(bus, { sendTimeoutMs: 10_000 })
   const onTrouble = ({ code, message }: MillraceError) => t.log(`${code}: ${message}`)
-  const parts = { id, pipeline: 'p', topics: TOPICS, link, plan$: NEVER, restored$: NEVER, onTrouble }
+  const parts = {
+    id,
+    pipeline: 'p',
+    topics: TOPICS,
+    link,
+    plan$: NEVER,
+    crash$: NEVER,
+    restored$: NEVER,
+    onTrouble,
+  }
   const dispatcher = await Dispatcher.start(parts, plan)
   t.teardown(() => dispatcher.close())
   return dispatcher

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import test, { type ExecutionContext } from 'ava'
-import { map } from 'rxjs'
+import { map, skip } from 'rxjs'
 import { type RuntimeSettings } from '../../../actors/bin/runtime-settings.js'
 import { ChildRuntime } from '../../../actors/runtime/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
@@ -18,7 +18,9 @@ import {
 } from '../../support/actors.js'
 import { TOPICS, until } from '../../support/actors.js'
 import { inCheckout } from '../../support/index.js'
+import { POISONOUS } from '../../support/poisoned-runtime.js'
 
+const RUNTIME = 'dist/actors/bin/runtime.js'
 const LIMITS = { startTimeoutMs: 20_000, stopTimeoutMs: 3_000, progressMs: 20, stallMs: 0 }
 const INBOX = TOPICS.data.stage('p', 1, 0, 0)
 const KEY = 'p/1/0/0'
@@ -37,10 +39,10 @@ const ACTIVATION: Activation = {
   lz4: false,
 }
 
-function runtimeProcess(t: ExecutionContext, broker: string): ChildProcess {
+function runtimeProcess(t: ExecutionContext, broker: string, file = RUNTIME): ChildProcess {
   const inbox = { host: '127.0.0.1', port: 0, orAnother: false }
   const settings: RuntimeSettings = { id: 'w1', broker, progressMs: 20, inbox, connect: {} }
-  const child = fork(inCheckout('dist/actors/bin/runtime.js'), [], {
+  const child = fork(inCheckout(file), [], {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     env: { ...process.env, MILLRACE_RUNTIME: JSON.stringify(settings) },
   })
@@ -48,14 +50,14 @@ function runtimeProcess(t: ExecutionContext, broker: string): ChildProcess {
   return child
 }
 
-async function start(t: ExecutionContext) {
+async function start(t: ExecutionContext, file = RUNTIME) {
   const { broker, connect } = await testBroker(t)
-  const child = runtimeProcess(t, broker.url)
+  const child = runtimeProcess(t, broker.url, file)
   return { runtime: await ChildRuntime.start(() => child, LIMITS), child, connect }
 }
 
-function frame(): Uint8Array {
-  const identity = { dispatcher: 'door', stream: 'camera', sequence: 0 }
+function frame(sequence = 0): Uint8Array {
+  const identity = { dispatcher: 'door', stream: 'camera', sequence }
   const header = { ...identity, epoch: 1, stage: 0, turn: 0, admittedAt: 1, timings: [] }
   return encodeEnvelope({ header, tensors: { x: row(1, 2) } })
 }
@@ -119,6 +121,34 @@ test('a runtime process - one that gives no sign of life is killed, and it is sa
   t.is(error?.code, 'RUNTIME_CRASHED')
   t.regex(error?.message ?? '', /no sign of life/)
   t.is(child.signalCode, 'SIGKILL')
+})
+
+test('a runtime process - that a frame kills has said which, and which have left', async t => {
+  const { runtime, connect } = await start(t, 'dist/test/support/poisoned-runtime.js')
+  await runtime.activate(ACTIVATION, await modelFile(t, adder(1)))
+  const bus = await connect('door')
+  const results = await listen(bus, TOPICS.data.results('p', 'door'))
+  for (const sequence of [0, 1]) await bus.publish(INBOX, frame(sequence))
+  await until(results.pipe(skip(1)))
+  await inTurns(() => runtime.inThreads().length === 0)
+  await bus.publish(INBOX, frame(POISONOUS))
+  t.is((await runtime.ended)?.code, 'RUNTIME_CRASHED')
+  const named = { pipeline: 'p', epoch: 1, dispatcher: 'door', stream: 'camera', sequence: POISONOUS }
+  t.deepEqual(runtime.inThreads(), [named])
+})
+
+test('a runtime process - a kill names the frames that are in its threads, and none that waits', async t => {
+  const { runtime, child, connect } = await start(t)
+  await runtime.activate({ ...ACTIVATION, sends: ['y'] }, await modelFile(t, plodder(50)))
+  const bus = await connect('door')
+  for (const sequence of [0, 1, 2]) await bus.publish(INBOX, frame(sequence))
+  await inTurns(() => runtime.progress().some(({ waiting }) => waiting === 3))
+  child.kill('SIGKILL')
+  await runtime.ended
+  t.deepEqual(
+    runtime.inThreads().map(({ sequence }) => sequence),
+    [0, 1],
+  )
 })
 
 test('a runtime process - one that does not stop in time is killed', async t => {

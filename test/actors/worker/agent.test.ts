@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
-import { filter, map, Subject } from 'rxjs'
+import { filter, map, scan, Subject } from 'rxjs'
 import { serveParts } from '../../../actors/model-store/index.js'
 import { type LinkKind } from '../../../core/link.js'
-import { type ProcessUsage, type Runtime } from '../../../actors/runtime/index.js'
+import { type ProcessUsage, type Runtime, type ThreadFrame } from '../../../actors/runtime/index.js'
 import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
 import {
   activationKeyOf,
@@ -12,6 +12,7 @@ import {
   type ActorProgress,
   Beat,
   Birth,
+  Crash,
   Death,
   encodeControl,
 } from '../../../core/control.js'
@@ -40,6 +41,7 @@ class FakeRuntime implements Runtime {
   readonly active = new Map<string, string>()
   readonly calls: string[] = []
   actors: ActorProgress[] = []
+  threads: ThreadFrame[] = []
   refusal: MillraceError | undefined
   crash: (error: MillraceError | undefined) => void = () => {}
 
@@ -67,6 +69,10 @@ class FakeRuntime implements Runtime {
 
   usage(): ProcessUsage {
     return { rssBytes: 1e12, cpuMs: 1e12, at: 5 }
+  }
+
+  inThreads(): readonly ThreadFrame[] {
+    return this.threads
   }
 
   async stop(): Promise<void> {
@@ -320,6 +326,38 @@ test('a worker - a crash of its runtime is reported at once, and mended with a n
   gate.next()
   await until(later, is('0 ready'))
   t.deepEqual(runtimes[1]?.calls, ['activate p/1/0/0'])
+})
+
+test('a worker - tells of a crash to each pipeline in its runtime, and which frames were in its threads', async t => {
+  const { bus, start, runtimes, activation, desire } = await setting(t)
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await start()
+  const crashes = await hear(bus, TOPICS.pipeline.crashes, Crash)
+  await desire(1, [activation(0), activation(0, { pipeline: 'idle' })])
+  await until(actuals, is('0 ready', '0 ready'))
+  const at = { pipeline: 'p', dispatcher: 'door', stream: 's' }
+  const [runtime] = runtimes
+  if (runtime === undefined) return t.fail('none was started')
+  // The second copy of one frame, and one that is left of the epoch before.
+  runtime.threads = [
+    { ...at, epoch: 1, sequence: 4 },
+    { ...at, epoch: 1, sequence: 4 },
+    { ...at, epoch: 0, sequence: 2 },
+  ]
+  runtime.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  const heard = await until(
+    crashes.pipe(
+      scan((all: Crash[], crash) => [...all, crash], []),
+      filter(all => all.length === 3),
+    ),
+  )
+  const told = { worker: 'w1', incarnation: INCARNATION, crash: 1 }
+  const suspect = (sequence: number) => ({ dispatcher: 'door', stream: 's', sequence })
+  t.deepEqual(heard, [
+    { ...told, pipeline: 'p', epoch: 1, suspects: [suspect(4)], others: 1 },
+    { ...told, pipeline: 'idle', epoch: 1, suspects: [], others: 2 },
+    { ...told, pipeline: 'p', epoch: 0, suspects: [suspect(2)], others: 1 },
+  ])
 })
 
 test('a worker - a runtime that crashes again and again is given up, and that is reported', async t => {
