@@ -26,6 +26,11 @@ export const LinkAddress = z.object({
 })
 export type LinkAddress = z.infer<typeof LinkAddress>
 
+/** @param host  a name or an address, also as URLs have it */
+export function isLoopback(host: string): boolean {
+  return ['localhost', '::1', '[::1]'].includes(host) || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
 /** A way to one receiver. */
 export interface Outlet {
   /**

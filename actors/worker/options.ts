@@ -20,6 +20,16 @@ export const workerOptions = defineOptions({
     value: 'N',
     doc: 'How often in a minute a crashed runtime process is started again before the worker gives its actors up.',
   },
+  benchmark: {
+    check: z.boolean(),
+    default: true,
+    doc: 'Does not measure how fast this machine computes, of which plans make use; nor does `MILLRACE_BENCHMARK=off` in the environment. It takes about a second, once for all workers of a machine.',
+  },
+  memoryMib: {
+    check: z.coerce.number().int().min(16),
+    value: 'MIB',
+    doc: 'Memory that the processes of the worker may have together, as far as plans go; left out, what the machine and its control groups have left.',
+  },
   pieceTimeoutMs: {
     check: z.coerce.number().int().min(100),
     default: 5_000,

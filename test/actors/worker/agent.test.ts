@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, Subject } from 'rxjs'
 import { serveParts } from '../../../actors/model-store/index.js'
+import { type LinkFigure, type Speed } from '../../../actors/benchmark/index.js'
 import { type LinkKind } from '../../../core/link.js'
 import { type ProcessUsage, type Runtime } from '../../../actors/runtime/index.js'
 import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
@@ -14,6 +15,8 @@ import {
   Birth,
   Death,
   encodeControl,
+  type ProbeTarget,
+  type ProbeUser,
 } from '../../../core/control.js'
 import { MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'
@@ -30,7 +33,11 @@ import {
 } from '../../support/actors.js'
 
 const INCARNATION = 1_000
-const FAST = parseOptions(workerOptions, { heartbeatMs: 30, pieceTimeoutMs: 100, runtimeRestarts: 2 }, 'test')
+const FAST = parseOptions(
+  workerOptions,
+  { heartbeatMs: 30, pieceTimeoutMs: 100, runtimeRestarts: 2, benchmark: false },
+  'test',
+)
 const { worker } = TOPICS
 
 /** Hosts nothing, and does what a test says. */
@@ -39,6 +46,8 @@ class FakeRuntime implements Runtime {
   readonly ended: Promise<MillraceError | undefined>
   readonly active = new Map<string, string>()
   readonly calls: string[] = []
+  readonly speed$ = new Subject<Speed>()
+  readonly figures$ = new Subject<LinkFigure>()
   actors: ActorProgress[] = []
   refusal: MillraceError | undefined
   crash: (error: MillraceError | undefined) => void = () => {}
@@ -59,6 +68,20 @@ class FakeRuntime implements Runtime {
   async passivate(key: string): Promise<void> {
     this.calls.push(`passivate ${key}`)
     this.active.delete(key)
+  }
+
+  async measureSpeed(): Promise<Speed> {
+    this.calls.push('measure speed')
+    return until(this.speed$)
+  }
+
+  async acceptProbes(users: readonly ProbeUser[]): Promise<void> {
+    this.calls.push(`accept ${users.map(({ username }) => username).join(', ')}`.trim())
+  }
+
+  async measureLink({ to }: ProbeTarget): Promise<LinkFigure> {
+    this.calls.push(`measure ${to}`)
+    return until(this.figures$)
   }
 
   progress(): readonly ActorProgress[] {
