@@ -10,17 +10,17 @@ export type Speed = NonNullable<Birth['speed']>
 
 export interface MeasuredSpeed {
   readonly speed: Speed
-  /** Whether it would come out about the same another time: hardly anything else had the processor. */
+  /** Whether it would come out about the same another time, whatever else the machine does then. */
   readonly lasting: boolean
 }
 
-/** With so much of a core, what else the machine did can hardly be seen in the figure. */
+/** With so much of a core, what else the machine did hardly shows in the figure. */
 const LASTING_SHARE = 0.75
 
 /**
  * Runs a convolution and a matrix product, in a thread of its own, for about half a second; up to a second and a half
- * where others have the processor too. A quota of the control group counts; where that cannot be seen, what the thread
- * gets of a core does.
+ * where others have the processor too, whose turns do not count. A quota of the control group does; where that cannot be
+ * seen, what the thread gets of a core.
  * @throws STOPPED; RUNTIME_CRASHED: the thread ended; MODEL_UNSUPPORTED, INFERENCE_FAILED: ONNX Runtime does not work here
  */
 export async function runBenchmark(signal?: AbortSignal): Promise<MeasuredSpeed> {

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { auditTime, concatMap, type Observable, takeUntil } from 'rxjs'
-import { type Probes } from '../../core/control.js'
+import { type Actual, type Probes } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { isLoopback } from '../../core/link.js'
 import { type Assignments } from './assignments.js'
 import { type WorkerRegistry, type WorkerView } from './registry.js'
+
+type LinkReport = NonNullable<Actual['links']>[number]
 
 interface Probe {
   readonly from: string
@@ -12,6 +15,8 @@ interface Probe {
   readonly url: string
   readonly username: string
   readonly password: string
+  /** What was known of the link when it was asked for. */
+  readonly before: LinkReport | undefined
 }
 
 /** Workers that join at about the same time are asked together. */
@@ -76,7 +81,7 @@ export class LinkProbes {
         count('from', source)
         count('to', target)
         this.asked.add(pairOf(from, to))
-        probes.push(probeOf(source, target, to.birth.inbox ?? ''))
+        probes.push(probeOf(from, to))
       }
     }
     return probes
@@ -88,14 +93,16 @@ export class LinkProbes {
     if (this.asked.has(pair)) return true
     const names = `${from.birth.worker} ${to.birth.worker} `
     const askedBefore = [...this.asked].some(other => other.startsWith(names))
-    if (askedBefore || !hasFigure(from, to.birth.worker)) return false
+    if (askedBefore || figureOf(from, to.birth.worker) === undefined) return false
     this.asked.add(pair)
     return true
   }
 
-  private isOpen({ from, to }: Probe): boolean {
+  private isOpen({ from, to, before }: Probe): boolean {
     const [source, target] = [this.registry.get(from), this.registry.get(to)]
-    return source !== undefined && target !== undefined && !hasFigure(source, to)
+    if (source === undefined || target === undefined) return false
+    const figure = figureOf(source, to)
+    return figure === undefined || isDeepStrictEqual(figure, before)
   }
 
   private probesOf(worker: string): Probes | undefined {
@@ -109,20 +116,19 @@ export class LinkProbes {
   }
 }
 
-function probeOf(from: string, to: string, url: string): Probe {
+function probeOf(source: WorkerView, target: WorkerView): Probe {
+  const [from, to] = [source.birth.worker, target.birth.worker]
   const password = randomBytes(PASSWORD_BYTES).toString('base64url')
-  return { from, to, url, username: `probe/${from}/${to}`, password }
+  const who = { username: `probe/${from}/${to}`, password }
+  return { from, to, url: target.birth.inbox ?? '', ...who, before: figureOf(source, to) }
 }
 
-function pairOf(from: WorkerView, to: WorkerView): string {
-  return (
-    [from, to].map(({ birth }) => birth.worker).join(' ') +
-    ` ${from.birth.incarnation} ${to.birth.incarnation}`
-  )
+function pairOf({ birth: from }: WorkerView, { birth: to }: WorkerView): string {
+  return `${from.worker} ${to.worker} ${from.incarnation} ${to.incarnation}`
 }
 
-function hasFigure({ actual }: WorkerView, to: string): boolean {
-  return actual?.links?.some(link => link.to === to) === true
+function figureOf({ actual }: WorkerView, to: string): LinkReport | undefined {
+  return actual?.links?.find(link => link.to === to)
 }
 
 /** Within one machine a link is not worth a plan's attention. */
