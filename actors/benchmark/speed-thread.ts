@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { MillraceError } from '../../core/errors.js'
+import { coreMs } from '../profiler/index.js'
 import { type OnnxSession, openSession } from '../session/index.js'
 import { type Sample, type SpeedOrder, type SpeedReply } from './messages.js'
 import { convolution, matrixProduct, type Work } from './works.js'
@@ -8,6 +9,8 @@ import { convolution, matrixProduct, type Work } from './works.js'
 /** Many of the periods, of 10 ms mostly, in which a quota of the processor is handed out. */
 const WINDOW_MS = 150
 const MOST_WINDOWS = 3
+/** Runs that are timed together: a few milliseconds, so that some of them are hardly disturbed on a busy machine. */
+const BATCH = 4
 /** No window begins later. */
 const LATEST_MS = 900
 /** With so much of its share, a window was hardly disturbed. */
@@ -42,16 +45,19 @@ async function measure(): Promise<{ conv: Sample; matmul: Sample }> {
 
 async function timed(session: OnnxSession, { feeds, operations }: Work): Promise<Sample> {
   await run(session, feeds)
-  const [startedAt, before] = [performance.now(), process.cpuUsage()]
-  let [runs, wallMs] = [0, 0]
-  for (; wallMs < WINDOW_MS; runs++) {
-    await run(session, feeds)
-    wallMs = performance.now() - startedAt
+  const startedAt = performance.now()
+  let [usedMs, leastMs] = [0, Infinity]
+  while (performance.now() - startedAt < WINDOW_MS) {
+    const ms = await coreMs(async () => {
+      for (let i = 0; i < BATCH; i++) await run(session, feeds)
+    })
+    usedMs += ms
+    leastMs = Math.min(leastMs, ms)
   }
-  const { user, system } = process.cpuUsage(before)
-  // Other threads of this process may be busy too.
-  const coreMs = Math.min(wallMs, (user + system) / 1_000 || wallMs)
-  return { gflopsPerCore: (runs * operations) / coreMs / 1e6, share: coreMs / wallMs }
+  return {
+    gflopsPerCore: (BATCH * operations) / leastMs / 1e6,
+    share: usedMs / (performance.now() - startedAt),
+  }
 }
 
 /** @throws STOPPED */

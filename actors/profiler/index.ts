@@ -1,4 +1,5 @@
 export { type BlockLimits, measureBlocks, type MeasuredBlock } from './blocks.js'
+export { coreMs } from './clock.js'
 export { type CostsKey, costsFileName, profileFolder, readCosts, writeCosts } from './costs-file.js'
 export { measureCosts, type MeasureSettings, thisMachine } from './measure-costs.js'
 export { profileOptions } from './options.js'

@@ -32,8 +32,8 @@ const PASSWORD_BYTES = 24
  * the order of their names measures. In rounds, each of which is a part of what the workers desire.
  */
 export class LinkProbes {
-  /** Pairs, by names and incarnations, that were asked for in this term or had been measured before it. */
-  private readonly asked = new Set<string>()
+  /** The incarnations, by the names, of pairs that were asked for in this term or had been measured before it. */
+  private readonly asked = new Map<string, string>()
   private round: readonly Probe[] = []
   private roundEndsAt = 0
 
@@ -75,12 +75,12 @@ export class LinkProbes {
     for (let distance = 1; distance < workers.length; distance++) {
       for (const [i, from] of workers.entries()) {
         const to = workers[i + distance]
-        if (to === undefined || this.isKnown(from, to)) continue
+        if (to === undefined) continue
         const [source, target] = [from.birth.worker, to.birth.worker]
-        if (!isFree('from', source) || !isFree('to', target)) continue
+        if (!isFree('from', source) || !isFree('to', target) || this.isKnown(from, to)) continue
         count('from', source)
         count('to', target)
-        this.asked.add(pairOf(from, to))
+        this.note(from, to)
         probes.push(probeOf(from, to))
       }
     }
@@ -89,13 +89,15 @@ export class LinkProbes {
 
   /** Also by an earlier supervisor, while neither of the two has joined anew in this term. */
   private isKnown(from: WorkerView, to: WorkerView): boolean {
-    const pair = pairOf(from, to)
-    if (this.asked.has(pair)) return true
-    const names = `${from.birth.worker} ${to.birth.worker} `
-    const askedBefore = [...this.asked].some(other => other.startsWith(names))
-    if (askedBefore || figureOf(from, to.birth.worker) === undefined) return false
-    this.asked.add(pair)
-    return true
+    const asked = this.asked.get(namesOf(from, to))
+    if (asked !== undefined) return asked === incarnationsOf(from, to)
+    const known = figureOf(from, to.birth.worker) !== undefined
+    if (known) this.note(from, to)
+    return known
+  }
+
+  private note(from: WorkerView, to: WorkerView): void {
+    this.asked.set(namesOf(from, to), incarnationsOf(from, to))
   }
 
   private isOpen({ from, to, before }: Probe): boolean {
@@ -123,8 +125,12 @@ function probeOf(source: WorkerView, target: WorkerView): Probe {
   return { from, to, url: target.birth.inbox ?? '', ...who, before: figureOf(source, to) }
 }
 
-function pairOf({ birth: from }: WorkerView, { birth: to }: WorkerView): string {
-  return `${from.worker} ${to.worker} ${from.incarnation} ${to.incarnation}`
+function namesOf({ birth: from }: WorkerView, { birth: to }: WorkerView): string {
+  return `${from.worker} ${to.worker}`
+}
+
+function incarnationsOf({ birth: from }: WorkerView, { birth: to }: WorkerView): string {
+  return `${from.incarnation} ${to.incarnation}`
 }
 
 function figureOf({ actual }: WorkerView, to: string): LinkReport | undefined {

@@ -5,7 +5,13 @@ import { serveParts } from '../../../actors/model-store/index.js'
 import { type LinkFigure, type Speed } from '../../../actors/benchmark/index.js'
 import { type LinkKind } from '../../../core/link.js'
 import { type ProcessUsage, type Runtime } from '../../../actors/runtime/index.js'
-import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
+import {
+  type AgentParts,
+  deathWill,
+  WorkerAgent,
+  type WorkerOptions,
+  workerOptions,
+} from '../../../actors/worker/index.js'
 import {
   activationKeyOf,
   type Activation,
@@ -15,6 +21,7 @@ import {
   Birth,
   Death,
   encodeControl,
+  type Probes,
   type ProbeTarget,
   type ProbeUser,
 } from '../../../core/control.js'
@@ -114,7 +121,7 @@ async function setting(t: ExecutionContext) {
   )
   const runtimes: FakeRuntime[] = []
   const troubles: MillraceError[] = []
-  const start = async (change: Partial<AgentParts> = {}) => {
+  const start = async (change: Partial<AgentParts> = {}, options: Partial<WorkerOptions> = {}) => {
     const parts: AgentParts = {
       id: 'w1',
       incarnation: INCARNATION,
@@ -129,7 +136,7 @@ async function setting(t: ExecutionContext) {
       onTrouble: error => troubles.push(error),
       ...change,
     }
-    const agent = await WorkerAgent.start(parts, FAST)
+    const agent = await WorkerAgent.start(parts, { ...FAST, ...options })
     t.teardown(() => agent.stop())
     return agent
   }
@@ -148,8 +155,8 @@ async function setting(t: ExecutionContext) {
     lz4: false,
     ...change,
   })
-  const desire = (term: number, activations: readonly Activation[]) =>
-    bus.publish(worker.desired('w1'), encodeControl({ term, activations }), { qos: 1, retain: true })
+  const desire = (term: number, activations: readonly Activation[], probes?: Probes) =>
+    bus.publish(worker.desired('w1'), encodeControl({ term, activations, probes }), { qos: 1, retain: true })
   return { broker, bus, connect, start, store, held, runtimes, troubles, activation, desire }
 }
 
@@ -417,4 +424,89 @@ test('a worker - keeps the parts that it is to run, and says of which it has no 
   await until(actuals, is('1 ready'))
   t.deepEqual([await store.has(small.part), await store.has(large)], [false, true])
   t.deepEqual(troubles, [])
+})
+
+/** What a worker is asked to measure, with passwords made of `key`. */
+function probesFor(key: string, ...peers: string[]): Probes {
+  const measure = peers.map(to => ({
+    ...{ to, url: 'mqtt://10.0.0.1:1', username: `probe/w1/${to}`, password: `${key} ${to}` },
+  }))
+  return { accept: [{ username: 'probe/w0/w1', password: key }], measure }
+}
+
+test('a worker - is born at once, and announces again how fast it is when it knows', async t => {
+  const { bus, start, runtimes } = await setting(t)
+  const births = await hear(bus, worker.births, Birth)
+  await start({}, { benchmark: true })
+  t.is((await until(births)).speed, undefined)
+  t.deepEqual(runtimes[0]?.calls, ['measure speed'])
+  // It goes on beating while it measures.
+  await until((await hear(bus, worker.beats, Beat)).pipe(filter((_, index) => index > 1)))
+  runtimes[0]?.speed$.next({ convGflops: 12, matmulGflops: 34 })
+  const { speed } = await until(births, birth => birth.speed !== undefined)
+  t.deepEqual(speed, { convGflops: 12, matmulGflops: 34 })
+})
+
+test('a worker - whose runtime dies while it measures does not try that again', async t => {
+  const { bus, start, runtimes } = await setting(t)
+  await start({}, { benchmark: true })
+  const births = await hear(bus, worker.births, Birth)
+  await until(births)
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  await inTurns(() => runtimes.length === 2)
+  await until((await hear(bus, worker.beats, Beat)).pipe(filter((_, index) => index > 1)))
+  t.deepEqual(runtimes[1]?.calls, [])
+})
+
+test('a worker - says how much memory its actors may still take', async t => {
+  const { bus, start } = await setting(t)
+  const births = await hear(bus, worker.births, Birth)
+  await start()
+  const { availableBytes = -1, memoryBytes } = await until(births)
+  t.true(availableBytes > 0 && availableBytes <= memoryBytes, String(availableBytes))
+  // More than the limit is in use already: of this process, and of the runtime by what it says.
+  await start({ id: 'w2' }, { memoryMib: 64 })
+  t.is((await until(births, birth => birth.worker === 'w2')).availableBytes, 0)
+})
+
+test('a worker - lets its peers measure, measures one link after the other, and reports each', async t => {
+  const { bus, start, runtimes, desire } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(1, [], probesFor('first', 'w2', 'w3'))
+  await inTurns(() => runtimes[0]?.calls.length === 2)
+  t.deepEqual(runtimes[0]?.calls, ['accept probe/w0/w1', 'measure w2'])
+  runtimes[0]?.figures$.next({ mbps: 90, rttMs: 2 })
+  const one = await until(actuals, ({ links }) => links?.length === 1)
+  t.deepEqual(one.links, [{ to: 'w2', mbps: 90, rttMs: 2 }])
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'measure w3')
+  runtimes[0]?.figures$.next({ mbps: 5, rttMs: 1 })
+  await until(actuals, ({ links }) => links?.length === 2)
+  // What is not asked for any more stays known, and peers that are done are let in no more.
+  await desire(1, [])
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'accept')
+  await desire(1, [], probesFor('second', 'w3'))
+  const without = await until(actuals, ({ links }) => links?.length === 1)
+  t.deepEqual(
+    without.links?.map(({ to }) => to),
+    ['w2'],
+  )
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'measure w3')
+  runtimes[0]?.figures$.next({ mbps: 7, rttMs: 1 })
+  await until(actuals, ({ links }) => links?.some(({ mbps }) => mbps === 7) === true)
+})
+
+test('a worker - tells a new runtime whom to let in, and has it measure what is not known yet', async t => {
+  const { bus, start, runtimes, desire } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(1, [], probesFor('first', 'w2', 'w3'))
+  await inTurns(() => runtimes[0]?.calls.length === 2)
+  runtimes[0]?.figures$.next({ mbps: 90, rttMs: 2 })
+  await until(actuals, ({ links }) => links?.length === 1)
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'measure w3')
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  runtimes[0]?.figures$.error(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  await inTurns(() => runtimes[1]?.calls.length === 2)
+  t.deepEqual(runtimes[1]?.calls, ['accept probe/w0/w1', 'measure w3'])
 })
