@@ -8,7 +8,7 @@ export {
   startBroker,
 } from './embedded-broker.js'
 export { InboxBroker } from './inbox-broker.js'
-export { isLoopback } from './listen.js'
+export { InboxProbes } from './inbox-probes.js'
 export { localAddressTowards } from './local-address.js'
 export { PeerLink, type PeerLinkParts } from './peer-link.js'
 export { type BrokerCapabilities, checkCapable, probeBroker, type ProbeOptions } from './probe.js'

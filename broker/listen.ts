@@ -1,4 +1,4 @@
-import { isIPv4, type Server } from 'node:net'
+import { type Server } from 'node:net'
 import { MillraceError, messageOf } from '../core/errors.js'
 
 /**
@@ -22,8 +22,4 @@ export function listen(server: Server, host: string, port: number): Promise<numb
 
 export function isAny(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

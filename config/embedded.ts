@@ -65,7 +65,8 @@ export async function embedded(options: EmbeddedOptionsInput = {}): Promise<Clus
       onTrouble: warn,
     })
     await startSupervisor(at('supervisor'), parseOptions(supervisorOptions, {}, 'embedded'), cleanup)
-    const each = parseOptions(workerOptions, {}, 'embedded')
+    // All of them run here: what each can do is all the same.
+    const each = parseOptions(workerOptions, { benchmark: false }, 'embedded')
     await Promise.all(Array.from({ length: workers }, (_, i) => startWorker(at(`w${i + 1}`), each, cleanup)))
     if (ingress) await startIngress(at('ingress'), parseOptions(ingressOptions, {}, 'embedded'), cleanup)
     return await openCluster(open, defaults, cleanup)

@@ -9,7 +9,7 @@ import { leaderClientId, leaderWill, Supervisor, type SupervisorOptions } from '
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
-import { type InboxBroker, PATIENT_KEEPALIVE_S, PeerLink } from '../broker/index.js'
+import { type InboxBroker, InboxProbes, PATIENT_KEEPALIVE_S, PeerLink } from '../broker/index.js'
 import { brokerLink } from '../core/link.js'
 import { type Topics } from '../core/topics.js'
 import { type OpenBus } from './connect.js'
@@ -64,7 +64,7 @@ export async function localRuntime(
   const bus = await open({ clientId, keepaliveS: PATIENT_KEEPALIVE_S })
   cleanup.defer("closing the runtime's connection", () => bus.close())
   const link = new PeerLink({ worker: id, bus, inbox, sendTimeoutMs })
-  return new LocalRuntime(link, topics, inbox?.url)
+  return new LocalRuntime(link, topics, new InboxProbes(inbox), inbox?.url)
 }
 
 export async function startSupervisor(

@@ -25,6 +25,9 @@ const errorInfo = z.object({
   message: z.string(),
 })
 
+/** In 10^9 operations per second, of a convolution and of a matrix product in ONNX Runtime with one thread. */
+const speed = z.object({ convGflops: z.number().positive(), matmulGflops: z.number().positive() })
+
 /** A worker is there. Retained. */
 export const Birth = z.object({
   worker: name,
@@ -39,6 +42,12 @@ export const Birth = z.object({
   inbox: z.string().optional(),
   /** Of its link, in 10^6 bit/s, as measured to the broker and back; left out: not known, or within one machine. */
   linkMbps: z.number().positive().optional(),
+  /** Of that link, for a small message there and back; left out like it. */
+  linkRttMs: z.number().min(0).optional(),
+  /** Of one of its cores, as it may use it, for float32; left out: not measured, or not yet. */
+  speed: speed.optional(),
+  /** Memory that its actors may still take, as it was when this was sent; left out: not known. */
+  availableBytes: count.optional(),
 })
 export type Birth = z.infer<typeof Birth>
 
@@ -97,9 +106,23 @@ export const Activation = z.object({
 })
 export type Activation = z.infer<typeof Activation>
 
-/** All that a worker is to run. Retained, written by the leading supervisor only. */
-export const Desired = z.object({ term: count, activations: z.array(Activation) })
+/** Lets a peer measure its link to an inbox; the name of the user is the only topic that it may publish on. */
+const probeUser = z.object({ username: z.string(), password: z.string() })
+export type ProbeUser = z.infer<typeof probeUser>
+
+/** An inbox, of worker `to`, to which a link is to be measured. */
+const probeTarget = z.object({ to: name, url: z.string(), ...probeUser.shape })
+export type ProbeTarget = z.infer<typeof probeTarget>
+
+/** All that a worker is to do. Retained, written by the leading supervisor only. */
+export const Desired = z.object({
+  term: count,
+  activations: z.array(Activation),
+  /** Links that it is to measure, and those who may measure theirs to its inbox. */
+  probes: z.object({ accept: z.array(probeUser), measure: z.array(probeTarget) }).optional(),
+})
 export type Desired = z.infer<typeof Desired>
+export type Probes = NonNullable<Desired['probes']>
 
 /** What a worker runs. Retained. */
 export const Actual = z.object({
@@ -116,6 +139,8 @@ export const Actual = z.object({
       error: errorInfo.optional(),
     }),
   ),
+  /** To the inboxes of other workers, as measured; the time is that of a small message there and its acknowledgement. */
+  links: z.array(z.object({ to: name, mbps: z.number().positive(), rttMs: z.number().min(0) })).optional(),
 })
 export type Actual = z.infer<typeof Actual>
 export type ActivationState = Actual['activations'][number]

@@ -29,6 +29,10 @@ export type LinkAddress = z.infer<typeof LinkAddress>
 /** The inbox of one replica of a stage, and how much of the stage's frames it takes, beside the others. */
 export const ReplicaAddress = LinkAddress.extend({ weight: z.number().positive().default(1) })
 export type ReplicaAddress = z.infer<typeof ReplicaAddress>
+/** @param host  a name or an address, also as URLs have it */
+export function isLoopback(host: string): boolean {
+  return ['localhost', '::1', '[::1]'].includes(host) || /^127(\.\d{1,3}){3}$/.test(host)
+}
 
 /** A way to one receiver. */
 export interface Outlet {

@@ -10,7 +10,7 @@ export interface OptionRow<T = unknown> {
   readonly doc: string
   /**
    * How the command line shows the value, such as `URL` or `N`, in square brackets where the option may be given without
-   * one, which stands for `true`; left out for a switch.
+   * one, which stands for `true`; left out for a switch, which is `--no-...` where the default is true.
    */
   readonly value?: string
 }

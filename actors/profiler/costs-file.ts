@@ -1,10 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type Costs, type Machine, parseCosts } from '../../core/costs/index.js'
 import { MillraceError } from '../../core/errors.js'
+import { writeWhole } from './write-whole.js'
 
 /** Whose costs are looked for: those of a model, by its hash, on a machine. */
 export interface CostsKey {
@@ -60,18 +61,7 @@ async function contentOf(path: string): Promise<string | undefined> {
   }
 }
 
-/**
- * Writes a cost file so that it is there as a whole or not at all.
- * @throws COSTS_UNWRITABLE
- */
-export async function writeCosts(path: string, costs: Costs): Promise<void> {
-  const draft = `${path}.${randomUUID()}.draft`
-  try {
-    await mkdir(dirname(path), { recursive: true })
-    await writeFile(draft, `${JSON.stringify(costs)}\n`)
-    await rename(draft, path)
-  } catch (error) {
-    await rm(draft, { force: true }).catch(() => undefined)
-    throw MillraceError.from(error, 'COSTS_UNWRITABLE', `${path}: `)
-  }
+/** @throws COSTS_UNWRITABLE */
+export function writeCosts(path: string, costs: Costs): Promise<void> {
+  return writeWhole(path, `${JSON.stringify(costs)}\n`)
 }

@@ -1,6 +1,7 @@
-import { type Activation, type ActorProgress } from '../../core/control.js'
+import { type Activation, type ActorProgress, type ProbeTarget, type ProbeUser } from '../../core/control.js'
 import { type ErrorInfo } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
+import { type LinkFigure, type Speed } from '../benchmark/index.js'
 import { type ProcessUsage } from './runtime.js'
 import { type ThreadChange } from './thread-frames.js'
 
@@ -13,15 +14,25 @@ export type RuntimeRequest =
       readonly model: string
     }
   | { readonly type: 'passivate'; readonly id: number; readonly key: string }
+  | { readonly type: 'measure-speed'; readonly id: number }
+  | { readonly type: 'accept-probes'; readonly id: number; readonly users: readonly ProbeUser[] }
+  | { readonly type: 'measure-link'; readonly id: number; readonly target: ProbeTarget }
   | { readonly type: 'stop' }
+
+/** What the answers to requests carry. */
+export interface Done {
+  readonly link?: LinkKind
+  readonly speed?: Speed
+  readonly figure?: LinkFigure
+}
 
 /** From a runtime process to its agent. */
 export type RuntimeReply =
   /** It takes requests. */
-  | { readonly type: 'online'; readonly inbox?: string | undefined }
+  | { readonly type: 'online'; readonly inbox?: string | undefined; readonly usage: ProcessUsage }
   /** It could not start. */
   | { readonly type: 'offline'; readonly error: ErrorInfo }
-  | { readonly type: 'done'; readonly id: number; readonly link?: LinkKind }
+  | ({ readonly type: 'done'; readonly id: number } & Done)
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorInfo }
   | { readonly type: 'progress'; readonly actors: readonly ActorProgress[]; readonly usage: ProcessUsage }
   | ({ readonly type: 'threads' } & ThreadChange)

@@ -1,9 +1,10 @@
 import { type ChildProcess } from 'node:child_process'
 import { Subject } from 'rxjs'
-import { type Activation, type ActorProgress } from '../../core/control.js'
+import { type Activation, type ActorProgress, type ProbeTarget, type ProbeUser } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
-import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
+import { type LinkFigure, type Speed } from '../benchmark/index.js'
+import { type Done, type RuntimeReply, type RuntimeRequest } from './child-messages.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 import { type StallLimits, StallWatch } from './stall-watch.js'
 import { type ThreadChange, type ThreadFrame } from './thread-frames.js'
@@ -15,7 +16,7 @@ export interface RuntimeLimits extends StallLimits {
 
 type Request = Extract<RuntimeRequest, { id: number }>
 interface Waiting {
-  readonly resolve: (link?: LinkKind) => void
+  readonly resolve: (done: Done) => void
   readonly reject: (error: MillraceError) => void
 }
 
@@ -32,7 +33,6 @@ export class ChildRuntime implements Runtime {
   private readonly threads = new Map<number, ThreadFrame>()
   private nextId = 0
   private actors: readonly ActorProgress[] = []
-  private used = noUsage()
   private stopping = false
   private stalled = false
   private readonly watch: StallWatch
@@ -41,6 +41,7 @@ export class ChildRuntime implements Runtime {
     private readonly child: ChildProcess,
     private readonly limits: RuntimeLimits,
     readonly inbox: string | undefined,
+    private used: ProcessUsage,
   ) {
     this.watch = new StallWatch(limits, () => this.endStalled())
     child.on('message', (reply: RuntimeReply) => this.handle(reply))
@@ -59,16 +60,28 @@ export class ChildRuntime implements Runtime {
    */
   static async start(spawn: () => ChildProcess, limits: RuntimeLimits): Promise<ChildRuntime> {
     const child = spawn()
-    const inbox = await online(child, limits.startTimeoutMs)
-    return new ChildRuntime(child, limits, inbox)
+    const { inbox, usage } = await online(child, limits.startTimeoutMs)
+    return new ChildRuntime(child, limits, inbox, usage)
   }
 
   async activate(activation: Activation, model: string): Promise<LinkKind> {
-    return (await this.request({ type: 'activate', activation, model })) ?? 'broker'
+    return (await this.request({ type: 'activate', activation, model })).link ?? 'broker'
   }
 
   async passivate(key: string): Promise<void> {
     await this.request({ type: 'passivate', key })
+  }
+
+  async measureSpeed(): Promise<Speed> {
+    return given((await this.request({ type: 'measure-speed' })).speed)
+  }
+
+  async acceptProbes(users: readonly ProbeUser[]): Promise<void> {
+    await this.request({ type: 'accept-probes', users })
+  }
+
+  async measureLink(target: ProbeTarget): Promise<LinkFigure> {
+    return given((await this.request({ type: 'measure-link', target })).figure)
   }
 
   progress(): readonly ActorProgress[] {
@@ -92,7 +105,7 @@ export class ChildRuntime implements Runtime {
     clearTimeout(timer)
   }
 
-  private request(request: WithoutId<Request>): Promise<LinkKind | undefined> {
+  private request(request: WithoutId<Request>): Promise<Done> {
     const id = this.nextId++
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject })
@@ -113,7 +126,7 @@ export class ChildRuntime implements Runtime {
     this.watch.heard()
     switch (reply.type) {
       case 'done':
-        return this.take(reply.id)?.resolve(reply.link)
+        return this.take(reply.id)?.resolve(reply)
       case 'failed':
         return this.refuse(reply.id, MillraceError.fromInfo(reply.error))
       case 'progress':
@@ -169,24 +182,32 @@ function lastWord(child: ChildProcess): Promise<void> {
   })
 }
 
-/** @returns where its inbox broker listens, if it has one */
-function online(child: ChildProcess, timeoutMs: number): Promise<string | undefined> {
+/** @throws RUNTIME_CRASHED: the process answers as no runtime does */
+function given<T>(value: T | undefined): T {
+  if (value === undefined) throw new MillraceError('RUNTIME_CRASHED', 'the runtime process gave no answer')
+  return value
+}
+
+type Online = Extract<RuntimeReply, { type: 'online' }>
+
+/** @returns where its inbox broker listens, if it has one, and what it uses */
+function online(child: ChildProcess, timeoutMs: number): Promise<Online> {
   return new Promise((resolve, reject) => {
-    const settle = (error?: MillraceError, inbox?: string) => {
+    const settle = (outcome: MillraceError | Online) => {
       clearTimeout(timer)
       child.off('error', onError).off('exit', onExit).off('message', onMessage)
-      if (error === undefined) return resolve(inbox)
+      if (!(outcome instanceof MillraceError)) return resolve(outcome)
       child.on('error', () => undefined).kill('SIGKILL')
-      reject(error)
+      reject(outcome)
     }
     const crash = (message: string) => settle(new MillraceError('RUNTIME_CRASHED', message))
     const onError = (error: Error) => crash(`the runtime process could not be started: ${error.message}`)
     const onExit = (code: number | null, signal: string | null) =>
       crash(`the runtime process ended with ${signal ?? `exit code ${code}`}`)
-    const onMessage = (reply: RuntimeReply) =>
-      reply.type === 'offline'
-        ? settle(MillraceError.fromInfo(reply.error))
-        : settle(undefined, reply.type === 'online' ? reply.inbox : undefined)
+    const onMessage = (reply: RuntimeReply) => {
+      if (reply.type === 'offline') settle(MillraceError.fromInfo(reply.error))
+      else if (reply.type === 'online') settle(reply)
+    }
     const timer = setTimeout(() => crash(`the runtime process did not start in ${timeoutMs} ms`), timeoutMs)
     child.on('error', onError).on('exit', onExit).on('message', onMessage)
   })

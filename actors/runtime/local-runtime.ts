@@ -1,8 +1,16 @@
 import { Subject } from 'rxjs'
-import { activationKeyOf, type Activation, type ActorProgress } from '../../core/control.js'
+import {
+  activationKeyOf,
+  type Activation,
+  type ActorProgress,
+  type ProbeTarget,
+  type ProbeUser,
+} from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Link, type LinkKind } from '../../core/link.js'
+import { type PeerProbes } from '../../core/peer-probes.js'
 import { type Topics } from '../../core/topics.js'
+import { type LinkFigure, measureInboxLink, measureSpeed, type Speed } from '../benchmark/index.js'
 import { SessionPool } from '../session/index.js'
 import { Stage } from '../stage/index.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
@@ -18,10 +26,14 @@ export class LocalRuntime implements Runtime {
   private readonly stages = new Map<string, Promise<Stage>>()
   private readonly sessions = new SessionPool()
   private readonly ready = new Map<string, Stage>()
+  private readonly stopping = new AbortController()
+  /** Settles when no measurement is under way. */
+  private measuring: Promise<unknown> = Promise.resolve()
 
   constructor(
     private readonly link: Link,
     private readonly topics: Topics,
+    private readonly probes: PeerProbes,
     readonly inbox?: string,
   ) {
     this.ended = new Promise(resolve => {
@@ -62,6 +74,18 @@ export class LocalRuntime implements Runtime {
     await (await stage)?.passivate()
   }
 
+  measureSpeed(): Promise<Speed> {
+    return this.measure(() => measureSpeed({ signal: this.stopping.signal }))
+  }
+
+  async acceptProbes(users: readonly ProbeUser[]): Promise<void> {
+    this.probes.accept(users)
+  }
+
+  measureLink(target: ProbeTarget): Promise<LinkFigure> {
+    return this.measure(() => measureInboxLink(target, to => this.probes.connect(to), this.stopping.signal))
+  }
+
   progress(): readonly ActorProgress[] {
     return [...this.ready.values()].map(stage => stage.progress())
   }
@@ -75,8 +99,16 @@ export class LocalRuntime implements Runtime {
   }
 
   async stop(): Promise<void> {
-    await Promise.allSettled([...this.stages.keys()].map(key => this.passivate(key)))
+    this.stopping.abort()
+    await Promise.allSettled([...[...this.stages.keys()].map(key => this.passivate(key)), this.measuring])
     this.trouble$.complete()
     this.end(undefined)
+  }
+
+  /** One at a time: they would disturb each other. */
+  private measure<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.measuring.then(work)
+    this.measuring = result.catch(() => undefined)
+    return result
   }
 }

@@ -1,7 +1,8 @@
 import { type Observable } from 'rxjs'
-import { type Activation, type ActorProgress } from '../../core/control.js'
+import { type Activation, type ActorProgress, type ProbeTarget, type ProbeUser } from '../../core/control.js'
 import { type MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
+import { type LinkFigure, type Speed } from '../benchmark/index.js'
 import { type ThreadFrame } from './thread-frames.js'
 
 /** What one process takes of its machine. */
@@ -37,6 +38,15 @@ export interface Runtime {
   activate(activation: Activation, model: string): Promise<LinkKind>
   /** Resolves when the actor has ended the frames under way and given its memory back. */
   passivate(key: string): Promise<void>
+  /**
+   * How fast it computes with one core, as known before or measured now.
+   * @throws STOPPED, RUNTIME_CRASHED, INFERENCE_FAILED, MODEL_UNSUPPORTED
+   */
+  measureSpeed(): Promise<Speed>
+  /** Lets these, and only these, measure their links to its inbox. */
+  acceptProbes(users: readonly ProbeUser[]): Promise<void>
+  /** @throws as `measureInboxLink`; RUNTIME_CRASHED */
+  measureLink(target: ProbeTarget): Promise<LinkFigure>
   /** How far each actor is, as last heard. */
   progress(): readonly ActorProgress[]
   /** What its process used when it told how far each actor is; nothing where that is the caller's own. */

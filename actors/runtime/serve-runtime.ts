@@ -1,5 +1,5 @@
 import { MillraceError } from '../../core/errors.js'
-import { type RuntimeReply, type RuntimeRequest } from './child-messages.js'
+import { type Done, type RuntimeReply, type RuntimeRequest } from './child-messages.js'
 import { type LocalRuntime } from './local-runtime.js'
 import { ownUsage } from './own-usage.js'
 import { type Runtime } from './runtime.js'
@@ -30,7 +30,7 @@ export function serveRuntime(
     if (request.type === 'stop') void runtime.stop()
     else void answer(runtime, channel, request)
   })
-  channel.send({ type: 'online', inbox: runtime.inbox })
+  channel.send({ type: 'online', inbox: runtime.inbox, usage: ownUsage() })
   return runtime.ended.then(() => clearInterval(beat))
 }
 
@@ -40,17 +40,29 @@ async function answer(
   request: Exclude<RuntimeRequest, { type: 'stop' }>,
 ): Promise<void> {
   try {
-    if (request.type === 'activate') {
-      const link = await runtime.activate(request.activation, request.model)
-      return channel.send({ type: 'done', id: request.id, link })
-    }
-    await runtime.passivate(request.key)
-    channel.send({ type: 'done', id: request.id })
+    channel.send({ type: 'done', id: request.id, ...(await carryOut(runtime, request)) })
   } catch (error) {
     channel.send({
       type: 'failed',
       id: request.id,
       error: MillraceError.from(error, 'ACTIVATION_FAILED').toInfo(),
     })
+  }
+}
+
+async function carryOut(runtime: Runtime, request: Exclude<RuntimeRequest, { type: 'stop' }>): Promise<Done> {
+  switch (request.type) {
+    case 'activate':
+      return { link: await runtime.activate(request.activation, request.model) }
+    case 'passivate':
+      await runtime.passivate(request.key)
+      return {}
+    case 'measure-speed':
+      return { speed: await runtime.measureSpeed() }
+    case 'accept-probes':
+      await runtime.acceptProbes(request.users)
+      return {}
+    case 'measure-link':
+      return { figure: await runtime.measureLink(request.target) }
   }
 }

@@ -1,11 +1,12 @@
 import { type Bus } from '../../core/bus.js'
-import { type Activation, type Desired, encodeControl } from '../../core/control.js'
+import { type Activation, type Desired, encodeControl, type Probes } from '../../core/control.js'
 import { type Topics } from '../../core/topics.js'
 import { type PartStore } from '../model-store/index.js'
 
 /** What every worker should run, over all pipelines, and the only writer of it (decision D5). */
 export class Assignments {
   private readonly desired = new Map<string, readonly Activation[]>()
+  private readonly probes = new Map<string, Probes>()
 
   constructor(
     private readonly bus: Bus,
@@ -49,11 +50,21 @@ export class Assignments {
     )
   }
 
+  /** @param probes  left out: none any more */
+  async probe(worker: string, probes: Probes | undefined): Promise<void> {
+    if (probes === undefined) this.probes.delete(worker)
+    else this.probes.set(worker, probes)
+    await this.write(worker, this.desired.get(worker) ?? [])
+  }
+
   private async write(worker: string, activations: readonly Activation[]): Promise<void> {
     this.desired.set(worker, activations)
     await this.hold(worker, activations)
-    const message: Desired = { term: this.term, activations: [...activations] }
-    const payload = activations.length === 0 ? new Uint8Array() : encodeControl(message)
+    // What is wanted may be more by now.
+    const [wanted, probes] = [this.desired.get(worker) ?? [], this.probes.get(worker)]
+    const message: Desired = { term: this.term, activations: [...wanted], probes }
+    const nothing = wanted.length === 0 && probes === undefined
+    const payload = nothing ? new Uint8Array() : encodeControl(message)
     await this.bus.publish(this.topics.worker.desired(worker), payload, { qos: 1, retain: true })
   }
 

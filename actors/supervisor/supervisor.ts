@@ -1,4 +1,4 @@
-import { interval, merge } from 'rxjs'
+import { from, interval, merge } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
 import {
   Actual,
@@ -20,6 +20,7 @@ import { Assignments } from './assignments.js'
 import { PipelineKeeper } from './keeper.js'
 import { claimLeadership } from './leadership.js'
 import { type SupervisorOptions } from './options.js'
+import { LinkProbes } from './probes.js'
 import { WorkerRegistry } from './registry.js'
 
 export interface SupervisorParts {
@@ -113,6 +114,7 @@ export class Supervisor {
     this.subscriptions.push(await serveParts(bus, topics, read, onTrouble))
     await on(topics.pipeline.specs, (message, pipeline) => this.onSpec(message, pipeline))
     this.watchHealth()
+    new LinkProbes(this.registry, this.assignments).watch(from(this.ended), onTrouble)
   }
 
   private take<T>(

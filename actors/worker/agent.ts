@@ -17,10 +17,12 @@ import { MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
-import { fetchPart, type PartStore } from '../model-store/index.js'
+import { type LinkFigure, measureBrokerLink } from '../benchmark/index.js'
+import { availableBytes } from '../machine/index.js'
+import { fetchPart, MIB, type PartStore } from '../model-store/index.js'
 import { ownUsage, type Runtime } from '../runtime/index.js'
 import { crashMessages } from './crash-messages.js'
-import { measureMbps } from './link-speed.js'
+import { Measurements, NO_PROBES } from './measurements.js'
 import { type WorkerOptions } from './options.js'
 import { Reconciler } from './reconcile.js'
 
@@ -55,9 +57,10 @@ export function deathWill(
  */
 export class WorkerAgent {
   private readonly reconciler: Reconciler
+  private readonly measurements: Measurements
   private readonly connection: RxSubscription
   private beat: NodeJS.Timeout | undefined
-  private linkMbps: number | undefined
+  private brokerLink: LinkFigure | undefined
   private term = 0
   private stopping = false
   private crashes: number[] = []
@@ -75,6 +78,11 @@ export class WorkerAgent {
       activate: (activation, model) => this.activate(activation, model),
       passivate: key => this.runtime.passivate(key),
       onChange: actual => this.report(actual),
+    })
+    this.measurements = new Measurements(options.benchmark, {
+      onSpeed: () => this.announce(),
+      onLinks: () => this.report(this.reconciler.actual()),
+      onTrouble: parts.onTrouble,
     })
     this.watchRuntime()
     this.connection = parts.bus.state$
@@ -120,8 +128,9 @@ export class WorkerAgent {
     const { bus, topics, id, incarnation } = this.parts
     await bus.subscribe(topics.worker.death(id, incarnation), () => this.announce(), { qos: 1 })
     await bus.subscribe(topics.worker.desired(id), ({ payload }) => this.desire(payload), { qos: 1 })
-    if (this.parts.distant === true) this.linkMbps = await measureMbps(bus, topics.worker.probe(id))
+    if (this.parts.distant === true) this.brokerLink = await measureBrokerLink(bus, topics.worker.probe(id))
     this.announce()
+    this.measurements.use(this.runtime)
     this.beat = setInterval(() => this.sendBeat(), this.options.heartbeatMs)
   }
 
@@ -137,18 +146,32 @@ export class WorkerAgent {
       bornAt: incarnation,
       beatMs: this.options.heartbeatMs,
       inbox: this.runtime.inbox,
-      linkMbps: this.linkMbps,
+      linkMbps: this.brokerLink?.mbps,
+      linkRttMs: this.brokerLink?.rttMs,
+      speed: this.measurements.speed,
+      availableBytes: this.availableBytes(),
     }
     this.publish(topics.worker.birth(id), birth, true)
     this.report(this.reconciler.actual())
     this.sendBeat()
   }
 
+  private availableBytes(): number {
+    const { memoryMib } = this.options
+    if (memoryMib === undefined) return availableBytes()
+    const usedBytes = ownUsage().rssBytes + this.runtime.usage().rssBytes
+    return availableBytes({ limitBytes: memoryMib * MIB, usedBytes })
+  }
+
   private desire(payload: Uint8Array): void {
-    if (payload.byteLength === 0) return this.obey([])
+    if (payload.byteLength === 0) {
+      this.measurements.apply(NO_PROBES)
+      return this.obey([])
+    }
     const desired = decodeControl(Desired, payload)
     if (desired === undefined || desired.term < this.term || this.stopping) return
     this.term = desired.term
+    this.measurements.apply(desired.probes ?? NO_PROBES)
     this.obey(desired.activations)
   }
 
@@ -163,7 +186,11 @@ export class WorkerAgent {
 
   private report(activations: readonly ActivationState[]): void {
     const { topics, id, incarnation } = this.parts
-    const actual: Actual = { worker: id, incarnation, term: this.term, activations: [...activations] }
+    const links = this.measurements.links()
+    const actual: Actual = {
+      ...{ worker: id, incarnation, term: this.term, activations: [...activations] },
+      ...(links.length === 0 ? {} : { links }),
+    }
     if (!this.stopping) this.publish(topics.worker.actual(id), actual, true)
   }
 
@@ -232,6 +259,7 @@ export class WorkerAgent {
       this.runtime = await this.parts.createRuntime()
       this.watchRuntime()
       this.announce()
+      this.measurements.use(this.runtime)
       if (!this.stopping) this.reconciler.begin()
     } catch (cause) {
       await this.mend(MillraceError.from(cause, 'RUNTIME_CRASHED'))

@@ -26,6 +26,16 @@ export const workerOptions = defineOptions({
     value: 'MS',
     doc: 'Silence after which a runtime process counts as stalled, is killed, and is started again; 0: never.',
   },
+  benchmark: {
+    check: z.boolean(),
+    default: true,
+    doc: 'Does not measure how fast this machine computes, of which plans make use; nor does `MILLRACE_BENCHMARK=off` in the environment. It takes about a second, once for all workers of a machine.',
+  },
+  memoryMib: {
+    check: z.coerce.number().int().min(16),
+    value: 'MIB',
+    doc: 'Memory that the processes of the worker may have together, as far as plans go; left out, what the machine and its control groups have left.',
+  },
   pieceTimeoutMs: {
     check: z.coerce.number().int().min(100),
     default: 5_000,

@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { isLoopback, localAddressTowards } from '../../../broker/index.js'
+import { localAddressTowards } from '../../../broker/index.js'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
+import { isLoopback } from '../../../core/link.js'
 import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
 import { ChildRuntime } from '../../runtime/index.js'
 import { workerOptions } from '../../worker/index.js'
@@ -46,7 +47,8 @@ export const workerCommand = defineCommand({
     const id = given.id ?? freshId('worker')
     const address = await localAddressTowards(given.broker, given.connectTimeoutMs)
     const host = { ...hostOf(id, given, session), distant: !isLoopback(address) }
-    const settings = pickOptions(workerOptions, given)
+    const benchmark = given.benchmark && process.env['MILLRACE_BENCHMARK'] !== 'off'
+    const settings = { ...pickOptions(workerOptions, given), benchmark }
     const limits = { ...LIMITS, progressMs: given.heartbeatMs, stallMs: given.runtimeStallMs }
     const runtimes = new Set<ChildProcess>()
     // First, so that it comes last: the agent stops its runtime in order, but not one that is being started.

@@ -2,9 +2,16 @@ import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, scan, Subject } from 'rxjs'
 import { serveParts } from '../../../actors/model-store/index.js'
+import { type LinkFigure, type Speed } from '../../../actors/benchmark/index.js'
 import { type LinkKind } from '../../../core/link.js'
 import { type ProcessUsage, type Runtime, type ThreadFrame } from '../../../actors/runtime/index.js'
-import { type AgentParts, deathWill, WorkerAgent, workerOptions } from '../../../actors/worker/index.js'
+import {
+  type AgentParts,
+  deathWill,
+  WorkerAgent,
+  type WorkerOptions,
+  workerOptions,
+} from '../../../actors/worker/index.js'
 import {
   activationKeyOf,
   type Activation,
@@ -15,6 +22,9 @@ import {
   Crash,
   Death,
   encodeControl,
+  type Probes,
+  type ProbeTarget,
+  type ProbeUser,
 } from '../../../core/control.js'
 import { MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'
@@ -31,7 +41,11 @@ import {
 } from '../../support/actors.js'
 
 const INCARNATION = 1_000
-const FAST = parseOptions(workerOptions, { heartbeatMs: 30, pieceTimeoutMs: 100, runtimeRestarts: 2 }, 'test')
+const FAST = parseOptions(
+  workerOptions,
+  { heartbeatMs: 30, pieceTimeoutMs: 100, runtimeRestarts: 2, benchmark: false },
+  'test',
+)
 const { worker } = TOPICS
 
 /** Hosts nothing, and does what a test says. */
@@ -40,6 +54,8 @@ class FakeRuntime implements Runtime {
   readonly ended: Promise<MillraceError | undefined>
   readonly active = new Map<string, string>()
   readonly calls: string[] = []
+  readonly speed$ = new Subject<Speed>()
+  readonly figures$ = new Subject<LinkFigure>()
   actors: ActorProgress[] = []
   threads: ThreadFrame[] = []
   refusal: MillraceError | undefined
@@ -61,6 +77,20 @@ class FakeRuntime implements Runtime {
   async passivate(key: string): Promise<void> {
     this.calls.push(`passivate ${key}`)
     this.active.delete(key)
+  }
+
+  async measureSpeed(): Promise<Speed> {
+    this.calls.push('measure speed')
+    return until(this.speed$)
+  }
+
+  async acceptProbes(users: readonly ProbeUser[]): Promise<void> {
+    this.calls.push(`accept ${users.map(({ username }) => username).join(', ')}`.trim())
+  }
+
+  async measureLink({ to }: ProbeTarget): Promise<LinkFigure> {
+    this.calls.push(`measure ${to}`)
+    return until(this.figures$)
   }
 
   progress(): readonly ActorProgress[] {
@@ -97,11 +127,13 @@ async function setting(t: ExecutionContext) {
   )
   const runtimes: FakeRuntime[] = []
   const troubles: MillraceError[] = []
-  const start = async (change: Partial<AgentParts> = {}) => {
+  let connections = 0
+  const start = async (change: Partial<AgentParts> = {}, options: Partial<WorkerOptions> = {}) => {
     const parts: AgentParts = {
       id: 'w1',
       incarnation: INCARNATION,
-      bus: await connect(`worker-${runtimes.length}`),
+      // Under the same id one connection would take the place of another.
+      bus: await connect(`worker-${connections++}`),
       topics: TOPICS,
       store,
       createRuntime: async () => {
@@ -112,7 +144,7 @@ async function setting(t: ExecutionContext) {
       onTrouble: error => troubles.push(error),
       ...change,
     }
-    const agent = await WorkerAgent.start(parts, FAST)
+    const agent = await WorkerAgent.start(parts, { ...FAST, ...options })
     t.teardown(() => agent.stop())
     return agent
   }
@@ -131,8 +163,8 @@ async function setting(t: ExecutionContext) {
     lz4: false,
     ...change,
   })
-  const desire = (term: number, activations: readonly Activation[]) =>
-    bus.publish(worker.desired('w1'), encodeControl({ term, activations }), { qos: 1, retain: true })
+  const desire = (term: number, activations: readonly Activation[], probes?: Probes) =>
+    bus.publish(worker.desired('w1'), encodeControl({ term, activations, probes }), { qos: 1, retain: true })
   return { broker, bus, connect, start, store, held, runtimes, troubles, activation, desire }
 }
 
@@ -280,7 +312,9 @@ test('a worker - an activation that cannot be fetched or loaded is reported with
 test('a worker - one whose id is in use on a live worker does not start', async t => {
   const { start, runtimes } = await setting(t)
   await start()
-  t.is(await rejection(start({ incarnation: INCARNATION + 1 })), 'WORKER_ID_TAKEN')
+  // It listens for two beats of its own, which on a busy machine may be as late as it likes.
+  const again = start({ incarnation: INCARNATION + 1 }, { heartbeatMs: 5_000 })
+  t.is(await rejection(again), 'WORKER_ID_TAKEN')
   t.is(runtimes.length, 1)
   await start({ id: 'w2' })
 })
@@ -432,4 +466,89 @@ test('a worker - keeps the parts that it is to run, and says of which it has no 
   await until(actuals, is('1 ready'))
   t.deepEqual([await store.has(small.part), await store.has(large)], [false, true])
   t.deepEqual(troubles, [])
+})
+
+/** What a worker is asked to measure, with passwords made of `key`. */
+function probesFor(key: string, ...peers: string[]): Probes {
+  const measure = peers.map(to => ({
+    ...{ to, url: 'mqtt://10.0.0.1:1', username: `probe/w1/${to}`, password: `${key} ${to}` },
+  }))
+  return { accept: [{ username: 'probe/w0/w1', password: key }], measure }
+}
+
+test('a worker - is born at once, and announces again how fast it is when it knows', async t => {
+  const { bus, start, runtimes } = await setting(t)
+  const births = await hear(bus, worker.births, Birth)
+  await start({}, { benchmark: true })
+  t.is((await until(births)).speed, undefined)
+  t.deepEqual(runtimes[0]?.calls, ['measure speed'])
+  // It goes on beating while it measures.
+  await until((await hear(bus, worker.beats, Beat)).pipe(filter((_, index) => index > 1)))
+  runtimes[0]?.speed$.next({ convGflops: 12, matmulGflops: 34 })
+  const { speed } = await until(births, birth => birth.speed !== undefined)
+  t.deepEqual(speed, { convGflops: 12, matmulGflops: 34 })
+})
+
+test('a worker - whose runtime dies while it measures does not try that again', async t => {
+  const { bus, start, runtimes } = await setting(t)
+  await start({}, { benchmark: true })
+  const births = await hear(bus, worker.births, Birth)
+  await until(births)
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  await inTurns(() => runtimes.length === 2)
+  await until((await hear(bus, worker.beats, Beat)).pipe(filter((_, index) => index > 1)))
+  t.deepEqual(runtimes[1]?.calls, [])
+})
+
+test('a worker - says how much memory its actors may still take', async t => {
+  const { bus, start } = await setting(t)
+  const births = await hear(bus, worker.births, Birth)
+  await start()
+  const { availableBytes = -1, memoryBytes } = await until(births)
+  t.true(availableBytes > 0 && availableBytes <= memoryBytes, String(availableBytes))
+  // More than the limit is in use already: of this process, and of the runtime by what it says.
+  await start({ id: 'w2' }, { memoryMib: 64 })
+  t.is((await until(births, birth => birth.worker === 'w2')).availableBytes, 0)
+})
+
+test('a worker - lets its peers measure, measures one link after the other, and reports each', async t => {
+  const { bus, start, runtimes, desire } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(1, [], probesFor('first', 'w2', 'w3'))
+  await inTurns(() => runtimes[0]?.calls.length === 2)
+  t.deepEqual(runtimes[0]?.calls, ['accept probe/w0/w1', 'measure w2'])
+  runtimes[0]?.figures$.next({ mbps: 90, rttMs: 2 })
+  const one = await until(actuals, ({ links }) => links?.length === 1)
+  t.deepEqual(one.links, [{ to: 'w2', mbps: 90, rttMs: 2 }])
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'measure w3')
+  runtimes[0]?.figures$.next({ mbps: 5, rttMs: 1 })
+  await until(actuals, ({ links }) => links?.length === 2)
+  // What is not asked for any more stays known, and peers that are done are let in no more.
+  await desire(1, [])
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'accept')
+  await desire(1, [], probesFor('second', 'w3'))
+  const without = await until(actuals, ({ links }) => links?.length === 1)
+  t.deepEqual(
+    without.links?.map(({ to }) => to),
+    ['w2'],
+  )
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'measure w3')
+  runtimes[0]?.figures$.next({ mbps: 7, rttMs: 1 })
+  await until(actuals, ({ links }) => links?.some(({ mbps }) => mbps === 7) === true)
+})
+
+test('a worker - tells a new runtime whom to let in, and has it measure what is not known yet', async t => {
+  const { bus, start, runtimes, desire } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(1, [], probesFor('first', 'w2', 'w3'))
+  await inTurns(() => runtimes[0]?.calls.length === 2)
+  runtimes[0]?.figures$.next({ mbps: 90, rttMs: 2 })
+  await until(actuals, ({ links }) => links?.length === 1)
+  await inTurns(() => runtimes[0]?.calls.at(-1) === 'measure w3')
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  runtimes[0]?.figures$.error(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  await inTurns(() => runtimes[1]?.calls.length === 2)
+  t.deepEqual(runtimes[1]?.calls, ['accept probe/w0/w1', 'measure w3'])
 })

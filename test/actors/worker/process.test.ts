@@ -115,3 +115,32 @@ test('a worker process - notices that its runtime was killed, reports it, and st
   const beats = await hear(bus, worker.beats, Beat)
   await until(beats, ({ actors }) => actors.length === 1)
 })
+
+test('a worker process - goes on beating while it measures its speed, and then says it', async t => {
+  t.timeout(120_000)
+  const { broker, connect } = await testBroker(t)
+  const bus = await connect('others')
+  const [births, beats] = [await hear(bus, worker.births, Birth), await hear(bus, worker.beats, Beat)]
+  const caches = await testFolder(t)
+  const run = async (id: string) => {
+    const args = ['worker', '--broker', broker.url, '--id', id, '--heartbeat-ms', '20']
+    const child = fork(inCheckout('dist/actors/bin/millrace.js'), args, {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      env: { ...process.env, MILLRACE_BENCHMARK: 'on', XDG_CACHE_HOME: caches, TMPDIR: await testFolder(t) },
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    const { speed } = await until(births, birth => birth.worker === id && birth.speed !== undefined)
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+    return speed
+  }
+  let [isBorn, meanwhile] = [false, 0]
+  births.subscribe(birth => (isBorn ||= birth.speed === undefined))
+  const counting = beats.subscribe(() => (meanwhile += isBorn ? 1 : 0))
+  const speed = await run('w1')
+  counting.unsubscribe()
+  t.true((speed?.convGflops ?? 0) > 0 && (speed?.matmulGflops ?? 0) > 0)
+  // It takes 300 ms at least.
+  t.true(meanwhile >= 4, `${meanwhile} beats`)
+  t.deepEqual(await run('w2'), speed, 'the figure is kept for the next worker of the machine')
+})

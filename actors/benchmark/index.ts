@@ -1,0 +1,5 @@
+export { measureBrokerLink } from './broker-link.js'
+export { measureInboxLink } from './inbox-link.js'
+export { type LinkFigure, type LinkLimits, measureLink } from './link-figure.js'
+export { measureSpeed, type SpeedSource } from './measure-speed.js'
+export { relativeSpeed, runBenchmark, type Speed } from './run-benchmark.js'

@@ -1,0 +1,2 @@
+export { availableBytes, type MemoryShare } from './available-bytes.js'
+export { cpuQuota } from './cpu-quota.js'
