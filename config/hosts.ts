@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
 import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
+import { type SpawnProbe } from '../actors/profiler/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
 import { leaderClientId, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
@@ -67,16 +68,18 @@ export async function localRuntime(
   return new LocalRuntime(link, topics, inbox?.url)
 }
 
+/** @param spawnProbe  starts processes in which memory is measured; left out: models take what is typical */
 export async function startSupervisor(
   host: Host,
   options: SupervisorOptions,
   cleanup: Cleanup,
+  spawnProbe?: SpawnProbe,
 ): Promise<Supervisor> {
   const { id, topics, onTrouble } = host
   const store = await openStore(host, cleanup)
   const bus = await host.open({ clientId: leaderClientId(topics), reconnect: false })
   cleanup.defer("closing the supervisor's connection", () => bus.close())
-  const supervisor = await Supervisor.start({ id, bus, topics, store, onTrouble }, options)
+  const supervisor = await Supervisor.start({ id, bus, topics, store, spawnProbe, onTrouble }, options)
   cleanup.defer('stopping the supervisor', () => supervisor.stop())
   return supervisor
 }

@@ -20,6 +20,10 @@ const tensorSpec = z.object({
   dims: z.array(z.union([count, z.string(), z.null()])),
 })
 
+/** What a core does, in 10^9 floating-point operations per second, at two kinds of work. */
+const speed = z.object({ convGflops: z.number().positive(), matmulGflops: z.number().positive() })
+export type Speed = z.infer<typeof speed>
+
 const errorInfo = z.object({
   code: z.string().transform((code): ErrorCode => (isErrorCode(code) ? code : 'INTERNAL')),
   message: z.string(),
@@ -37,6 +41,12 @@ export const Birth = z.object({
   inbox: z.string().optional(),
   /** Of its link, in 10^6 bit/s, as measured to the broker and back; left out: not known, or within one machine. */
   linkMbps: z.number().positive().optional(),
+  /** There and back, without the bytes' own time. */
+  linkRttMs: z.number().min(0).optional(),
+  /** Of one core; left out: not measured. */
+  speed: speed.optional(),
+  /** Memory that partitions may take, the runtime's process included; left out: all of `memoryBytes`. */
+  availableBytes: count.optional(),
 })
 export type Birth = z.infer<typeof Birth>
 
@@ -114,6 +124,8 @@ export const Actual = z.object({
       error: errorInfo.optional(),
     }),
   ),
+  /** What it has measured of its ways to other workers. */
+  links: z.array(z.object({ to: name, mbps: z.number().positive(), rttMs: z.number().min(0) })).optional(),
 })
 export type Actual = z.infer<typeof Actual>
 export type ActivationState = Actual['activations'][number]
@@ -137,8 +149,12 @@ export const Spec = z.object({
   /** Tells one request from the next under the same name. */
   deployment: name,
   model: modelFiles,
-  /** Number of partitions; left out: one per worker that is there. */
+  /** Number of partitions; left out: as many as the planner finds best. */
   partitions: z.int().min(1).optional(),
+  /** Whether several workers may take turns with one partition; left out: yes. */
+  replicas: z.boolean().optional(),
+  /** Workers that are to run nothing of it. */
+  exclude: z.array(name).optional(),
   /** Frames in flight per dispatcher; left out: as many as do good, two per partition and two more at most. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
@@ -157,13 +173,35 @@ export const PlanStage = z.object({
   weightBytes: count,
   /** Bytes of the tensors that leave, for one frame of the sample. */
   outBytes: count,
-  /** Measured when the plan was made, on the supervisor's machine. */
+  /** For each frame of the pipeline, as predicted on this worker. */
   computeMs: z.number(),
+  /** Predicted, of a worker that runs this stage alone, its process included. */
+  memoryBytes: z.number().min(0).optional(),
   /** Which way it sends what it makes. */
   link: LinkKind,
   inbox: z.object({ topic: z.string() }),
 })
 export type PlanStage = z.infer<typeof PlanStage>
+
+/** What a plan is expected to come to. */
+const predicted = z.object({
+  /** Of the slowest device, link or network card, for each frame, and which that is, such as `w1` or `w1 to w2`. */
+  bottleneckMs: z.number().min(0),
+  bottleneck: z.string(),
+  fps: z.number().min(0),
+  /** Of a frame through the empty pipeline. */
+  latencyMs: z.number().min(0),
+  /** No plan is faster than this; left out, as is what follows, where the number of partitions was asked for. */
+  lowerBoundMs: z.number().min(0).optional(),
+  /** By what part the bottleneck may be above the best there is: 0 to 1. */
+  gap: z.number().min(0).max(1).optional(),
+  /** Proved: no plan is faster. */
+  optimal: z.boolean().optional(),
+  solveMs: z.number().min(0).optional(),
+  /** Workers that were there, might have been used, and were not. */
+  unused: z.array(name),
+})
+export type Predicted = z.infer<typeof predicted>
 
 /** The plan in force. Retained. */
 export const Plan = z.object({
@@ -181,6 +219,7 @@ export const Plan = z.object({
   lz4: z.boolean(),
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),
+  predicted: predicted.optional(),
   sensors: SensorSettings.optional(),
 })
 export type Plan = z.infer<typeof Plan>

@@ -9,7 +9,7 @@ import { type PreparedPart } from './workshop/messages.js'
 /** A part, and who runs it; the index is the stage. */
 export interface Placed {
   readonly part: PreparedPart
-  readonly worker: string
+  readonly replicas: readonly { readonly worker: string; readonly weight: number }[]
 }
 
 interface Where {
@@ -21,16 +21,6 @@ const REPLICA = 0
 /** Dispatchers whose full windows a stage's inbox has room for. */
 const DISPATCHERS = 8
 const PASSWORD_BYTES = 24
-
-/** Contiguous stages, spread evenly over equal workers: neighbours share one where there are more stages. */
-export function place(parts: readonly PreparedPart[], workers: readonly string[]): Placed[] {
-  const used = Math.min(workers.length, parts.length)
-  return parts.map((part, stage) => {
-    const worker = workers[Math.floor((stage * used) / parts.length)]
-    if (worker === undefined) throw new MillraceError('NO_WORKER', `no worker for stage ${stage}`)
-    return { part, worker }
-  })
-}
 
 /** What a dispatcher begins with, where it finds out how many frames at once do good. */
 export const LEAST_WINDOW = 4
@@ -52,7 +42,8 @@ export function activationsOf(
 ): Map<string, Activation[]> {
   const inboxes = placed.map((_, stage) => inboxOf(spec, placed, stage, where, epoch))
   const byWorker = new Map<string, Activation[]>()
-  for (const [stage, { part, worker }] of placed.entries()) {
+  for (const [stage, { part }] of placed.entries()) {
+    const worker = workerOf(placed, stage)
     const [inbox, next] = [inboxes[stage], inboxes[stage + 1]]
     if (inbox === undefined) continue
     const activation: Activation = {
@@ -82,13 +73,15 @@ export function planStagesOf(
   { topics, registry }: Where,
   epoch: number,
 ): PlanStage[] {
-  return placed.map(({ part, worker }, stage) => {
-    const { operators, weightBytes, outBytes, computeMs } = part
+  return placed.map(({ part }, stage) => {
+    const worker = workerOf(placed, stage)
+    const { operators, weightBytes, outBytes, computeMs, memoryBytes } = part
     const key = activationKeyOf({ pipeline, epoch, stage, replica: REPLICA })
     const actual = registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)
     const inbox = { topic: topics.data.stage(pipeline, epoch, stage, REPLICA) }
     const link = actual?.link ?? 'broker'
-    return { stage, worker, replica: REPLICA, operators, weightBytes, outBytes, computeMs, link, inbox }
+    const costs = { operators, weightBytes, outBytes, computeMs, memoryBytes }
+    return { stage, worker, replica: REPLICA, ...costs, link, inbox }
   })
 }
 
@@ -100,7 +93,7 @@ function inboxOf(
   { topics, registry }: Where,
   epoch: number,
 ): LinkAddress {
-  const [worker, upstream] = [placed[stage]?.worker ?? '', placed[stage - 1]?.worker]
+  const [worker, upstream] = [workerOf(placed, stage), workerOf(placed, stage - 1)]
   const address = { topic: topics.data.stage(pipeline, epoch, stage, REPLICA), worker }
   if (links === 'broker' || stage === 0) return address
   const url = registry.get(worker)?.birth.inbox
@@ -113,4 +106,8 @@ function inboxOf(
   if (only && upstream !== worker)
     throw new MillraceError('LINK_UNREACHABLE', `worker '${worker}' has no inbox for its peers`)
   return address
+}
+
+function workerOf(placed: readonly Placed[], stage: number): string {
+  return placed[stage]?.replicas[REPLICA]?.worker ?? ''
 }

@@ -12,10 +12,12 @@ import {
   PipelineStatus,
   Plan,
   Spec,
+  type Speed,
 } from '../../core/control.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
+import { type SpawnProbe } from '../profiler/index.js'
 import { Assignments } from './assignments.js'
 import { deploy, idOf, partsOf, publishStatus } from './deployment.js'
 import { claimLeadership } from './leadership.js'
@@ -28,6 +30,10 @@ export interface SupervisorParts {
   readonly bus: Bus
   readonly topics: Topics
   readonly store: PartStore
+  /** Of this machine, as workers measure theirs; left out: every worker counts as equally fast. */
+  readonly speed?: Speed | undefined
+  /** Starts processes in which a model's memory is measured; left out: a typical one is taken for it. */
+  readonly spawnProbe?: SpawnProbe | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -196,13 +202,13 @@ export class Supervisor {
   }
 
   private async carryOut(spec: Spec, signal: AbortSignal): Promise<void> {
-    const { bus, topics, store } = this.parts
     const { registry, assignments, options, term } = this
     const nextEpoch = () => ++this.lastEpoch
+    const plans = () => this.plans.values()
     try {
       const plan = await deploy(
         spec,
-        { bus, topics, store, registry, assignments, options, term, nextEpoch },
+        { ...this.parts, registry, assignments, options, term, nextEpoch, plans },
         signal,
       )
       this.onPlan(plan)

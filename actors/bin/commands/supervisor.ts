@@ -8,6 +8,7 @@ import { defineCommand } from '../cli/command.js'
 import { brokerConnection, hostOf, hostOptions } from '../cli/connection.js'
 import { freshId } from '../cli/names.js'
 import { type Session } from '../cli/session.js'
+import { forkProbe } from '../profile/fork-probe.js'
 
 const options = { ...brokerConnection, ...hostOptions, ...supervisorOptions }
 /** Between two attempts to lead again after the broker was lost. */
@@ -20,12 +21,13 @@ export const supervisorCommand = defineCommand({
   async run(session, given) {
     const host = hostOf(given.id ?? freshId('supervisor'), given, session)
     const settings = pickOptions(supervisorOptions, given)
+    const spawnProbe = () => forkProbe(session.debug)
     let led = 0
     for (let first = true; !session.signal.aborted; first = false) {
       const term = new Cleanup()
       session.cleanup.defer('ending the term', () => term.run())
       try {
-        const supervisor = await session.untilStopped(startSupervisor(host, settings, term))
+        const supervisor = await session.untilStopped(startSupervisor(host, settings, term, spawnProbe))
         led = supervisor.term
         session.print(`supervisor '${host.id}' leads in term ${supervisor.term}`, {
           id: host.id,

@@ -20,7 +20,17 @@ interface Summary {
 const LOSSLESS = { dropped: 0, failed: 0, duplicates: 0, misordered: 0 }
 
 test.serial('run - classifies the held-out digits over four workers as the uncut model does', async t => {
-  const ended = await millrace(['run', DIGITS, '--dataset', HELD_OUT, '--workers', '4', '--json'])
+  const ended = await millrace([
+    'run',
+    DIGITS,
+    '--dataset',
+    HELD_OUT,
+    '--workers',
+    '4',
+    '--partitions',
+    '4',
+    '--json',
+  ])
   t.is(ended.status, 0, ended.stderr)
   const summary = JSON.parse(ended.stdout) as Summary
   t.deepEqual(summary.frames, { admitted: 360, predicted: 360, ...LOSSLESS })
@@ -34,12 +44,12 @@ test.serial('run - classifies the held-out digits over four workers as the uncut
 })
 
 test.serial('run - prints a table of the partitions and a summary for people', async t => {
-  const args = ['run', DIGITS, '--dataset', HELD_OUT, '--frames', '30', '--workers', '2']
+  const args = ['run', DIGITS, '--dataset', HELD_OUT, '--frames', '30', '--workers', '2', '--partitions', '2']
   const { status, stdout, stderr } = await millrace(args)
   t.is(status, 0, stderr)
-  t.regex(stdout, /^stage +worker +operators +weights +bytes out +ms +link$/m)
-  t.regex(stdout, /^ +0 +w1 +\d+ +\d+ +\d+ +[\d.]+ +peer$/m)
-  t.regex(stdout, /^ +1 +w2 +\d+ +\d+ +40 +[\d.]+ +broker$/m)
+  t.regex(stdout, /^stage +worker +operators +weights +bytes out +ms +memory +link$/m)
+  t.regex(stdout, /^ +0 +w1 +\d+ +\d+ +\d+ +[\d.]+ +[\d.]+ MB +peer$/m)
+  t.regex(stdout, /^ +1 +w2 +\d+ +\d+ +40 +[\d.]+ +[\d.]+ MB +broker$/m)
   t.regex(stdout, /^frames +30 predicted of 30 admitted/m)
   t.regex(stdout, /^accuracy +[\d.]+ %/m)
   t.regex(stdout, /^verified +20 frames/m)

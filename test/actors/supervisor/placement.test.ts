@@ -39,8 +39,9 @@ function placedOn(...workers: string[]): Placed[] {
     weightBytes: 1,
     outBytes: 1,
     computeMs: 1,
+    memoryBytes: 1,
   }
-  return workers.map(worker => ({ part, worker }))
+  return workers.map(worker => ({ part, replicas: [{ worker, weight: 1 }] }))
 }
 
 interface Options {
