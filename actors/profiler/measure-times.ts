@@ -35,6 +35,8 @@ export type Times = Omit<Costs, 'memory'>
 export interface TimesOrder {
   /** Path of an ONNX file, whose external data lies beside it. */
   readonly model: string
+  /** In messages and in the cost file; left out, that of the file. */
+  readonly name?: string
   /** An empty folder. */
   readonly folder: string
   readonly machine: Machine
@@ -62,9 +64,9 @@ export async function measureTimes(
   order: TimesOrder,
   checkpoint: () => Promise<void> = async () => {},
 ): Promise<Times> {
-  const { apart = false } = order
+  const { apart = false, name = basename(order.model) } = order
   const bytes = await readFile(order.model)
-  const outside = graphOf(bytes, order.model)
+  const outside = graphOf(bytes, order.model, name)
   const graph = apart ? outside : inOnePiece(outside)
   const run: RunModel = apart ? (model, feeds) => runBeside(dirname(order.model), model, feeds) : runOnce
   const feeds = sampleFrame(graph.inputs)
@@ -84,7 +86,7 @@ export async function measureTimes(
   )
   const bounds = [0, ...positions, graph.nodes.length]
   const model = {
-    name: basename(order.model),
+    name,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     bytes: bytes.byteLength,
   }
@@ -106,10 +108,10 @@ export async function measureTimes(
   }
 }
 
-function graphOf(bytes: Uint8Array, path: string): Graph {
+function graphOf(bytes: Uint8Array, path: string, name: string): Graph {
   const folder = dirname(resolve(path))
   const externalData = (location: string) => externalFile(resolve(folder, location))
-  return readGraph(bytes, { name: basename(path), externalData })
+  return readGraph(bytes, { name, externalData })
 }
 
 /** With its weights inside, so that it runs from wherever its file is. */

@@ -2,6 +2,8 @@ import { chainOf, type Costs, memoryFactorsOf } from '../../core/costs/index.js'
 import { type Predicted, type Spec, type Speed } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import {
+  baselines,
+  bottleneckOf,
   evenCuts,
   figuresOf,
   memoryBytes,
@@ -11,6 +13,7 @@ import {
   type PlanProblem,
   type PlanWorker,
   sharesOf,
+  type SolvedPlan,
   workersProblem,
 } from '../../core/planner/index.js'
 import { solveInThread } from '../planning/index.js'
@@ -40,9 +43,11 @@ export interface PlanConditions {
 /** Whether workers can take turns with a stage. */
 const REPLICAS_RUN = false
 const SEED = 0
+/** Several workers must be so many times as fast as one: predictions are off by some percent, and others need workers too. */
+const WORTH_SEVERAL = 1.15
 
 /**
- * The fastest plan for a model on the workers that are there, or with the number of partitions that was asked for.
+ * The fastest plan for a model on the workers that are there, unless one worker is nearly as fast; or with the number of partitions that was asked for.
  * @throws PLAN_INFEASIBLE, with what lacks; NO_WORKER: none is there but those excluded; TOO_MANY_PARTITIONS, STOPPED
  */
 export async function choosePlan(
@@ -70,7 +75,8 @@ async function planFreely(
   timeLimitMs: number,
   signal: AbortSignal,
 ): Promise<ChosenPlan> {
-  const solved = await solveInThread({ problem, seed: SEED, timeLimitMs }, signal)
+  const fastest = await solveInThread({ problem, seed: SEED, timeLimitMs }, signal)
+  const solved = onOneWorker(problem, fastest) ?? fastest
   const { stages, lowerBoundMs, gap, optimal, solveMs } = planReport(model.name, problem, solved, {})
   const chosen = stages.map(({ devices, computeMs, memoryBytes }, i): ChosenStage => {
     const planned = solved.stages[i]
@@ -84,6 +90,16 @@ async function planFreely(
     stages: chosen,
     predicted: { ...predictedOf(problem, solved.stages), ...proof },
   }
+}
+
+/** Undefined where it does not fit, or several are worth it. */
+function onOneWorker(problem: PlanProblem, fastest: SolvedPlan): SolvedPlan | undefined {
+  const stages = baselines.single(problem, () => 0)
+  if (stages === undefined) return undefined
+  const { ms } = bottleneckOf(problem, stages)
+  // As fast, it is what the search found, or one more way to the same.
+  if (ms <= fastest.bottleneckMs || ms > WORTH_SEVERAL * fastest.bottleneckMs) return undefined
+  return { ...fastest, stages, bottleneckMs: ms, gap: 1 - fastest.lowerBoundMs / ms, optimal: false }
 }
 
 /** Exactly so many, cut for equal workers. */

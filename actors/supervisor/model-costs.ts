@@ -33,6 +33,8 @@ const TYPICAL_MEMORY: MemoryCosts = { processBytes: 105e6, sessionBytes: 45e6, w
 /** A model with files outside that is larger than this is never held in one piece. */
 const APART_BYTES = 2 ** 30
 const MEMORY_LIMIT_MS = 60_000
+/** That a cost file takes. */
+const LONGEST_NAME = 1_000
 /** Cost files that a supervisor keeps. */
 const MOST_KEPT = 500
 
@@ -83,7 +85,7 @@ async function measure(
   model: ModelFiles,
   parts: CostsParts,
   signal: AbortSignal,
-  partitions?: number,
+  partitions = 1,
 ): Promise<Costs> {
   const { store, options } = parts
   const data = dataOf(model, store)
@@ -94,12 +96,12 @@ async function measure(
     await mkdir(folder)
     const bytes = model.bytes + (model.data ?? []).reduce((sum, file) => sum + file.bytes, 0)
     const order = {
-      ...{ model: whole.model, folder, machine: thisMachine(), budgetMs: options.measureMs },
-      ...{ apart: data.length > 0 && bytes > APART_BYTES, partitions: partitions ?? 1 },
+      ...{ model: whole.model, name: model.name.slice(0, LONGEST_NAME), folder, machine: thisMachine() },
+      ...{ budgetMs: options.measureMs, partitions, apart: data.length > 0 && bytes > APART_BYTES },
     }
     const times = await measureModel(order, signal)
     const memory = await memoryOf(whole.model, times, scratch, parts, signal)
-    return { ...times, model: { ...times.model, name: model.name.slice(0, 1_000) }, memory }
+    return { ...times, memory }
   } finally {
     await Promise.all([whole.close(), scratch.close()])
   }

@@ -24,8 +24,7 @@ function proofOf({ optimal, gap, solveMs }: Predicted): string {
 /** Nothing where the number of partitions was asked for. */
 function whyUnused({ optimal }: Predicted, workers: number): string {
   if (optimal === undefined) return ''
-  const sure = optimal ? '' : ', as far as was found'
-  return workers === 1
-    ? `: one worker is as fast as any plan with several${sure}`
-    : `: more workers would not make it faster${sure}`
+  if (workers > 1)
+    return optimal ? ': more workers would not make it faster' : ': no faster plan with them was found'
+  return optimal ? ': no plan with several workers is faster' : ': several workers would hardly be faster'
 }

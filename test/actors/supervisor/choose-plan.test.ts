@@ -73,7 +73,7 @@ test('a chosen plan - gives a slower worker less, and one that is too slow nothi
   t.deepEqual(Object.fromEntries(shape(plan)), { w1: 2, w2: 4 })
   t.deepEqual(
     plan.stages.map(({ computeMs }) => computeMs),
-    [80 / 2, 80],
+    [80, 80],
   )
 })
 
@@ -94,8 +94,18 @@ test('a chosen plan - leaves a small model on one worker, and names the others',
   t.deepEqual(plan.predicted.unused, ['w2'])
 })
 
+test('a chosen plan - takes several workers only where they are worth it', async t => {
+  const births = [birth('w1'), birth('w2')]
+  // Halves of 0.15 ms, beside the millisecond that taking a message in and sending one take.
+  const plan = await chosen(births, {}, evenCosts(2, 0.07))
+  t.deepEqual(shape(plan, 2), [['w1', 2]])
+  t.like(plan.predicted, { optimal: false, unused: ['w2'] })
+  t.true((plan.predicted.gap ?? 0) > 0 && (plan.predicted.gap ?? 1) < 0.15)
+  t.is((await chosen(births, {}, evenCosts(2, 0.3))).stages.length, 2)
+})
+
 test('a chosen plan - uses one worker where links are too slow for two', async t => {
-  const far = { linkMbps: 0.1 }
+  const far = { linkMbps: 0.05 }
   t.deepEqual(shape(await chosen([birth('w1', far), birth('w2', far)])), [['w1', 6]])
   t.is((await chosen([birth('w1'), birth('w2')])).stages.length, 2)
 })
