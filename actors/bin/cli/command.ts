@@ -50,7 +50,7 @@ function flagOf(key: string, row: OptionRow): Option {
   const shown =
     row.default === undefined || row.default === false ? '' : ` (default: ${JSON.stringify(row.default)})`
   // A switch that is on can only be turned off.
-  if (row.default === true) return new Option(`--no-${flag}`, `Not so: ${plain(row.doc)}`)
+  if (row.default === true) return new Option(`--no-${flag}`, `Turns this off: ${plain(row.doc)}`)
   return new Option(`--${flag}${valueOf(row)}`, plain(row.doc) + shown)
 }
 

@@ -16,6 +16,6 @@ export interface WholeModel {
  */
 export async function openWhole(store: PartStore, data: readonly StoredData[]): Promise<WholeModel> {
   if (data.length === 0) return { run: runOnce, close: async () => {} }
-  const { folder, close } = await layOut(store, data)
-  return { run: (model, feeds) => runBeside(folder, model, feeds), close }
+  const laidOut = await layOut(store, data)
+  return { run: (model, feeds) => runBeside(laidOut.folder, model, feeds), close: () => laidOut.close() }
 }
