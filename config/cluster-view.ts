@@ -32,6 +32,8 @@ export interface PipelineState {
   readonly model: string
   /** Predictions per second of all dispatchers. */
   readonly fps: number
+  /** What the plan was expected to come to; left out where it does not say. */
+  readonly predictedFps?: number
   /** Of the dispatcher where it is longest. Left out where nothing was predicted of late. */
   readonly latencyMs?: { readonly p50: number; readonly p99: number }
   /** Of the dispatchers that have frames, since each started. */
@@ -108,6 +110,7 @@ function pipelineState(
     stages: new Set(plan?.stages.map(({ stage }) => stage)).size,
     model: plan?.model.name ?? '',
     fps: sum(({ fps }) => fps),
+    ...(plan?.predicted === undefined ? {} : { predictedFps: plan.predicted.fps }),
     ...(latencies.length === 0 ? {} : { latencyMs: { p50: longest('p50'), p99: longest('p99') } }),
     frames: {
       admitted: sum(({ frames }) => frames.admitted),

@@ -78,8 +78,8 @@ export class Cluster {
   /**
    * Has the cluster's supervisor cut a model and load it, and connects to it.
    * @param model  path of an ONNX file, or its bytes
-   * @throws NO_SUPERVISOR, NO_WORKER, DEPLOY_TIMEOUT, OPTION_UNKNOWN, OPTION_INVALID, and what `openModel` and
-   *   `prepareModel` throw
+   * @throws NO_SUPERVISOR, NO_WORKER, PLAN_INFEASIBLE, TOO_MANY_PARTITIONS, VERIFY_FAILED, DEPLOY_TIMEOUT, OPTION_UNKNOWN,
+   *   OPTION_INVALID, and what `openModel` throws
    */
   async deploy(model: string | Uint8Array, options: DeployOptionsInput = {}): Promise<Pipeline> {
     const parsed = parseOptions(deployOptions, options, 'deploy')
@@ -195,12 +195,14 @@ export class Cluster {
 }
 
 function specOf(source: ModelSource, options: DeployOptions): Spec {
-  const { name, partitions, window, lz4, links, deployTimeoutMs } = options
+  const { name, partitions, replicas, exclude, window, lz4, links, deployTimeoutMs } = options
   return {
     pipeline: name ?? pipelineNameOf(source.model.name),
     deployment: randomBytes(8).toString('hex'),
     model: source.model,
     ...(partitions === undefined ? {} : { partitions }),
+    replicas,
+    exclude: [...exclude],
     ...(window === undefined ? {} : { window }),
     lz4,
     links,

@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
 import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
-import { leaderClientId, leaderWill, Supervisor, type SupervisorOptions } from '../actors/supervisor/index.js'
+import {
+  leaderClientId,
+  leaderWill,
+  Supervisor,
+  type SupervisorOptions,
+  type SupervisorParts,
+} from '../actors/supervisor/index.js'
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
@@ -67,10 +73,14 @@ export async function localRuntime(
   return new LocalRuntime(link, topics, new InboxProbes(inbox), inbox?.url)
 }
 
+/** What a supervisor measures with; what is left out it does not measure, and takes what is typical. */
+export type SupervisorInstruments = Pick<SupervisorParts, 'spawnProbe' | 'measureSpeed'>
+
 export async function startSupervisor(
   host: Host,
   options: SupervisorOptions,
   cleanup: Cleanup,
+  instruments: SupervisorInstruments = {},
 ): Promise<Supervisor> {
   const { id, topics, onTrouble } = host
   const store = await openStore(host, cleanup)
@@ -80,7 +90,7 @@ export async function startSupervisor(
     will: leaderWill(topics, id),
   })
   cleanup.defer("closing the supervisor's connection", () => bus.close())
-  const supervisor = await Supervisor.start({ id, bus, topics, store, onTrouble }, options)
+  const supervisor = await Supervisor.start({ id, bus, topics, store, onTrouble, ...instruments }, options)
   cleanup.defer('stopping the supervisor', () => supervisor.stop())
   return supervisor
 }

@@ -20,13 +20,14 @@ const tensorSpec = z.object({
   dims: z.array(z.union([count, z.string(), z.null()])),
 })
 
+/** What a core does, in 10^9 floating-point operations per second, of a convolution and of a matrix product, in float32. */
+const speed = z.object({ convGflops: z.number().positive(), matmulGflops: z.number().positive() })
+export type Speed = z.infer<typeof speed>
+
 const errorInfo = z.object({
   code: z.string().transform((code): ErrorCode => (isErrorCode(code) ? code : 'INTERNAL')),
   message: z.string(),
 })
-
-/** In 10^9 operations per second, of a convolution and of a matrix product in ONNX Runtime with one thread. */
-const speed = z.object({ convGflops: z.number().positive(), matmulGflops: z.number().positive() })
 
 /** A worker is there. Retained. */
 export const Birth = z.object({
@@ -171,8 +172,12 @@ export const Spec = z.object({
   /** Tells one request from the next under the same name. */
   deployment: name,
   model: modelFiles,
-  /** Number of partitions; left out: one per worker that is there. */
+  /** Number of partitions; left out: as many as the planner finds best. */
   partitions: z.int().min(1).optional(),
+  /** Whether several workers may take turns with one partition; left out: yes. */
+  replicas: z.boolean().optional(),
+  /** Workers that are to run nothing of it. */
+  exclude: z.array(name).optional(),
   /** Frames in flight per dispatcher; left out: as many as do good, two per replica of each partition and two more at most. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
@@ -194,13 +199,35 @@ export const PlanStage = z.object({
   weightBytes: count,
   /** Bytes of the tensors that leave, for one frame of the sample. */
   outBytes: count,
-  /** Measured when the plan was made, on the supervisor's machine. */
+  /** For each frame of the pipeline, as predicted on this worker. */
   computeMs: z.number(),
+  /** Predicted, of a worker that runs this stage alone, its process included. */
+  memoryBytes: z.number().min(0).optional(),
   /** Which way it sends what it makes. */
   link: LinkKind,
   inbox: z.object({ topic: z.string() }),
 })
 export type PlanStage = z.infer<typeof PlanStage>
+
+/** What a plan is expected to come to. */
+const predicted = z.object({
+  /** Of the slowest device, link or network card, for each frame, and which that is, such as `w1` or `w1 to w2`. */
+  bottleneckMs: z.number().min(0),
+  bottleneck: z.string(),
+  fps: z.number().min(0),
+  /** Of a frame through the empty pipeline. */
+  latencyMs: z.number().min(0),
+  /** No plan is faster than this; left out, as is what follows, where the number of partitions was asked for. */
+  lowerBoundMs: z.number().min(0).optional(),
+  /** By what part the bottleneck may be above the best there is: 0 to 1. */
+  gap: z.number().min(0).max(1).optional(),
+  /** Proved: no plan is faster. */
+  optimal: z.boolean().optional(),
+  solveMs: z.number().min(0).optional(),
+  /** Workers that were there, might have been used, and were not. */
+  unused: z.array(name),
+})
+export type Predicted = z.infer<typeof predicted>
 
 /** The plan in force. Retained. */
 export const Plan = z.object({
@@ -226,6 +253,7 @@ export const Plan = z.object({
    * leaves what was there running meanwhile.
    */
   handover: z.enum(['replay', 'drain']).default('replay'),
+  predicted: predicted.optional(),
   sensors: SensorSettings.optional(),
 })
 export type Plan = z.infer<typeof Plan>

@@ -3,11 +3,11 @@ import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
-import { Birth } from '../../core/control.js'
+import { Birth, type Speed } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { cpuQuota } from '../machine/index.js'
 import { profileFolder, thisMachine, writeWhole } from '../profiler/index.js'
-import { type MeasuredSpeed, runBenchmark, type Speed } from './run-benchmark.js'
+import { type MeasuredSpeed, runBenchmark } from './run-benchmark.js'
 
 const LOOK_MS = 50
 /** Longer than a measurement takes, also on a busy machine: whoever made the mark is gone, or must not be waited for. */

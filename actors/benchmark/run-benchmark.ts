@@ -1,12 +1,9 @@
 import '../session/telemetry-off.js'
 import { Worker } from 'node:worker_threads'
-import { type Birth } from '../../core/control.js'
+import { type Speed } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { cpuQuota } from '../machine/index.js'
 import { type SpeedOrder, type SpeedReply } from './messages.js'
-
-/** Of one core, as this process may use it, for float32 in ONNX Runtime with one thread. In 10^9 operations per second. */
-export type Speed = NonNullable<Birth['speed']>
 
 export interface MeasuredSpeed {
   readonly speed: Speed
@@ -34,11 +31,6 @@ export async function runBenchmark(signal?: AbortSignal): Promise<MeasuredSpeed>
     speed: { convGflops: conv.gflopsPerCore * share, matmulGflops: matmul.gflopsPerCore * share },
     lasting: quota !== undefined || share >= LASTING_SHARE,
   }
-}
-
-/** How many times faster `a` is than `b`: the geometric mean over both kinds of work. */
-export function relativeSpeed(a: Speed, b: Speed): number {
-  return Math.sqrt((a.convGflops / b.convGflops) * (a.matmulGflops / b.matmulGflops))
 }
 
 /** Never terminated: that would abort the whole process during a run. */

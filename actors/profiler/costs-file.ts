@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -64,4 +64,18 @@ async function contentOf(path: string): Promise<string | undefined> {
 /** @throws COSTS_UNWRITABLE */
 export function writeCosts(path: string, costs: Costs): Promise<void> {
   return writeWhole(path, `${JSON.stringify(costs)}\n`)
+}
+
+/** Removes cost files of a folder, those first that were written first, until there are as many as are to stay. */
+export async function thinCosts(folder: string, most: number): Promise<void> {
+  const names = (await readdir(folder)).filter(name => /^[0-9a-f]{64}-[0-9a-f]{12}\.json$/.test(name))
+  if (names.length <= most) return
+  const writtenAt = (name: string) =>
+    stat(join(folder, name)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    )
+  const files = await Promise.all(names.map(async name => ({ name, at: await writtenAt(name) })))
+  const oldest = files.sort((a, b) => a.at - b.at).slice(0, files.length - most)
+  for (const { name } of oldest) await rm(join(folder, name), { force: true })
 }

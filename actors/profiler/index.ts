@@ -1,10 +1,17 @@
-export { type BlockLimits, measureBlocks, type MeasuredBlock } from './blocks.js'
 export { coreMs } from './clock.js'
-export { type CostsKey, costsFileName, profileFolder, readCosts, writeCosts } from './costs-file.js'
-export { measureCosts, type MeasureSettings, thisMachine } from './measure-costs.js'
+export {
+  type CostsKey,
+  costsFileName,
+  profileFolder,
+  readCosts,
+  thinCosts,
+  writeCosts,
+} from './costs-file.js'
+export { measureCosts, measureMemoryCosts, type MeasureSettings, thisMachine } from './measure-costs.js'
+export { measureTimes, type Times, type TimesOrder } from './measure-times.js'
 export { profileOptions } from './options.js'
 export { pick } from './pick.js'
 export { answerProbe, type ProbeReply, type ProbeRequest, type SpawnProbe } from './probe.js'
-export { inRounds, type RoundLimits } from './rounds.js'
+export { runBeside, runOnce } from './run-model.js'
 export { sampleFrame } from './sample-frame.js'
 export { writeWhole } from './write-whole.js'

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Costs, type Machine, memoryCosts } from '../../core/costs/index.js'
+import { type Costs, type Machine, type MemoryCosts, memoryCosts } from '../../core/costs/index.js'
 import { ModelBuilder } from '../../core/synthetic/index.js'
 import { ONNXRUNTIME_VERSION } from '../session/index.js'
 import { askProbe, type SpawnProbe } from './probe.js'
@@ -30,13 +30,28 @@ export async function measureCosts(model: string, settings: MeasureSettings): Pr
   await mkdir(folder)
   const order = { model: resolve(model), folder, machine: thisMachine(), budgetMs }
   const { times } = await askProbe(spawn, { type: 'times', order }, limits)
-  const nothing = join(settings.folder, 'tiny.onnx')
+  return { ...times, memory: await measureMemoryCosts(order.model, times.blocks, settings) }
+}
+
+/**
+ * What workers' memory is taken by, measured in processes of their own.
+ * @param model  path of an ONNX file
+ * @param blocks  its own
+ * @throws INFERENCE_FAILED, MEASURE_TIMEOUT, RUNTIME_CRASHED, STOPPED
+ */
+export async function measureMemoryCosts(
+  model: string,
+  blocks: Costs['blocks'],
+  { spawn, folder, limitMs, signal }: Omit<MeasureSettings, 'budgetMs'>,
+): Promise<MemoryCosts> {
+  const limits = { signal, limitMs }
+  const nothing = join(folder, 'tiny.onnx')
   await writeFile(nothing, tinyModel())
   const tiny = await askProbe(spawn, { type: 'memory', model: nothing }, limits)
-  const whole = await askProbe(spawn, { type: 'memory', model: order.model }, limits)
-  const weightBytes = times.blocks.reduce((sum, block) => sum + block.weightBytes, 0)
-  const activationBytes = times.blocks.reduce((most, block) => Math.max(most, block.activationBytes), 0)
-  return { ...times, memory: memoryCosts(tiny.growth, whole.growth, { weightBytes, activationBytes }) }
+  const whole = await askProbe(spawn, { type: 'memory', model }, limits)
+  const weightBytes = blocks.reduce((sum, block) => sum + block.weightBytes, 0)
+  const activationBytes = blocks.reduce((most, block) => Math.max(most, block.activationBytes), 0)
+  return memoryCosts(tiny.growth, whole.growth, { weightBytes, activationBytes })
 }
 
 /** What measurements depend on. */

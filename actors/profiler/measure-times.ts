@@ -17,14 +17,15 @@ import {
   type Graph,
   graphFile,
   readGraph,
+  type RunModel,
   tensorSizes,
 } from '../../core/graph/index.js'
 import { cutCandidates } from '../../core/planner/index.js'
 import { type Tensors } from '../../core/tensor.js'
 import { externalFile } from '../model-store/index.js'
-import { openSession } from '../session/index.js'
 import { measureBlocks, type MeasuredBlock, messageBytes } from './blocks.js'
 import { measureCodec } from './codec.js'
+import { runBeside, runOnce } from './run-model.js'
 import { sampleFrame } from './sample-frame.js'
 import { measureWhole, OPEN_BYTES, type WholeTimes } from './whole.js'
 
@@ -34,11 +35,20 @@ export type Times = Omit<Costs, 'memory'>
 export interface TimesOrder {
   /** Path of an ONNX file, whose external data lies beside it. */
   readonly model: string
+  /** In messages and in the cost file; left out, that of the file. */
+  readonly name?: string
   /** An empty folder. */
   readonly folder: string
   readonly machine: Machine
   /** For the whole model, and for the blocks together, in ms. */
   readonly budgetMs: number
+  /** How many partitions blocks must do for, by cuts that break fusions if need be; left out: by none that does. */
+  readonly partitions?: number
+  /**
+   * For a model that must not be held in one piece: it is run from its file, whose folder takes further ones meanwhile,
+   * and blocks have the times that they take as sessions of their own. Default false.
+   */
+  readonly apart?: boolean
 }
 
 const FEWEST_ROUNDS = 5
@@ -54,16 +64,20 @@ export async function measureTimes(
   order: TimesOrder,
   checkpoint: () => Promise<void> = async () => {},
 ): Promise<Times> {
+  const { apart = false, name = basename(order.model) } = order
   const bytes = await readFile(order.model)
-  const graph = await wholeGraphOf(bytes, order.model)
+  const outside = graphOf(bytes, order.model, name)
+  const graph = apart ? outside : inOnePiece(outside)
+  const run: RunModel = apart ? (model, feeds) => runBeside(dirname(order.model), model, feeds) : runOnce
   const feeds = sampleFrame(graph.inputs)
-  const specs = await completeSpecs(graph, runOnce, size => sampleFrame(graph.inputs, size))
-  const sizes = await tensorSizes(graph, runOnce, feeds)
-  const positions = cutCandidates(graph, 1)
+  const specs = await completeSpecs(graph, run, size => sampleFrame(graph.inputs, size))
+  const sizes = await tensorSizes(graph, run, feeds)
+  const positions = cutCandidates(graph, order.partitions ?? 1)
   const partitions = cutGraph(graph, positions, specs)
   const weightBytes = cutGraph(graph, [])[0]?.weightBytes ?? 0
   const limits = { budgetMs: order.budgetMs, fewest: FEWEST_ROUNDS, most: MOST_ROUNDS }
-  const whole = await measureWhole(graph, feeds, { ...limits, folder: order.folder, weightBytes }, checkpoint)
+  const wholeLimits = { ...limits, folder: order.folder, weightBytes }
+  const profiled = apart ? undefined : await measureWhole(graph, feeds, wholeLimits, checkpoint)
   const alone = await measureBlocks(
     partitions,
     feeds,
@@ -72,11 +86,12 @@ export async function measureTimes(
   )
   const bounds = [0, ...positions, graph.nodes.length]
   const model = {
-    name: basename(order.model),
+    name,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     bytes: bytes.byteLength,
   }
   const widths = partitions.map(partition => partition.weightBytes)
+  const whole = profiled ?? sumOf(alone, bounds)
   const chain = chainCosts(graph, bounds, { whole, alone, widths, sizes, feeds })
   return {
     version: COSTS_VERSION,
@@ -84,6 +99,7 @@ export async function measureTimes(
     machine: order.machine,
     measuredAt: new Date().toISOString(),
     ...chain,
+    ...(apart ? { nodes: [] } : {}),
     codec: await measureCodec(
       chain.crossings.map(crossing => crossing.bytes),
       limits,
@@ -92,15 +108,23 @@ export async function measureTimes(
   }
 }
 
-/** With its weights inside, so that it runs from wherever its file is. */
-async function wholeGraphOf(bytes: Uint8Array, path: string): Promise<Graph> {
-  const name = basename(path)
+function graphOf(bytes: Uint8Array, path: string, name: string): Graph {
   const folder = dirname(resolve(path))
-  const graph = readGraph(bytes, {
-    name,
-    externalData: location => externalFile(resolve(folder, location)),
-  })
-  return graph.externalFiles.length === 0 ? graph : readGraph(graphFile(graph), { name })
+  const externalData = (location: string) => externalFile(resolve(folder, location))
+  return readGraph(bytes, { name, externalData })
+}
+
+/** With its weights inside, so that it runs from wherever its file is. */
+function inOnePiece(graph: Graph): Graph {
+  return graph.externalFiles.length === 0 ? graph : readGraph(graphFile(graph), { name: graph.title })
+}
+
+/** The whole as if cuts cost nothing; each block's time is with its last node. */
+function sumOf(alone: readonly MeasuredBlock[], bounds: readonly number[]): WholeTimes {
+  const sum = alone.reduce((total, { ms }) => total + ms, 0)
+  const nodeMs = Array.from({ length: bounds.at(-1) ?? 0 }, () => 0)
+  for (const [i, { ms }] of alone.entries()) nodeMs[(bounds[i + 1] ?? 1) - 1] = ms
+  return { nodeMs, unmappedMs: 0, runMs: [sum], plainMs: [sum] }
 }
 
 interface Measured {
@@ -163,13 +187,4 @@ function endsOf({ inputs, outputs }: Graph): { arriving: string[]; leaving: stri
 function tensorsAt({ inputs, outputs, nodes, positions }: Graph, position: number): number {
   if (position === 0) return inputs.length
   return position === nodes.length ? outputs.length : (positions[position - 1]?.crossing.length ?? 0)
-}
-
-async function runOnce(model: Uint8Array, feeds: Tensors): Promise<Tensors> {
-  const session = await openSession(model)
-  try {
-    return await session.run(feeds)
-  } finally {
-    await session.release()
-  }
 }

@@ -1,7 +1,13 @@
-import { type Activation, type ActorProgress, type ProbeTarget, type ProbeUser } from '../../core/control.js'
+import {
+  type Activation,
+  type ActorProgress,
+  type ProbeTarget,
+  type ProbeUser,
+  type Speed,
+} from '../../core/control.js'
 import { type ErrorInfo } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
-import { type LinkFigure, type Speed } from '../benchmark/index.js'
+import { type LinkFigure } from '../benchmark/index.js'
 import { type ProcessUsage } from './runtime.js'
 import { type ThreadChange } from './thread-frames.js'
 

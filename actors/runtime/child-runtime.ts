@@ -1,9 +1,15 @@
 import { type ChildProcess } from 'node:child_process'
 import { Subject } from 'rxjs'
-import { type Activation, type ActorProgress, type ProbeTarget, type ProbeUser } from '../../core/control.js'
+import {
+  type Activation,
+  type ActorProgress,
+  type ProbeTarget,
+  type ProbeUser,
+  type Speed,
+} from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
-import { type LinkFigure, type Speed } from '../benchmark/index.js'
+import { type LinkFigure } from '../benchmark/index.js'
 import { type Done, type RuntimeReply, type RuntimeRequest } from './child-messages.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
 import { type StallLimits, StallWatch } from './stall-watch.js'

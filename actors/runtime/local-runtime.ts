@@ -5,12 +5,13 @@ import {
   type ActorProgress,
   type ProbeTarget,
   type ProbeUser,
+  type Speed,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Link, type LinkKind } from '../../core/link.js'
 import { type PeerProbes } from '../../core/peer-probes.js'
 import { type Topics } from '../../core/topics.js'
-import { type LinkFigure, measureInboxLink, measureSpeed, type Speed } from '../benchmark/index.js'
+import { type LinkFigure, measureInboxLink, measureSpeed } from '../benchmark/index.js'
 import { SessionPool } from '../session/index.js'
 import { Stage } from '../stage/index.js'
 import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'

@@ -1,8 +1,14 @@
 import { type Observable } from 'rxjs'
-import { type Activation, type ActorProgress, type ProbeTarget, type ProbeUser } from '../../core/control.js'
+import {
+  type Activation,
+  type ActorProgress,
+  type ProbeTarget,
+  type ProbeUser,
+  type Speed,
+} from '../../core/control.js'
 import { type MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
-import { type LinkFigure, type Speed } from '../benchmark/index.js'
+import { type LinkFigure } from '../benchmark/index.js'
 import { type ThreadFrame } from './thread-frames.js'
 
 /** What one process takes of its machine. */

@@ -11,7 +11,21 @@ export const deployOptions = defineOptions({
   partitions: {
     check: z.coerce.number().int().min(1).max(10_000),
     value: 'N',
-    doc: 'Number of partitions; left out, one per worker that is there, or as many as the model can be cut into.',
+    doc: 'Number of partitions, spread over the workers in their order; left out, as many as make the pipeline fastest, which may be one, on the workers that suit best.',
+  },
+  replicas: {
+    check: z.boolean(),
+    default: true,
+    doc: 'Several workers may take turns with one partition where that is faster; not done yet.',
+  },
+  exclude: {
+    check: z.preprocess(
+      value => (typeof value === 'string' ? value.split(',').map(id => id.trim()) : value),
+      z.array(z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be names of workers')).max(1_000),
+    ),
+    default: [],
+    value: 'WORKER[,WORKER]',
+    doc: 'Workers that are to run nothing of it.',
   },
   window: {
     check: z.coerce.number().int().min(1).max(10_000),

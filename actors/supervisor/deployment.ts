@@ -6,34 +6,41 @@ import {
   type Plan,
   type PlanStage,
   type Spec,
+  type Speed,
 } from '../../core/control.js'
+import { type Costs } from '../../core/costs/index.js'
 import { MillraceError } from '../../core/errors.js'
+import { type PlanWorker } from '../../core/planner/index.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
-import { fetchPart, type PartId, type PartStore } from '../model-store/index.js'
+import { fetchPart, type PartId } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
+import { choosePlan, type ChosenPlan } from './choose-plan.js'
 import { changes, loadEpoch, publishPlan, refuseStopped } from './epoch.js'
-import { type SupervisorOptions } from './options.js'
-import { activationsOf, leastWindowOf, place, planStagesOf, windowOf } from './placement.js'
-import { type WorkerRegistry } from './registry.js'
-import { type PreparedModel } from './workshop/messages.js'
-import { prepareModel } from './workshop/workshop.js'
+import { costsOf, type CostsParts, dataOf } from './model-costs.js'
+import { activationsOf, leastWindowOf, type Placed, planStagesOf, windowOf } from './placement.js'
+import { type WorkerRegistry, type WorkerView } from './registry.js'
+import { type CutModel } from './workshop/messages.js'
+import { cutModel } from './workshop/workshop.js'
 
 /** What a deployment works with; the supervisor's. */
-export interface DeploymentParts {
+export interface DeploymentParts extends CostsParts {
   readonly bus: Bus
   readonly topics: Topics
   readonly term: number
-  readonly store: PartStore
   readonly registry: WorkerRegistry
   readonly assignments: Assignments
-  readonly options: SupervisorOptions
+  /** As in `SupervisorParts`. */
+  readonly measureSpeed?: (() => Promise<Speed>) | undefined
+  /** All plans in force. */
+  readonly plans: () => Iterable<Plan>
   /** The next epoch; each call gives a larger one. */
   readonly nextEpoch: () => number
 }
 
 /**
- * Carries one spec out: fetch the model, prepare its parts, assign them, wait until all are loaded, publish the plan.
+ * Carries one spec out: fetch the model, find out what it costs, plan, cut it, assign its parts, wait until all are loaded,
+ * publish the plan.
  * @returns the plan in force
  * @throws what it failed for; nothing stays assigned then
  */
@@ -63,33 +70,20 @@ async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal)
   const epoch = parts.nextEpoch()
   const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch })
   await say('fetching')
-  const model = await fetchModel(spec, parts, signal)
+  await fetchModel(spec, parts, signal)
   await say('planning')
-  const workers = await waitForWorkers(parts, signal)
-  const prepared = await prepareModel(
-    {
-      model,
-      name: spec.model.name,
-      partitions: spec.partitions ?? workers.length,
-      fewerWillDo: spec.partitions === undefined,
-      data: (spec.model.data ?? []).map(({ location, sha256 }) => ({
-        location,
-        path: parts.store.pathOf(sha256),
-      })),
-      directory: parts.store.directory,
-      limitBytes: parts.store.limitBytes,
-      measureMs: parts.options.measureMs,
-      linkMsPerByte: linkMsPerByte(parts.registry, workers),
-    },
-    made => hold(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
-    signal,
-  )
-  const placed = place(prepared.parts, workers)
+  await waitForWorkers(parts, signal)
+  const costs = await costsOf(spec.model, spec.partitions ?? 1, parts, signal)
+  const workers = workersFor(spec, costs, parts, await waitForWorkers(parts, signal))
+  const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
+  const chosen = await choosePlan(spec, costs, workers, conditions, signal)
+  const cut = await cutAt(chosen.cuts, spec, parts, signal)
+  const placed = placedAs(chosen, cut)
   const activations = activationsOf(spec, placed, parts, epoch)
   await say('loading')
   await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
   const stages = planStagesOf(spec, placed, parts, epoch)
-  const plan = planOf(spec, prepared, stages, parts.term, epoch)
+  const plan = planOf(spec, chosen, cut, stages, parts.term, epoch)
   await publishPlan(parts, plan)
   await say('ready')
   return plan
@@ -106,25 +100,24 @@ export function idOf({ pipeline, deployment }: Spec): { pipeline: string; deploy
   return { pipeline, deployment }
 }
 
-/** @returns the path of its file; what that refers to is there too */
+/** Into the store, with what it refers to. */
 async function fetchModel(
   spec: Spec,
   { bus, topics, store }: DeploymentParts,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<void> {
   const requester = `supervisor-${spec.deployment}`
   const options = { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal }
   for (const part of partsOf(spec.model)) await fetchPart(part, options)
-  return store.pathOf(spec.model.sha256)
 }
 
 async function waitForWorkers(
   { registry, options }: DeploymentParts,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<WorkerView[]> {
   const alive = () => {
     refuseStopped(signal)
-    return registry.alive().map(({ birth }) => birth.worker)
+    return registry.alive()
   }
   if (alive().length === 0) {
     const none = () => new MillraceError('NO_WORKER', `no worker is alive after ${options.workerWaitMs} ms`)
@@ -133,27 +126,86 @@ async function waitForWorkers(
   return alive()
 }
 
-/** Of the slowest link that is known: any worker may come to stand anywhere. */
-function linkMsPerByte(registry: WorkerRegistry, workers: readonly string[]): number {
-  const known = workers.map(worker => registry.get(worker)?.birth.linkMbps ?? Infinity)
-  return 8e-3 / Math.min(...known)
+/** With the memory that other pipelines have taken there, as it was predicted. */
+function workersFor(
+  { pipeline }: Spec,
+  { memory }: Costs,
+  { plans }: DeploymentParts,
+  views: readonly WorkerView[],
+): PlanWorker[] {
+  const others = [...plans()].filter(plan => plan.pipeline !== pipeline).flatMap(({ stages }) => stages)
+  return views.map(({ birth, actual }) => {
+    const here = others.filter(({ worker }) => worker === birth.worker)
+    // All that run on a worker are in one process.
+    const takenBytes = here.reduce(
+      (sum, { memoryBytes = 0 }) => sum + Math.max(0, memoryBytes - memory.processBytes),
+      0,
+    )
+    return { birth, links: actual?.links, takenBytes }
+  })
 }
 
-function planOf(spec: Spec, prepared: PreparedModel, stages: PlanStage[], term: number, epoch: number): Plan {
+/** Of the machine that costs were measured on, where there is something to compare with it. */
+async function referenceSpeed(
+  workers: readonly PlanWorker[],
+  { measureSpeed, onTrouble }: DeploymentParts,
+): Promise<Speed | undefined> {
+  if (workers.every(({ birth }) => birth.speed === undefined)) return undefined
+  try {
+    return await measureSpeed?.()
+  } catch (error) {
+    onTrouble(MillraceError.from(error))
+    return undefined
+  }
+}
+
+function cutAt(
+  cuts: readonly number[],
+  spec: Spec,
+  parts: DeploymentParts,
+  signal: AbortSignal,
+): Promise<CutModel> {
+  const { store } = parts
+  const { directory, limitBytes } = store
+  const { sha256, name } = spec.model
+  const data = dataOf(spec.model, store)
+  return cutModel(
+    { model: store.pathOf(sha256), name, data, cuts, directory, limitBytes },
+    made => hold(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
+    signal,
+  )
+}
+
+function placedAs({ stages }: ChosenPlan, { parts }: CutModel): Placed[] {
+  return stages.flatMap(({ replicas, computeMs, memoryBytes }, stage) => {
+    const part = parts[stage]
+    return part === undefined ? [] : [{ part: { ...part, computeMs, memoryBytes }, replicas }]
+  })
+}
+
+function planOf(
+  spec: Spec,
+  { predicted }: ChosenPlan,
+  { inputs, outputs, sampleError }: CutModel,
+  stages: PlanStage[],
+  term: number,
+  epoch: number,
+): Plan {
   return {
     ...idOf(spec),
     term,
     epoch,
     model: spec.model,
-    inputs: prepared.inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
-    outputs: prepared.outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
+    inputs: inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
+    outputs: outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     stages,
     window: windowOf(spec, stages.length),
     ...(spec.window === undefined ? { leastWindow: leastWindowOf(stages) } : {}),
     lz4: spec.lz4,
     links: spec.links,
-    sampleError: prepared.sampleError,
     handover: 'replay',
+    sampleError,
+    predicted,
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
   }
 }

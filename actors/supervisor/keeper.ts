@@ -45,6 +45,10 @@ export class PipelineKeeper {
     private readonly parts: KeeperParts,
   ) {}
 
+  get inForce(): Plan | undefined {
+    return this.plan
+  }
+
   /** As retained, before this term. */
   onStatus(status: PipelineStatus): void {
     this.status = status

@@ -25,10 +25,12 @@ const LOAD_LIMIT_MS = 60_000
 export async function mend(plan: Plan, parts: MendParts, signal: AbortSignal): Promise<Plan> {
   const { registry, assignments, refuses, term } = parts
   const before = placedOf(plan, assignments.of(plan.pipeline, plan.epoch))
-  const candidates = registry
-    .alive()
-    .map(({ birth }): Candidate => ({ worker: birth.worker, speed: 1, memoryBytes: birth.memoryBytes }))
-  const result = reassign(before, candidates, ({ weightBytes }) => weightBytes, refuses)
+  const candidates = registry.alive().map(({ birth }): Candidate => ({
+    worker: birth.worker,
+    speed: 1,
+    memoryBytes: birth.availableBytes ?? birth.memoryBytes,
+  }))
+  const result = reassign(before, candidates, ({ memoryBytes }) => memoryBytes, refuses)
   if ('stranded' in result) throw noRoom(result.stranded)
   const terms = termsOf(plan)
   const epoch = parts.nextEpoch()
@@ -65,8 +67,8 @@ function placedOf(plan: Plan, activations: readonly Activation[]): Placed[] {
 }
 
 function partOf({ part, receives, carries, sends }: Activation, planned: PlanStage): PreparedPart {
-  const { operators, weightBytes, outBytes, computeMs } = planned
-  return { part, receives, carries, sends, operators, weightBytes, outBytes, computeMs }
+  const { operators, weightBytes, outBytes, computeMs, memoryBytes = weightBytes } = planned
+  return { part, receives, carries, sends, operators, weightBytes, outBytes, computeMs, memoryBytes }
 }
 
 function noRoom({ stage, needsBytes, mostBytes }: Stranded): MillraceError {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineOptions, type Options } from '../../core/options.js'
+import { profileOptions } from '../profiler/index.js'
 
 export const supervisorOptions = defineOptions({
   deadAfterMs: {
@@ -22,9 +23,19 @@ export const supervisorOptions = defineOptions({
   },
   measureMs: {
     check: z.coerce.number().int().min(1).max(60_000),
-    default: 30,
+    default: 1_000,
     value: 'MS',
-    doc: 'Time spent on measuring one block of a model, beside its first run.',
+    doc: 'Time spent on runs of a model whose costs are not known yet, and again on its blocks; at least five runs each, at most 30.',
+  },
+  planMs: {
+    check: z.coerce.number().int().min(1).max(600_000),
+    default: 5_000,
+    value: 'MS',
+    doc: 'Time for the search of a plan; then the best plan so far is taken.',
+  },
+  profileDir: {
+    ...profileOptions.profileDir,
+    doc: 'Folder in which costs are looked up that `millrace profile` measured on this machine; left out, `millrace/profiles` in `XDG_CACHE_HOME` or `~/.cache`.',
   },
 })
 

@@ -27,16 +27,6 @@ interface Where {
 const DISPATCHERS = 8
 const PASSWORD_BYTES = 24
 
-/** Contiguous stages of one replica each, spread evenly over equal workers: neighbours share one where there are more stages. */
-export function place(parts: readonly PreparedPart[], workers: readonly string[]): Placed[] {
-  const used = Math.min(workers.length, parts.length)
-  return parts.map((part, stage) => {
-    const worker = workers[Math.floor((stage * used) / parts.length)]
-    if (worker === undefined) throw new MillraceError('NO_WORKER', `no worker for stage ${stage}`)
-    return { part, replicas: [{ worker, weight: 1 }] }
-  })
-}
-
 /** What a plan and what it asked for say alike of how its stages are put together. */
 export type Terms = Pick<Spec, 'pipeline' | 'links' | 'lz4' | 'window'>
 
@@ -101,12 +91,13 @@ export function planStagesOf(
 ): PlanStage[] {
   return placed.flatMap(({ part, replicas }, stage) =>
     replicas.map(({ worker, weight }, replica) => {
-      const { operators, weightBytes, outBytes, computeMs } = part
+      const { operators, weightBytes, outBytes, computeMs, memoryBytes } = part
+      const costs = { operators, weightBytes, outBytes, computeMs, memoryBytes }
       const key = activationKeyOf({ pipeline, epoch, stage, replica })
       const actual = registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)
       const inbox = { topic: topics.data.stage(pipeline, epoch, stage, replica) }
       const link = actual?.link ?? 'broker'
-      return { stage, worker, replica, weight, operators, weightBytes, outBytes, computeMs, link, inbox }
+      return { stage, worker, replica, weight, ...costs, link, inbox }
     }),
   )
 }

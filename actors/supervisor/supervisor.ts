@@ -12,10 +12,12 @@ import {
   PipelineStatus,
   Plan,
   Spec,
+  type Speed,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
+import { type SpawnProbe } from '../profiler/index.js'
 import { Assignments } from './assignments.js'
 import { PipelineKeeper } from './keeper.js'
 import { claimLeadership } from './leadership.js'
@@ -29,6 +31,10 @@ export interface SupervisorParts {
   readonly bus: Bus
   readonly topics: Topics
   readonly store: PartStore
+  /** Measures a whole core of this machine, as workers measure theirs; left out: every worker counts as equally fast. */
+  readonly measureSpeed?: (() => Promise<Speed>) | undefined
+  /** Starts processes in which a model's memory is measured; left out: a typical one is taken for it. */
+  readonly spawnProbe?: SpawnProbe | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -176,10 +182,10 @@ export class Supervisor {
   private keeperOf(pipeline: string): PipelineKeeper {
     const known = this.keepers.get(pipeline)
     if (known !== undefined) return known
-    const { bus, topics, store, onTrouble } = this.parts
     const { registry, assignments, options, term } = this
     const nextEpoch = () => ++this.lastEpoch
-    const shared = { bus, topics, store, registry, assignments, options, term, nextEpoch, onTrouble }
+    const plans = () => [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
+    const shared = { ...this.parts, registry, assignments, options, term, nextEpoch, plans }
     const keeper = new PipelineKeeper(pipeline, shared)
     this.keepers.set(pipeline, keeper)
     return keeper

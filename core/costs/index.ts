@@ -1,4 +1,4 @@
-export { chainOf, memoryFactorsOf, timeOf } from './chain.js'
+export { chainOf, HANDLING_MS, memoryFactorsOf, timeOf } from './chain.js'
 export {
   type BlockCosts,
   type Costs,

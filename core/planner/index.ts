@@ -1,6 +1,8 @@
 export { type BaselineName, baselines } from './baselines/index.js'
 export { cutCandidates } from './candidates.js'
 export { clusterProblem, type PlanLimits, type WorkerCosts } from './cluster-problem.js'
+export { evenCuts } from './even-cuts.js'
+export { type OrderedParts, placedInOrder } from './in-order.js'
 export {
   bottleneckOf,
   latencyMs,
@@ -10,14 +12,14 @@ export {
   type Resource,
   sharesOf,
 } from './objective.js'
-export { type LoadReport, planReport, type PlanReport, type StageReport } from './plan-report.js'
 export {
-  type Block,
-  type PartitionPlan,
-  planEqualWorkers,
-  type PlanCosts,
-  type StagePlan,
-} from './planner.js'
+  type Figures,
+  figuresOf,
+  type LoadReport,
+  planReport,
+  type PlanReport,
+  type StageReport,
+} from './plan-report.js'
 export {
   type Chain,
   type ChainBlock,
@@ -35,3 +37,4 @@ export {
   solvePlan,
 } from './solver/index.js'
 export { changedCluster } from './what-if.js'
+export { type PlanWorker, type WorkerLimits, workersProblem } from './worker-problem.js'

@@ -1,4 +1,4 @@
-import { latencyMs, type Load, loadsOf, memoryBytes, sharesOf } from './objective.js'
+import { bottleneckOf, latencyMs, type Load, loadsOf, memoryBytes, sharesOf } from './objective.js'
 import { type PlannedStage, type PlanProblem } from './problem.js'
 import { type SolvedPlan } from './solver/index.js'
 
@@ -27,14 +27,19 @@ export interface LoadReport {
   readonly ms: number
 }
 
-export interface PlanReport {
-  readonly model: string
-  readonly devices: readonly string[]
-  readonly stages: readonly StageReport[]
+/** What a plan comes to. */
+export interface Figures {
   readonly bottleneckMs: number
+  /** The slowest resource, as in `LoadReport`. */
   readonly bottleneck: string
   readonly fps: number
   readonly latencyMs: number
+}
+
+export interface PlanReport extends Figures {
+  readonly model: string
+  readonly devices: readonly string[]
+  readonly stages: readonly StageReport[]
   readonly lowerBoundMs: number
   readonly gap: number
   readonly optimal: boolean
@@ -52,22 +57,38 @@ export function planReport(
   solved: SolvedPlan,
   baselines: Readonly<Record<string, number | null>>,
 ): PlanReport {
-  const names = [...problem.devices.map(({ id }) => id), 'dispatcher']
-  const loads = loadsOf(problem, solved.stages)
-    .map(({ resource, ms }) => ({ resource: resourceName(resource, names), ms }))
-    .sort((a, b) => b.ms - a.ms)
-  const { stages, ...figures } = solved
+  const names = namesOf(problem)
+  const { stages, ...proof } = solved
   return {
     model,
     devices: names.slice(0, -1),
     stages: stages.map((_, index) => stageReport(problem, stages, index, names)),
-    ...figures,
-    bottleneck: loads[0]?.resource ?? '',
-    fps: 1_000 / solved.bottleneckMs,
-    latencyMs: latencyMs(problem, stages),
-    loads,
+    ...proof,
+    ...figuresOf(problem, stages),
+    loads: loadReports(problem, stages),
     baselines,
   }
+}
+
+export function figuresOf(problem: PlanProblem, stages: readonly PlannedStage[]): Figures {
+  const { resource, ms } = bottleneckOf(problem, stages)
+  return {
+    bottleneckMs: ms,
+    bottleneck: resourceName(resource, namesOf(problem)),
+    fps: 1_000 / ms,
+    latencyMs: latencyMs(problem, stages),
+  }
+}
+
+function namesOf({ devices }: PlanProblem): string[] {
+  return [...devices.map(({ id }) => id), 'dispatcher']
+}
+
+function loadReports(problem: PlanProblem, stages: readonly PlannedStage[]): LoadReport[] {
+  const names = namesOf(problem)
+  return loadsOf(problem, stages)
+    .map(({ resource, ms }) => ({ resource: resourceName(resource, names), ms }))
+    .sort((a, b) => b.ms - a.ms)
 }
 
 function stageReport(

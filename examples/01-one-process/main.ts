@@ -9,7 +9,7 @@ type Account = Record<'admitted' | 'predicted' | 'dropped' | 'failed', number[]>
 const digits = await readDigits()
 const cluster = await embedded({ workers: 4 })
 try {
-  const pipeline = await cluster.deploy(MODEL)
+  const pipeline = await cluster.deploy(MODEL, { partitions: 4 })
   await readAll(pipeline)
   await watchCamera(pipeline)
 } finally {

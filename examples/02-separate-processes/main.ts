@@ -29,7 +29,7 @@ try {
   const ids = ['w1', 'w2', 'w3', 'w4']
   const workers = new Map(await Promise.all(ids.map(async id => [id, await start('worker', id)] as const)))
 
-  const pipeline = await cluster.deploy(MODEL)
+  const pipeline = await cluster.deploy(MODEL, { partitions: 4 })
   await readAll(pipeline)
   console.log(await millrace(undo, ['status', ...at]))
   await loseWorker(pipeline, workers)

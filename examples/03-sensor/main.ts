@@ -54,7 +54,7 @@ async function startCluster(): Promise<string> {
   const { broker } = JSON.parse(line) as { broker: string }
   const cluster = await connect(broker)
   undo.add(() => cluster.close())
-  await cluster.deploy(MODEL, { name: 'digits' })
+  await cluster.deploy(MODEL, { name: 'digits', partitions: 2 })
   return broker
 }
 

@@ -69,10 +69,10 @@ const faults: Record<string, (setting: Setting, worker: string) => Promise<void>
     )
     await members.kill(worker)
     await degraded
-    await cluster.deploy(DIGITS_MODEL, { name: pipeline.name })
+    await cluster.deploy(DIGITS_MODEL, { name: pipeline.name, partitions: WORKERS.length })
     await predictions(pipeline, 20)
     await members.start(worker)
-    await cluster.deploy(DIGITS_MODEL, { name: pipeline.name })
+    await cluster.deploy(DIGITS_MODEL, { name: pipeline.name, partitions: WORKERS.length })
   },
 }
 
@@ -93,7 +93,7 @@ test('killing at random - every frame ends once, in order, and what is predicted
   await Promise.all(['supervisor', ...WORKERS].map(id => members.start(id)))
   const cluster = await connect(broker.url)
   t.teardown(() => cluster.close())
-  const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'digits' })
+  const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'digits', partitions: WORKERS.length })
   const setting = { cluster, pipeline, members }
 
   const entries: LedgerEntry[] = []

@@ -52,7 +52,7 @@ async function answersOf(cluster: Cluster, name: string, values: number[]): Prom
 
 test('a cluster - in this process runs a model as the introduction shows', async t => {
   const cluster = await embedded({ workers: 2 })
-  const digits = await cluster.deploy(MODEL)
+  const digits = await cluster.deploy(MODEL, { partitions: 2 })
   const plan = await firstValueFrom(digits.plan$)
   t.like(plan, { pipeline: 'digits', epoch: 1, model: { name: 'digits.onnx' } })
   t.is(plan.stages.length, 2)

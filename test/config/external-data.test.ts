@@ -69,7 +69,7 @@ for (const typed of [true, false]) {
   test(`a model with external data - and ${title} runs on two workers as it does uncut`, async t => {
     const cluster = await embedded({ workers: 2 })
     t.teardown(() => cluster.close())
-    const pipeline = await cluster.deploy(await modelInFiles(t, typed))
+    const pipeline = await cluster.deploy(await modelInFiles(t, typed), { partitions: 2 })
     const plan = await firstValueFrom(pipeline.plan$)
     t.deepEqual(
       plan.stages.map(({ stage, worker }) => [stage, worker]),

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import test, { type ExecutionContext } from 'ava'
-import { relativeSpeed, type Speed } from '../../actors/benchmark/index.js'
 import { EmulatedCluster } from '../../actors/bin/emulator/index.js'
 import { parseCluster } from '../../core/cluster-file.js'
+import { type Speed } from '../../core/control.js'
+import { relativeSpeed } from '../../core/speed.js'
 import { scriptIn, whyNotEmulated } from '../support/emulation.js'
 import { inCheckout } from '../support/index.js'
 

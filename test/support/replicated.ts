@@ -5,10 +5,11 @@ import { serveParts } from '../../actors/model-store/index.js'
 import { Assignments } from '../../actors/supervisor/assignments.js'
 import { activationsOf, type Placed, planStagesOf, windowOf } from '../../actors/supervisor/placement.js'
 import { WorkerRegistry } from '../../actors/supervisor/registry.js'
-import { prepareModel } from '../../actors/supervisor/workshop/workshop.js'
+import { cutModel } from '../../actors/supervisor/workshop/workshop.js'
 import { type Bus } from '../../core/bus.js'
 import { Actual, Beat, Birth, type Plan, type Spec } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
+import { readGraph } from '../../core/graph/index.js'
 import { brokerLink } from '../../core/link.js'
 import { hear, inTurns, modelFile, testStore, TOPICS } from './actors.js'
 
@@ -39,11 +40,12 @@ export async function runReplicated(
   const registry = await registryOn(bus)
   const read = (sha256: string, offset: number, length: number) => store.read(sha256, offset, length)
   await serveParts(bus, TOPICS, read, () => undefined)
+  const cuts = cutsFor(model, layout.length)
   const order = {
-    ...{ model: await modelFile(t, model), name: 'm', partitions: layout.length, fewerWillDo: false },
-    ...{ data: [], directory: store.directory, limitBytes: 2 ** 30, measureMs: 50, linkMsPerByte: 0 },
+    ...{ model: await modelFile(t, model), name: 'm', cuts, data: [] },
+    ...{ directory: store.directory, limitBytes: 2 ** 30 },
   }
-  const { parts, inputs, outputs, sampleError } = await prepareModel(
+  const { parts, inputs, outputs, sampleError } = await cutModel(
     order,
     made =>
       store.hold(
@@ -54,7 +56,10 @@ export async function runReplicated(
   )
   const placed = parts.map((part, stage): Placed => {
     const replicas = Object.entries(layout[stage] ?? {})
-    return { part, replicas: replicas.map(([worker, weight]) => ({ worker, weight })) }
+    return {
+      part: { ...part, computeMs: 1, memoryBytes: 1 },
+      replicas: replicas.map(([worker, weight]) => ({ worker, weight })),
+    }
   })
   const workers = new Set(layout.flatMap(stage => Object.keys(stage)))
   await inTurns(() => [...workers].every(worker => registry.get(worker) !== undefined))
@@ -78,6 +83,17 @@ export async function runReplicated(
     links: SPEC.links,
     handover: 'replay',
   }
+}
+
+/** Positions that make so many parts of about as many nodes each. */
+function cutsFor(model: Uint8Array, parts: number): number[] {
+  const { positions } = readGraph(model)
+  const cuttable = positions.flatMap(({ cuttable }, i) => (cuttable ? [i + 1] : []))
+  return Array.from({ length: parts - 1 }, (_, i) => {
+    const cut = cuttable[Math.floor(((i + 1) * cuttable.length) / parts)]
+    if (cut === undefined) throw new MillraceError('TOO_MANY_PARTITIONS', `not ${parts} parts`)
+    return cut
+  })
 }
 
 /** A dispatcher of a plan that stays as it is. */

@@ -49,8 +49,8 @@ function flagOf(key: string, row: OptionRow): Option {
   const flag = key.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
   const shown =
     row.default === undefined || row.default === false ? '' : ` (default: ${JSON.stringify(row.default)})`
-  // What is done unless it is switched off.
-  if (row.value === undefined && row.default === true) return new Option(`--no-${flag}`, plain(row.doc))
+  // A switch that is on can only be turned off.
+  if (row.default === true) return new Option(`--no-${flag}`, `Turns this off: ${plain(row.doc)}`)
   return new Option(`--${flag}${valueOf(row)}`, plain(row.doc) + shown)
 }
 

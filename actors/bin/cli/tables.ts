@@ -1,4 +1,5 @@
 import { type Plan } from '../../../core/control.js'
+import { bytesText } from '../plan/units.js'
 
 /** Columns padded to their widest cell; numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
@@ -19,21 +20,27 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   ].join('\n')
 }
 
-/** The partitions of a plan, each as often as it has replicas; `ms` is measured time per frame, `link` the way that its output goes. */
+/** The partitions of a plan, each as often as it has replicas; `ms` and `memory` are predicted, `link` is the way that its output goes. */
 export function planTable({ stages }: Plan): string {
   const replicas = stages.some(({ replica }) => replica > 0)
   return table(
-    ['stage', ...(replicas ? ['replica'] : []), 'worker', 'operators', 'weights', 'bytes out', 'ms', 'link'],
-    stages.map(({ stage, replica, worker, operators, weightBytes, outBytes, computeMs, link }) => [
-      stage,
-      ...(replicas ? [replica] : []),
-      worker,
-      operators,
-      weightBytes,
-      outBytes,
-      round(computeMs, 2),
-      link,
-    ]),
+    [
+      ...['stage', ...(replicas ? ['replica'] : []), 'worker', 'operators', 'weights', 'bytes out'],
+      ...['ms', 'memory', 'link'],
+    ],
+    stages.map(
+      ({ stage, replica, worker, operators, weightBytes, outBytes, computeMs, memoryBytes, link }) => [
+        stage,
+        ...(replicas ? [replica] : []),
+        worker,
+        operators,
+        weightBytes,
+        outBytes,
+        round(computeMs, 2),
+        memoryBytes === undefined ? '-' : bytesText(Math.round(memoryBytes)),
+        link,
+      ],
+    ),
   )
 }
 

@@ -3,6 +3,7 @@ import { defineOptions, pickOptions } from '../../../core/options.js'
 import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { brokerConnection, connectionOf, openerOf } from '../cli/connection.js'
+import { predictedLines } from '../cli/predicted-text.js'
 import { planTable } from '../cli/tables.js'
 import { warnOfFallbacks } from '../cli/fallbacks.js'
 import { currentPlan } from '../cli/current-plan.js'
@@ -19,7 +20,8 @@ export const deployCommand = defineCommand({
     const pipeline = await session.untilStopped(cluster.deploy(model, pickOptions(deployOptions, options)))
     const plan = await currentPlan(pipeline)
     warnOfFallbacks(session, plan, options.links)
-    session.print(`pipeline '${plan.pipeline}' is ready, epoch ${plan.epoch}\n${planTable(plan)}`, plan)
+    const ready = `pipeline '${plan.pipeline}' is ready, epoch ${plan.epoch}`
+    session.print([ready, planTable(plan), '', ...predictedLines(plan)].join('\n'), plan)
     await pipeline.close()
   },
 })

@@ -31,7 +31,8 @@ import { TOLERANCE, verify, type Verification } from '../run/verify.js'
 
 const options = defineOptions({
   ...workerOption,
-  partitions: { ...deployOptions.partitions, doc: 'Number of partitions; left out, one per worker.' },
+  partitions: deployOptions.partitions,
+  replicas: deployOptions.replicas,
   frames: {
     check: z.coerce.number().int().min(1),
     value: 'N',
@@ -94,12 +95,12 @@ export const runCommand = defineCommand({
     if (dataset !== undefined) checkFrame(dataset.frame(0), graph.inputs)
     const model = await prepareModelFile(session, title, given)
     const { cluster, workers } = await startCluster(session, given)
-    session.say(`deploying ${basename(title)} on ${workers} workers ...`)
-    const { partitions, window, lz4, links, deployTimeoutMs } = given
+    session.say(`deploying ${basename(title)} on a cluster of ${workers} workers ...`)
+    const { partitions, replicas, window, lz4, links, deployTimeoutMs } = given
     const pipeline = await session.untilStopped(
       cluster.deploy(
         model,
-        parseOptions(deployOptions, { partitions, window, lz4, links, deployTimeoutMs }, 'run'),
+        parseOptions(deployOptions, { partitions, replicas, window, lz4, links, deployTimeoutMs }, 'run'),
       ),
     )
     const plan = await currentPlan(pipeline)

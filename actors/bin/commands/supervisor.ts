@@ -1,14 +1,17 @@
 import { z } from 'zod'
 import { type Host, startSupervisor } from '../../../config/hosts.js'
 import { Cleanup } from '../../../core/cleanup.js'
-import { type Leader } from '../../../core/control.js'
+import { type Leader, type Speed } from '../../../core/control.js'
 import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, pickOptions } from '../../../core/options.js'
+import { measureSpeed } from '../../benchmark/index.js'
+import { cpuQuota } from '../../machine/index.js'
 import { knownLeader, leaderGone, type SupervisorOptions, supervisorOptions } from '../../supervisor/index.js'
 import { defineCommand } from '../cli/command.js'
 import { brokerConnection, hostOf, hostOptions } from '../cli/connection.js'
 import { freshId } from '../cli/names.js'
 import { type Session } from '../cli/session.js'
+import { forkProbe } from '../profile/fork-probe.js'
 
 const options = defineOptions({
   ...brokerConnection,
@@ -30,13 +33,17 @@ export const supervisorCommand = defineCommand({
   async run(session, given) {
     const host = hostOf(given.id ?? freshId('supervisor'), given, session)
     const settings = pickOptions(supervisorOptions, given)
+    const instruments = {
+      spawnProbe: () => forkProbe(session.debug),
+      measureSpeed: () => coreSpeed(session.signal),
+    }
     let led = 0
     for (let first = true; !session.signal.aborted; first = false) {
       const term = new Cleanup()
       session.cleanup.defer('ending the term', () => term.run())
       try {
         if (given.standby) await standBy(host, settings, session, first)
-        const supervisor = await session.untilStopped(startSupervisor(host, settings, term))
+        const supervisor = await session.untilStopped(startSupervisor(host, settings, term, instruments))
         led = supervisor.term
         session.print(`supervisor '${host.id}' leads in term ${supervisor.term}`, {
           id: host.id,
@@ -55,6 +62,13 @@ export const supervisorCommand = defineCommand({
     }
   },
 })
+
+/** Of a whole core: costs are measured in a core's time, whatever share of one this process may use. */
+async function coreSpeed(signal: AbortSignal): Promise<Speed> {
+  const { convGflops, matmulGflops } = await measureSpeed({ signal })
+  const share = Math.min(1, cpuQuota() ?? 1)
+  return { convGflops: convGflops / share, matmulGflops: matmulGflops / share }
+}
 
 /** Waits until nobody leads. Of several that stand by, one is quicker. */
 async function standBy(

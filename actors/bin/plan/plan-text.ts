@@ -19,13 +19,14 @@ export function planText(report: PlanReport): string {
 function summary(report: PlanReport): string {
   const { model, stages, devices, fps, latencyMs, bottleneck, bottleneckMs, optimal, gap, solveMs } = report
   const used = stages.reduce((sum, { replicas }) => sum + replicas, 0)
-  const proof = optimal
-    ? 'proved: no plan is faster'
-    : `the best there is may be ${(100 * gap).toFixed(1)} % faster`
   return [
     `${model} on ${used} of ${devices.length} devices: ${Number(fps.toPrecision(3))} frames per second, ${msText(latencyMs)} through`,
-    `slowest: ${bottleneck}, ${msText(bottleneckMs)} per frame (${proof}; planned in ${msText(solveMs)})`,
+    `slowest: ${bottleneck}, ${msText(bottleneckMs)} per frame (${proofText(optimal, gap)}; planned in ${msText(solveMs)})`,
   ].join('\n')
+}
+
+export function proofText(optimal: boolean, gap: number): string {
+  return optimal ? 'proved: no plan is faster' : `the best there is may be ${(100 * gap).toFixed(1)} % faster`
 }
 
 function stages({ stages }: PlanReport): string {

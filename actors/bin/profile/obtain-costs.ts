@@ -1,6 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '../../../config/hosts.js'
 import { openModel } from '../../../config/model-source.js'
 import { type Costs } from '../../../core/costs/index.js'
@@ -17,10 +15,9 @@ import {
   writeCosts,
 } from '../../profiler/index.js'
 import { type Session } from '../cli/session.js'
+import { forkProbe } from './fork-probe.js'
 
 type ProfileOptions = Options<typeof profileOptions>
-
-const ENTRY = fileURLToPath(new URL('../probe.js', import.meta.url))
 
 /** What a model costs on this machine: as it was measured before, or measured now and kept. */
 export async function obtainCosts(session: Session, title: string, given: ProfileOptions): Promise<Costs> {
@@ -60,11 +57,4 @@ async function measure(session: Session, model: string, given: ProfileOptions): 
   const folder = await temporaryFolder('profile', session.cleanup)
   const spawn = () => forkProbe(session.debug)
   return measureCosts(model, { spawn, folder, budgetMs, limitMs, signal: session.signal })
-}
-
-function forkProbe(debug: boolean): ChildProcess {
-  return fork(ENTRY, [], {
-    stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc'],
-    serialization: 'json',
-  })
 }

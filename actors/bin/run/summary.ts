@@ -1,5 +1,6 @@
 import { type LedgerCounts } from '../../../core/ledger.js'
-import { type Plan } from '../../../core/control.js'
+import { type Plan, type Predicted } from '../../../core/control.js'
+import { predictedLines } from '../cli/predicted-text.js'
 import { planTable, round } from '../cli/tables.js'
 import { type StreamResult } from './stream.js'
 import { type Verification } from './verify.js'
@@ -24,6 +25,8 @@ export interface RunSummary {
   readonly bytesPerFrame: number
   readonly recoveries: readonly []
   readonly stages: Plan['stages']
+  /** What the plan was expected to come to. */
+  readonly planned?: Predicted
 }
 
 export function summarise(
@@ -46,6 +49,7 @@ export function summarise(
     bytesPerFrame: Math.round(stream.bytes / Math.max(1, stream.predicted)),
     recoveries: [],
     stages: plan.stages,
+    ...(plan.predicted === undefined ? {} : { planned: plan.predicted }),
   }
 }
 
@@ -56,6 +60,7 @@ export function summaryText(plan: Plan, summary: RunSummary): string {
     planTable(plan),
     '',
     `frames     ${frames.predicted} predicted of ${frames.admitted} admitted; ${others}`,
+    ...predictedLines(plan),
     `speed      ${fps} fps, latency ${latencyMs.p50} ms (p50), ${latencyMs.p99} ms (p99)`,
     `traffic    ${bytesPerFrame} bytes per frame over all hops`,
     ...(accuracy === undefined ? [] : [`accuracy   ${round(100 * accuracy, 2)} % of the labels`]),

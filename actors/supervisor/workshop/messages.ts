@@ -1,6 +1,7 @@
 import { type ErrorInfo } from '../../../core/errors.js'
 import { type TensorSpec } from '../../../core/tensor.js'
 import { type PartId } from '../../model-store/index.js'
+import { type Times, type TimesOrder } from '../../profiler/index.js'
 
 /** A file that a model refers to by its location, and where it is. */
 export interface StoredData {
@@ -8,44 +9,53 @@ export interface StoredData {
   readonly path: string
 }
 
-/** What is to be made of a model. */
-export interface Order {
+/** A model to be cut. */
+export interface CutOrder {
   /** Path of the ONNX file, and its name in messages. */
   readonly model: string
   readonly name: string
-  readonly partitions: number
-  /** Whether fewer will do where the model has not that many. */
-  readonly fewerWillDo: boolean
   /** What the model keeps outside of its file. */
   readonly data: readonly StoredData[]
+  /** Positions, strictly increasing. */
+  readonly cuts: readonly number[]
   /** Where the parts go: the directory of a part store, and its limit. */
   readonly directory: string
   readonly limitBytes: number
-  readonly measureMs: number
-  /** Time that a byte takes from one worker to the next, in ms. */
-  readonly linkMsPerByte: number
 }
 
-/** One partition, stored and measured. */
-export interface PreparedPart {
+/** What the thread is to do, once. */
+export type Order =
+  | { readonly type: 'measure'; readonly order: TimesOrder }
+  | { readonly type: 'cut'; readonly order: CutOrder }
+
+/** One partition, stored. */
+export interface CutPart {
   readonly part: PartId
   readonly receives: readonly string[]
   readonly carries: readonly string[]
   readonly sends: readonly string[]
   readonly operators: number
   readonly weightBytes: number
+  /** Of what it sends for the sample frame. */
   readonly outBytes: number
-  readonly computeMs: number
 }
 
-export interface PreparedModel {
+/** One partition, and what it is expected to take of its worker. */
+export interface PreparedPart extends CutPart {
+  /** For each frame of the pipeline. */
+  readonly computeMs: number
+  readonly memoryBytes: number
+}
+
+export interface CutModel {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
-  readonly parts: readonly PreparedPart[]
+  readonly parts: readonly CutPart[]
   /** Largest relative error of the chain of parts against the uncut model, on a sample frame. */
   readonly sampleError: number
 }
 
 export type WorkshopReply =
-  | { readonly type: 'prepared'; readonly model: PreparedModel }
+  | { readonly type: 'measured'; readonly times: Times }
+  | { readonly type: 'cut'; readonly model: CutModel }
   | { readonly type: 'failed'; readonly error: ErrorInfo }

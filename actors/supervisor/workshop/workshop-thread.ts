@@ -1,15 +1,15 @@
-import { readFile } from 'node:fs/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { MillraceError } from '../../../core/errors.js'
 import { PartStore } from '../../model-store/index.js'
-import { type Order, type WorkshopReply } from './messages.js'
-import { prepare } from './prepare.js'
+import { measureTimes } from '../../profiler/index.js'
+import { cutParts } from './cut-parts.js'
+import { type CutOrder, type Order, type WorkshopReply } from './messages.js'
 
 /**
- * The thread behind `prepareModel`: one order, one reply. Any message before the reply means: stop at the next step. The
- * parts stay held until a message after it.
+ * The thread behind `measureModel` and `cutModel`: one order, one reply. Any message before the reply means: stop at the
+ * next step. The parts stay held until a message after it.
  */
-const order = workerData as Order
+const given = workerData as Order
 let stopped = false
 let replied = false
 let release: () => void = () => {}
@@ -28,18 +28,22 @@ async function checkpoint(): Promise<void> {
 }
 
 try {
-  const store = await PartStore.open(order.directory, order.limitBytes)
-  try {
-    const bytes = await readFile(order.model)
-    reply({ type: 'prepared', model: await prepare(bytes, order, store, checkpoint) })
-    await released
-  } finally {
-    await store.close()
-  }
+  if (given.type === 'cut') await cut(given.order)
+  else reply({ type: 'measured', times: await measureTimes(given.order, checkpoint) })
 } catch (error) {
   reply({ type: 'failed', error: MillraceError.from(error).toInfo() })
 }
 parentPort?.close()
+
+async function cut(order: CutOrder): Promise<void> {
+  const store = await PartStore.open(order.directory, order.limitBytes)
+  try {
+    reply({ type: 'cut', model: await cutParts(order, store, checkpoint) })
+    await released
+  } finally {
+    await store.close()
+  }
+}
 
 function reply(message: WorkshopReply): void {
   replied = true

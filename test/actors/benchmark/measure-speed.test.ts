@@ -2,7 +2,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { Subject } from 'rxjs'
-import { measureSpeed, relativeSpeed, runBenchmark } from '../../../actors/benchmark/index.js'
+import { measureSpeed, runBenchmark } from '../../../actors/benchmark/index.js'
+import { relativeSpeed } from '../../../core/speed.js'
 import { rejection, testFolder, until } from '../../support/actors.js'
 
 const SPEED = { convGflops: 20, matmulGflops: 30 }

@@ -60,15 +60,15 @@ async function areRight(predictions: readonly Prediction[]): Promise<boolean> {
 
 test.serial('links - go from worker to worker, or through the broker if that is asked for', async t => {
   const { cluster, around } = await setting(t)
-  const auto = await cluster.deploy(DIGITS_MODEL, { name: 'auto' })
+  const auto = await cluster.deploy(DIGITS_MODEL, { name: 'auto', partitions: 3 })
   t.deepEqual(links(await first(auto.plan$)), ['peer', 'peer', 'broker'])
   t.true(await areRight(await infer(auto, 'a')))
   t.is(around.count, 0)
-  const only = await cluster.deploy(DIGITS_MODEL, { name: 'only', links: 'peer' })
+  const only = await cluster.deploy(DIGITS_MODEL, { name: 'only', partitions: 3, links: 'peer' })
   t.deepEqual(links(await first(only.plan$)), ['peer', 'peer', 'broker'])
   t.true(await areRight(await infer(only, 'a')))
   t.is(around.count, 0)
-  const asked = await cluster.deploy(DIGITS_MODEL, { name: 'asked', links: 'broker' })
+  const asked = await cluster.deploy(DIGITS_MODEL, { name: 'asked', partitions: 3, links: 'broker' })
   t.deepEqual(links(await first(asked.plan$)), ['broker', 'broker', 'broker'])
   t.true(await areRight(await infer(asked, 'a')))
   t.is(around.count, 2 * FRAMES)
@@ -79,7 +79,7 @@ test.serial('links - go from worker to worker, or through the broker if that is 
 
 test.serial('links - go straight again when a runtime that was killed is back, on the same port', async t => {
   const { bus, members, cluster, around } = await setting(t)
-  const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'p' })
+  const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'p', partitions: 3 })
   t.true(await areRight(await infer(pipeline, 'before')))
   const births = await hear(bus, worker.birth('w2'), Birth)
   const actuals = await hear(bus, worker.actual('w2'), Actual)

@@ -15,12 +15,23 @@ interface Summary {
   readonly bytesPerFrame: number
   readonly recoveries: readonly unknown[]
   readonly stages: readonly { readonly stage: number; readonly worker: string }[]
+  readonly planned: { readonly fps: number; readonly unused: readonly string[] }
 }
 
 const LOSSLESS = { dropped: 0, failed: 0, duplicates: 0, misordered: 0 }
 
 test.serial('run - classifies the held-out digits over four workers as the uncut model does', async t => {
-  const ended = await millrace(['run', DIGITS, '--dataset', HELD_OUT, '--workers', '4', '--json'])
+  const ended = await millrace([
+    'run',
+    DIGITS,
+    '--dataset',
+    HELD_OUT,
+    '--workers',
+    '4',
+    '--partitions',
+    '4',
+    '--json',
+  ])
   t.is(ended.status, 0, ended.stderr)
   const summary = JSON.parse(ended.stdout) as Summary
   t.deepEqual(summary.frames, { admitted: 360, predicted: 360, ...LOSSLESS })
@@ -34,13 +45,14 @@ test.serial('run - classifies the held-out digits over four workers as the uncut
 })
 
 test.serial('run - prints a table of the partitions and a summary for people', async t => {
-  const args = ['run', DIGITS, '--dataset', HELD_OUT, '--frames', '30', '--workers', '2']
+  const args = ['run', DIGITS, '--dataset', HELD_OUT, '--frames', '30', '--workers', '2', '--partitions', '2']
   const { status, stdout, stderr } = await millrace(args)
   t.is(status, 0, stderr)
-  t.regex(stdout, /^stage +worker +operators +weights +bytes out +ms +link$/m)
-  t.regex(stdout, /^ +0 +w1 +\d+ +\d+ +\d+ +[\d.]+ +peer$/m)
-  t.regex(stdout, /^ +1 +w2 +\d+ +\d+ +40 +[\d.]+ +broker$/m)
+  t.regex(stdout, /^stage +worker +operators +weights +bytes out +ms +memory +link$/m)
+  t.regex(stdout, /^ +0 +w1 +\d+ +\d+ +\d+ +[\d.]+ +[\d.]+ MB +peer$/m)
+  t.regex(stdout, /^ +1 +w2 +\d+ +\d+ +40 +[\d.]+ +[\d.]+ MB +broker$/m)
   t.regex(stdout, /^frames +30 predicted of 30 admitted/m)
+  t.regex(stdout, /^predicted +[\d.]+ fps, .*slowest is w\d, /m)
   t.regex(stdout, /^accuracy +[\d.]+ %/m)
   t.regex(stdout, /^verified +20 frames/m)
 })
@@ -50,8 +62,12 @@ test.serial("run - leaves nothing on somebody else's broker", async t => {
   t.teardown(() => broker.close())
   const ended = await millrace(['run', DIGITS, '--workers', '2', '--broker', broker.url, '--json'])
   t.is(ended.status, 0, ended.stderr)
-  const { frames, verify } = JSON.parse(ended.stdout) as Summary
+  const { frames, verify, stages, planned } = JSON.parse(ended.stdout) as Summary
   t.deepEqual(frames, { admitted: 40, predicted: 40, ...LOSSLESS })
+  // So small a network is not worth two workers.
+  t.is(stages.length, 1)
+  t.is(planned.unused.length, 1)
+  t.true(planned.fps > 0)
   t.true((verify.maxRelativeError ?? 1) <= 1e-4)
   t.is(broker.metrics().retainedMessages, 0)
   t.deepEqual([ended.processes, ended.files], [[], []])
@@ -96,7 +112,8 @@ test.serial('run - fails when a worker dies', async t => {
   t.teardown(() => broker.close())
   const bus = await broker.connect({ clientId: 'test' })
   t.teardown(() => bus.close())
-  const run = new CliRun(['run', DIGITS, '--workers', '2', '--frames', '1000000', '--broker', broker.url])
+  const args = ['run', DIGITS, '--workers', '2', '--partitions', '2', '--frames', '1000000']
+  const run = new CliRun([...args, '--broker', broker.url])
   let killed = false
   await bus.subscribe('#', ({ topic }) => {
     if (killed || !topic.includes('/data/')) return

@@ -35,7 +35,7 @@ function worstError(predictions: readonly Prediction[], expected: readonly Tenso
 
 test.before(async t => {
   const cluster = await embedded({ workers: 3 })
-  t.context = { cluster, pipeline: await cluster.deploy(MODEL, { window: WINDOW }) }
+  t.context = { cluster, pipeline: await cluster.deploy(MODEL, { partitions: 3, window: WINDOW }) }
 })
 
 test.after.always(t => t.context.cluster.close())

@@ -70,7 +70,7 @@ test('two workers that fetch large parts at once - are heard of all the time, an
   const cluster = await connect(broker.url)
   t.teardown(() => cluster.close())
   const model = heavy()
-  const pipeline = await cluster.deploy(model, { name: 'heavy' })
+  const pipeline = await cluster.deploy(model, { name: 'heavy', partitions: 2 })
   for (const id of WORKERS) await until(beats, ({ worker, actors }) => worker === id && actors.length === 1)
   await until(statuses, ({ state }) => state === 'ready')
 

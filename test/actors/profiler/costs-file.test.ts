@@ -1,7 +1,13 @@
 import test from 'ava'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { costsFileName, profileFolder, readCosts, writeCosts } from '../../../actors/profiler/index.js'
+import {
+  costsFileName,
+  profileFolder,
+  readCosts,
+  thinCosts,
+  writeCosts,
+} from '../../../actors/profiler/index.js'
 import { SAMPLE } from '../../core/costs/samples.js'
 import { rejection, testFolder } from '../../support/actors.js'
 
@@ -26,6 +32,18 @@ test('cost file - of another model, machine or version is not used, and one that
   t.is(await rejection(readCosts(path, KEY)), 'COSTS_INVALID')
   writeFileSync(path, 'something else')
   t.is(await rejection(readCosts(path, KEY)), 'COSTS_UNWRITABLE')
+})
+
+test('cost file - of many in a folder the oldest go, and nothing that is no cost file', async t => {
+  const folder = await testFolder(t)
+  const names = ['a', 'b', 'c'].map(letter => costsFileName({ ...KEY, sha256: letter.repeat(64) }))
+  for (const [i, name] of names.entries()) {
+    writeFileSync(join(folder, name), '{}')
+    utimesSync(join(folder, name), 1_000 - i, 1_000 - i)
+  }
+  writeFileSync(join(folder, 'notes.txt'), '')
+  await thinCosts(folder, 2)
+  t.deepEqual(readdirSync(folder).sort(), [names[0], names[1], 'notes.txt'].sort())
 })
 
 test('cost file - where it cannot be written, that is said and nothing is left', async t => {

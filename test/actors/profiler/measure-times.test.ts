@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { measureTimes, type Times } from '../../../actors/profiler/measure-times.js'
 import { inRounds } from '../../../actors/profiler/rounds.js'
 import { ModelBuilder } from '../../../core/synthetic/index.js'
@@ -71,6 +72,33 @@ test('times - of a published network, with several tensors at most cuts', async 
   t.true(crossings.some(({ tensors }) => tensors >= 4))
   t.true(unmappedMs <= 0.1 * wholeMs)
   t.true(crossings.slice(1, -1).every(({ cutMsBefore, cutMsAfter }) => cutMsBefore + cutMsAfter > 0))
+})
+
+test('times - of a model that must not be held in one piece are those of its blocks alone', async t => {
+  const folder = await testFolder(t)
+  const order = { model: await modelFile(t, unequal()), folder, machine: MACHINE, budgetMs: 1 }
+  const { blocks, wholeMs, crossings, nodes, model } = await measureTimes({
+    ...order,
+    apart: true,
+    name: 'big',
+  })
+  t.is(model.name, 'big')
+  t.deepEqual(nodes, [])
+  t.true(Math.abs(blocks.reduce((sum, { computeMs }) => sum + computeMs, 0) - wholeMs) < 1e-9)
+  t.true(blocks.every(({ computeMs }) => computeMs > 0))
+  t.true(crossings.every(({ cutMsBefore, cutMsAfter }) => cutMsBefore + cutMsAfter === 0))
+  t.deepEqual(readdirSync(dirname(order.model)), [basename(order.model)])
+})
+
+test('times - blocks are finer where more partitions are asked for than cuts that break no fusion make', async t => {
+  const model = await modelFile(t, readFileSync(inCheckout('examples/digits/digits.onnx')))
+  const measured = async (partitions?: number) => {
+    const order = { model, folder: await testFolder(t), machine: MACHINE, budgetMs: 1 }
+    return (await measureTimes(partitions === undefined ? order : { ...order, partitions })).blocks.length
+  }
+  const usual = await measured()
+  t.is(await measured(usual), usual)
+  t.true((await measured(usual + 1)) > usual)
 })
 
 test('times - a file that is no model is refused', async t => {

@@ -48,6 +48,7 @@ function placedOn(...stages: Stage[]): Placed[] {
     weightBytes: 1,
     outBytes: 1,
     computeMs: 1,
+    memoryBytes: 1,
   }
   const replicasOf = (stage: Stage) =>
     typeof stage === 'string'

@@ -7,10 +7,18 @@ import { type PreparedPart } from '../../../actors/supervisor/workshop/messages.
 function part(computeMs: number, weightBytes = 10): PreparedPart {
   const sha256 = `${computeMs}/${weightBytes}`
   const tensors = { receives: [], carries: [], sends: [] }
-  return { part: { sha256, bytes: 1 }, ...tensors, operators: 1, weightBytes, outBytes: 1, computeMs }
+  return {
+    part: { sha256, bytes: 1 },
+    ...tensors,
+    operators: 1,
+    weightBytes,
+    outBytes: 1,
+    computeMs,
+    memoryBytes: weightBytes,
+  }
 }
 
-const memoryOf = ({ weightBytes }: PreparedPart) => weightBytes
+const memoryOf = ({ memoryBytes }: PreparedPart) => memoryBytes
 const nobody = () => false
 
 function on(part: PreparedPart, ...workers: string[]): Placed {

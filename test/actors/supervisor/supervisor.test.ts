@@ -1,14 +1,25 @@
 import { createHash } from 'node:crypto'
-import { utimes } from 'node:fs/promises'
+import { mkdtempSync } from 'node:fs'
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { filter, interval, type Observable, startWith } from 'rxjs'
 import { type PartStore, serveParts } from '../../../actors/model-store/index.js'
-import { leaderClientId, Supervisor, supervisorOptions } from '../../../actors/supervisor/index.js'
+import { costsFileName, thisMachine, writeCosts } from '../../../actors/profiler/index.js'
+import {
+  leaderClientId,
+  Supervisor,
+  type SupervisorOptions,
+  supervisorOptions,
+  type SupervisorParts,
+} from '../../../actors/supervisor/index.js'
 import { deathWill } from '../../../actors/worker/index.js'
 import { type Bus } from '../../../core/bus.js'
 import {
   type Activation,
   type ActivationState,
+  type Birth,
   Desired,
   encodeControl,
   Leader,
@@ -16,14 +27,24 @@ import {
   Plan,
   type Spec,
 } from '../../../core/control.js'
+import { type Costs, parseCosts } from '../../../core/costs/index.js'
 import { type MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'
 import { doubler, hear, inTurns, listen, rejection, settled, testStore } from '../../support/actors.js'
 import { testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
+import { evenCosts } from '../../support/costs.js'
 
 const { worker, pipeline } = TOPICS
 const OPTIONS = { workerWaitMs: 10_000, measureMs: 1, deadAfterMs: 5_000 }
 const MODEL = doubler(6)
+/** With the costs of the model, so that not each test measures them. */
+const profiles = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+
+test.before(async () => {
+  const costs = costsOf(MODEL, 0.01)
+  await writeCosts(join(profiles, costsFileName({ sha256: costs.model.sha256, ...costs })), costs)
+})
+test.after.always(() => rm(profiles, { recursive: true, force: true }))
 
 /** Says of all that it is to run that it is ready, or what a test says. */
 class Puppet {
@@ -42,10 +63,16 @@ class Puppet {
       })
   }
 
-  static async start(t: ExecutionContext, bus: Bus, id: string, state: Partial<ActivationState> = {}) {
+  static async start(
+    t: ExecutionContext,
+    bus: Bus,
+    id: string,
+    state: Partial<ActivationState> = {},
+    about: Partial<Birth> = {},
+  ) {
     const puppet = new Puppet(bus, id)
     t.teardown(() => puppet.beats.unsubscribe())
-    const birth = { worker: id, incarnation: 1, cores: 1, memoryBytes: 1, bornAt: 1 }
+    const birth = { worker: id, incarnation: 1, cores: 1, memoryBytes: 2 ** 32, bornAt: 1, ...about }
     await bus.publish(worker.birth(id), encodeControl(birth), { qos: 1, retain: true })
     await bus.subscribe(worker.desired(id), ({ payload }) => puppet.obey(payload, state))
     return puppet
@@ -82,17 +109,23 @@ async function setting(t: ExecutionContext) {
   const { broker, connect, dial } = await testBroker(t)
   const [bus, user] = [await connect('workers'), await connect('user')]
   const troubles: MillraceError[] = []
-  const start = async (id = 'one', options: Partial<typeof OPTIONS> = {}, given?: PartStore) => {
+  const start = async (
+    id = 'one',
+    options: Partial<SupervisorOptions> = {},
+    given?: PartStore,
+    more: Partial<SupervisorParts> = {},
+  ) => {
     const own = await dial(leaderClientId(TOPICS), { reconnect: false })
     const store = given ?? (await testStore(t))
     const onTrouble = (error: MillraceError) => troubles.push(error)
-    const parts = { id, bus: own, topics: TOPICS, store, onTrouble }
-    const settings = parseOptions(supervisorOptions, { ...OPTIONS, ...options }, 'test')
+    const parts = { id, bus: own, topics: TOPICS, store, onTrouble, ...more }
+    const settings = parseOptions(supervisorOptions, { ...OPTIONS, profileDir: profiles, ...options }, 'test')
     const supervisor = await Supervisor.start(parts, settings)
     t.teardown(() => supervisor.stop())
     return { supervisor, own, store }
   }
-  const puppet = (id: string, state?: Partial<ActivationState>) => Puppet.start(t, bus, id, state)
+  const puppet = (id: string, state?: Partial<ActivationState>, about?: Partial<Birth>) =>
+    Puppet.start(t, bus, id, state, about)
   const puppets = (count: number) => Promise.all(Array.from({ length: count }, (_, i) => puppet(`w${i + 1}`)))
   const ask = async (deployment: string, change: Partial<Spec> = {}, model = MODEL) => {
     const sha256 = change.model?.sha256 ?? createHash('sha256').update(model).digest('hex')
@@ -129,6 +162,12 @@ function specOf(deployment: string, change: Partial<Spec> = {}, model = MODEL): 
   }
 }
 
+/** Six blocks, as if they had been measured. */
+function costsOf(model: Uint8Array, ms = 20): Costs {
+  const sha256 = createHash('sha256').update(model).digest('hex')
+  return { ...evenCosts(6, ms), model: { name: 'd', sha256, bytes: 1 }, machine: thisMachine() }
+}
+
 /** How a deployment ended: `ready`, or the code that it failed with. */
 async function end(statuses: Observable<PipelineStatus>, deployment: string): Promise<string> {
   const ended = ({ state }: PipelineStatus) => state === 'ready' || state === 'failed'
@@ -145,7 +184,7 @@ test('a supervisor - cuts a model, spreads it over the workers, and says when it
   const workers = await puppets(3)
   const states: string[] = []
   statuses.subscribe(({ state }) => states.push(state))
-  await ask('d1')
+  await ask('d1', { partitions: 3 })
   t.is(await ends('d1'), 'ready')
   t.deepEqual(states, ['fetching', 'planning', 'loading', 'ready'])
   const plan = await until(plans)
@@ -199,13 +238,20 @@ test('a supervisor - neighbouring stages share a worker where there are more sta
   t.is(plan.window, 3)
 })
 
-test('a supervisor - takes fewer partitions than workers where the model has no more, unless a number was asked for', async t => {
+test('a supervisor - runs a small model on one worker, unless a number of partitions was asked for', async t => {
   const { start, puppets, ask, plans, ends, statuses } = await setting(t)
   await start()
   await puppets(4)
-  await ask('d1', {}, doubler(2))
+  await ask('d1')
   t.is(await ends('d1'), 'ready')
-  t.is((await until(plans)).stages.length, 2)
+  const { stages, predicted } = await until(plans)
+  t.deepEqual(
+    stages.map(({ worker }) => worker),
+    ['w1'],
+  )
+  t.true((stages[0]?.memoryBytes ?? 0) > 2 ** 24)
+  t.deepEqual(predicted?.unused, ['w2', 'w3', 'w4'])
+  t.true((predicted?.fps ?? 0) > 0 && (predicted?.latencyMs ?? 0) >= (predicted?.bottleneckMs ?? Infinity))
   await ask('d2', { partitions: 7 })
   t.is(await ends('d2'), 'TOO_MANY_PARTITIONS')
   const { error } = await until(
@@ -213,6 +259,67 @@ test('a supervisor - takes fewer partitions than workers where the model has no 
     ({ deployment, state }) => deployment === 'd2' && state === 'failed',
   )
   t.regex(error?.message ?? '', /doubler.onnx.*7 partitions.*at most 6/)
+})
+
+test('a supervisor - plans by the costs that were measured before, and gives a slower worker less', async t => {
+  const { start, puppet, ask, plans, ends } = await setting(t)
+  const profileDir = await testFolder(t)
+  const costs = costsOf(MODEL)
+  await writeCosts(join(profileDir, costsFileName({ sha256: costs.model.sha256, ...costs })), costs)
+  const speed = { convGflops: 10, matmulGflops: 20 }
+  await start('one', { profileDir }, undefined, { measureSpeed: () => Promise.resolve(speed) })
+  await puppet('w1', {}, { speed: { convGflops: 5, matmulGflops: 10 } })
+  await puppet('w2', {}, { speed })
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  const { stages, predicted } = await until(plans)
+  const shown = stages.map(({ worker, operators, computeMs }) => [worker, operators, computeMs])
+  t.deepEqual(Object.fromEntries(shown.map(([worker, operators]) => [worker, operators])), { w1: 2, w2: 4 })
+  t.deepEqual(
+    shown.map(([, , computeMs]) => computeMs),
+    [80, 80],
+  )
+  t.true(Math.abs((predicted?.fps ?? 0) - 1_000 / 80) < 0.5)
+})
+
+test('a supervisor - measures a model once', async t => {
+  const { start, puppets, ask, plans, ends } = await setting(t)
+  const { store } = await start('one', { profileDir: await testFolder(t) })
+  await puppets(1)
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  const [name = '', ...more] = await readdir(join(store.directory, 'costs'))
+  t.deepEqual(more, [])
+  const path = join(store.directory, 'costs', name)
+  const measured = parseCosts(await readFile(path, 'utf8'), path)
+  t.is(measured.model.name, 'doubler.onnx')
+  // What a second measurement would never find.
+  await writeFile(path, JSON.stringify({ ...costsOf(MODEL), machine: measured.machine }))
+  await ask('d2')
+  t.is(await ends('d2'), 'ready')
+  const plan = await until(plans, ({ deployment }) => deployment === 'd2')
+  t.deepEqual(
+    plan.stages.map(({ computeMs }) => computeMs),
+    [120],
+  )
+})
+
+test('a supervisor - counts the memory that other pipelines take, and says what lacks', async t => {
+  const { start, puppet, ask, ends, statuses, user } = await setting(t)
+  await start()
+  await puppet('w1', {}, { availableBytes: 180e6 })
+  await ask('d1')
+  t.is(await ends('d1'), 'ready')
+  // The same again has not enough room beside it, but it has in its place.
+  await ask('d2')
+  t.is(await ends('d2'), 'ready')
+  await user.publish(pipeline.spec('q'), encodeControl({ ...specOf('d3'), pipeline: 'q' }), { qos: 1 })
+  t.is(await ends('d3'), 'PLAN_INFEASIBLE')
+  const { error } = await until(
+    statuses,
+    ({ deployment, state }) => deployment === 'd3' && state === 'failed',
+  )
+  t.regex(error?.message ?? '', /no plan fits.*w1/)
 })
 
 test('a supervisor - waits for a worker, and says so when none comes', async t => {
@@ -246,7 +353,7 @@ test('a supervisor - what a worker could not load fails the deployment, and noth
     await puppet('w1'),
     await puppet('w2', { state: 'failed', error: { code: 'ACTIVATION_FAILED', message: 'no memory' } }),
   ]
-  await ask('d1')
+  await ask('d1', { partitions: 2 })
   t.is(await ends('d1'), 'ACTIVATION_FAILED')
   t.is((await until(statuses, ({ state }) => state === 'failed')).error?.message, 'no memory')
   await inTurns(() => good.desired.length + bad.desired.length === 0)
@@ -269,7 +376,7 @@ test('a supervisor - a pipeline is degraded while a worker of it is gone', async
   const { start, puppets, ask, statuses, ends, puppet } = await setting(t)
   await start()
   const [, second] = await puppets(2)
-  await ask('d1')
+  await ask('d1', { partitions: 2 })
   t.is(await ends('d1'), 'ready')
   await second?.die()
   const degraded = await until(statuses, ({ state }) => state === 'degraded')
@@ -307,7 +414,7 @@ test('a supervisor - a new deployment takes the place of the old one, under a hi
   const { start, puppets, ask, plans, ends } = await setting(t)
   await start()
   const workers = await puppets(2)
-  await ask('d1')
+  await ask('d1', { partitions: 2 })
   t.is(await ends('d1'), 'ready')
   await ask('d2', { partitions: 1 })
   t.is(await ends('d2'), 'ready')
@@ -339,7 +446,7 @@ test('a supervisor - taking a pipeline down takes back all that was retained for
   const { broker, start, user, puppets, ask, ends } = await setting(t)
   await start()
   const workers = await puppets(2)
-  await ask('d1')
+  await ask('d1', { partitions: 2 })
   t.is(await ends('d1'), 'ready')
   const gone = await listen(user, pipeline.statuses)
   await user.publish(pipeline.spec('p'), new Uint8Array(), { qos: 1, retain: true })
@@ -353,7 +460,7 @@ test('a supervisor - its successor knows from retained messages what is in force
   const { start, user, puppets, ask, statuses, plans, ends } = await setting(t)
   const first = await start('one')
   const workers = await puppets(2)
-  await ask('d1')
+  await ask('d1', { partitions: 2 })
   t.is(await ends('d1'), 'ready')
   await first.supervisor.stop()
   await first.own.close()
@@ -381,7 +488,7 @@ test('a supervisor - its successor carries out what it left half done, and takes
     bus.publish(topic, encodeControl(message), { qos: 1, retain: true })
   await retain(TOPICS.supervisor.leader, { term: 1, supervisor: 'zero' })
   await retain(worker.desired('w1'), { term: 1, activations: [stale] })
-  await ask('d1')
+  await ask('d1', { partitions: 2 })
   await retain(pipeline.status('p'), { pipeline: 'p', deployment: 'd1', state: 'loading', epoch: 4 })
   const workers = await puppets(2)
   await start('one')
@@ -499,7 +606,7 @@ test('a supervisor - keeps the parts of pipelines in force, as does its successo
   const limitBytes = 2 ** 16
   const first = await start('one', {}, await testStore(t, { folder, limitBytes }))
   const workers = await puppets(2)
-  await ask('d1')
+  await ask('d1', { partitions: 2 })
   t.is(await ends('d1'), 'ready')
   const { model } = await until(plans)
   const live = [model, ...workers.flatMap(({ desired }) => desired.map(({ part }) => part))]
@@ -510,7 +617,7 @@ test('a supervisor - keeps the parts of pipelines in force, as does its successo
   // Leaves less room than its own parts will need.
   await store.put(new Uint8Array(limitBytes - live.reduce((sum, { bytes }) => sum + bytes, 0) - 10))
   const others = doubler(7)
-  await ask('d2', {}, others)
+  await ask('d2', { partitions: 2 }, others)
   t.is(await ends('d2'), 'ready')
   for (const part of live) t.true(await store.has(part), 'the model before stays until the next is in force')
   const large = doubler(3_000)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, scan, Subject } from 'rxjs'
 import { serveParts } from '../../../actors/model-store/index.js'
-import { type LinkFigure, type Speed } from '../../../actors/benchmark/index.js'
+import { type LinkFigure } from '../../../actors/benchmark/index.js'
 import { type LinkKind } from '../../../core/link.js'
 import { type ProcessUsage, type Runtime, type ThreadFrame } from '../../../actors/runtime/index.js'
 import {
@@ -25,6 +25,7 @@ import {
   type Probes,
   type ProbeTarget,
   type ProbeUser,
+  type Speed,
 } from '../../../core/control.js'
 import { MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { chainOf, memoryFactorsOf, parseCosts } from '../../../core/costs/index.js'
+import { chainOf, HANDLING_MS, memoryFactorsOf, parseCosts } from '../../../core/costs/index.js'
 import { codeOf } from '../../support/errors.js'
 import { SAMPLE } from './samples.js'
 
@@ -38,17 +38,19 @@ for (const [what, { content, says }] of Object.entries(refused)) {
   })
 }
 
-test('costs - a chain has the blocks, and at each crossing the codec and what a cut adds', t => {
+test('costs - a chain has the blocks, and at each crossing handling, the codec and what a cut adds', t => {
   const { blocks, crossings } = chainOf(SAMPLE)
   t.deepEqual(blocks, [
     { computeMs: 2, weightBytes: 400, activationBytes: 96 },
     { computeMs: 3, weightBytes: 80, activationBytes: 48 },
   ])
-  t.deepEqual(crossings, [
-    { bytes: 100, tensors: 1, sendMs: 2, receiveMs: 2.5 },
-    { bytes: 200, tensors: 2, sendMs: 3.25, receiveMs: 5 },
-    { bytes: 50, tensors: 1, sendMs: 1.5, receiveMs: 1.5 },
-  ])
+  const at = (bytes: number, tensors: number, sendMs: number, receiveMs: number) => {
+    return { bytes, tensors, sendMs: HANDLING_MS + sendMs, receiveMs: HANDLING_MS + receiveMs }
+  }
+  const near = crossings.map(({ bytes, tensors, sendMs, receiveMs }) => {
+    return { bytes, tensors, sendMs: Number(sendMs.toFixed(9)), receiveMs: Number(receiveMs.toFixed(9)) }
+  })
+  t.deepEqual(near, [at(100, 1, 2, 2.5), at(200, 2, 3.25, 5), at(50, 1, 1.5, 1.5)])
 })
 
 test('costs - a worker begins with a process and a session', t => {

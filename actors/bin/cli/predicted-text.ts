@@ -1,0 +1,30 @@
+import { type Plan, type Predicted } from '../../../core/control.js'
+import { proofText } from '../plan/plan-text.js'
+import { msText } from '../plan/units.js'
+
+/** What a plan should come to, and whom it leaves out; no lines where it does not say. */
+export function predictedLines({ predicted, stages }: Plan): string[] {
+  if (predicted === undefined) return []
+  const { fps, latencyMs, bottleneck, bottleneckMs, unused } = predicted
+  const speed = `${Number(fps.toPrecision(3))} fps, ${msText(latencyMs)} through the empty pipeline`
+  const slowest = `slowest is ${bottleneck}, ${msText(bottleneckMs)} per frame`
+  const workers = new Set(stages.map(({ worker }) => worker)).size
+  return [
+    `predicted  ${speed}; ${slowest}${proofOf(predicted)}`,
+    ...(unused.length === 0 ? [] : [`not used   ${unused.join(', ')}${whyUnused(predicted, workers)}`]),
+  ]
+}
+
+function proofOf({ optimal, gap, solveMs }: Predicted): string {
+  if (optimal === undefined || gap === undefined) return ''
+  const time = solveMs === undefined ? '' : `; planned in ${msText(solveMs)}`
+  return ` (${proofText(optimal, gap)}${time})`
+}
+
+/** Nothing where the number of partitions was asked for. */
+function whyUnused({ optimal }: Predicted, workers: number): string {
+  if (optimal === undefined) return ''
+  if (workers > 1)
+    return optimal ? ': more workers would not make it faster' : ': no faster plan with them was found'
+  return optimal ? ': no plan with several workers is faster' : ': several workers would hardly be faster'
+}

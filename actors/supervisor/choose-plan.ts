@@ -1,0 +1,139 @@
+import { chainOf, type Costs, memoryFactorsOf } from '../../core/costs/index.js'
+import { type Predicted, type Spec, type Speed } from '../../core/control.js'
+import { MillraceError } from '../../core/errors.js'
+import {
+  baselines,
+  bottleneckOf,
+  evenCuts,
+  figuresOf,
+  memoryBytes,
+  placedInOrder,
+  planReport,
+  type PlannedStage,
+  type PlanProblem,
+  type PlanWorker,
+  sharesOf,
+  type SolvedPlan,
+  workersProblem,
+} from '../../core/planner/index.js'
+import { solveInThread } from '../planning/index.js'
+
+/** Where a model is cut, who runs what, and what that should come to. */
+export interface ChosenPlan {
+  /** Positions, strictly increasing: one fewer than stages. */
+  readonly cuts: readonly number[]
+  readonly stages: readonly ChosenStage[]
+  readonly predicted: Predicted
+}
+
+export interface ChosenStage {
+  readonly replicas: readonly { readonly worker: string; readonly weight: number }[]
+  /** On each of its workers, for each frame of the pipeline. */
+  readonly computeMs: number
+  /** Of each of its workers, its process included. */
+  readonly memoryBytes: number
+}
+
+export interface PlanConditions {
+  /** Of this machine; left out: every worker counts as equally fast. */
+  readonly speed: Speed | undefined
+  readonly planMs: number
+}
+
+const SEED = 0
+/** Several workers must be so many times as fast as one: predictions are off by some percent, and others need workers too. */
+const WORTH_SEVERAL = 1.15
+
+/**
+ * The fastest plan for a model on the workers that are there, unless one worker is nearly as fast; or with the number of partitions that was asked for.
+ * @throws PLAN_INFEASIBLE, with what lacks; NO_WORKER: none is there but those excluded; TOO_MANY_PARTITIONS, STOPPED
+ */
+export async function choosePlan(
+  spec: Spec,
+  costs: Costs,
+  workers: readonly PlanWorker[],
+  { speed, planMs }: PlanConditions,
+  signal: AbortSignal,
+): Promise<ChosenPlan> {
+  const { exclude: excluded = [], links, replicas = true, partitions } = spec
+  const limits = { replicas, excluded, straight: links !== 'broker', speed }
+  const problem = workersProblem(chainOf(costs), workers, memoryFactorsOf(costs), limits)
+  if (problem.devices.length === 0) {
+    throw new MillraceError('NO_WORKER', `no worker is alive but those excluded: ${excluded.join(', ')}`)
+  }
+  return partitions === undefined
+    ? planFreely(spec, costs, problem, planMs, signal)
+    : planInOrder(costs, problem, partitions)
+}
+
+async function planFreely(
+  { model }: Spec,
+  costs: Costs,
+  problem: PlanProblem,
+  timeLimitMs: number,
+  signal: AbortSignal,
+): Promise<ChosenPlan> {
+  const fastest = await solveInThread({ problem, seed: SEED, timeLimitMs }, signal)
+  const solved = onOneWorker(problem, fastest) ?? fastest
+  const { stages, lowerBoundMs, gap, optimal, solveMs } = planReport(model.name, problem, solved, {})
+  const chosen = stages.map(({ devices, computeMs, memoryBytes }, i): ChosenStage => {
+    const planned = solved.stages[i]
+    const shares = planned === undefined ? [] : sharesOf(problem, planned)
+    const replicas = devices.map((worker, replica) => ({ worker, weight: shares[replica] ?? 1 }))
+    return { replicas, computeMs, memoryBytes }
+  })
+  const proof = { lowerBoundMs, gap, optimal, solveMs }
+  return {
+    cuts: cutsOf(costs, stages),
+    stages: chosen,
+    predicted: { ...predictedOf(problem, solved.stages), ...proof },
+  }
+}
+
+/** Undefined where it does not fit, or several are worth it. */
+function onOneWorker(problem: PlanProblem, fastest: SolvedPlan): SolvedPlan | undefined {
+  const stages = baselines.single(problem, () => 0)
+  if (stages === undefined) return undefined
+  const { ms } = bottleneckOf(problem, stages)
+  // As fast, it is what the search found, or one more way to the same.
+  if (ms <= fastest.bottleneckMs || ms > WORTH_SEVERAL * fastest.bottleneckMs) return undefined
+  return { ...fastest, stages, bottleneckMs: ms, gap: 1 - fastest.lowerBoundMs / ms, optimal: false }
+}
+
+/** Exactly so many, cut for equal workers. */
+function planInOrder(costs: Costs, problem: PlanProblem, partitions: number): ChosenPlan {
+  const { chain, devices } = problem
+  const starts = evenCuts(chain, partitions, slowestMsPerByte(problem))
+  const { hosts, stages } = placedInOrder(problem, starts)
+  const chosen = starts.map((from, part): ChosenStage => {
+    const to = starts[part + 1] ?? chain.blocks.length
+    const { id = '', speed = 1 } = devices[hosts[part] ?? 0] ?? {}
+    const computeMs = chain.blocks.slice(from, to).reduce((sum, block) => sum + block.computeMs, 0) / speed
+    return {
+      replicas: [{ worker: id, weight: 1 }],
+      computeMs,
+      memoryBytes: memoryBytes(problem, from, to),
+    }
+  })
+  const parts = starts.map(from => ({ from }))
+  return { cuts: cutsOf(costs, parts), stages: chosen, predicted: predictedOf(problem, stages) }
+}
+
+/** Any part may come to stand at either end of any link. */
+function slowestMsPerByte({ devices, network }: PlanProblem): number {
+  const between = devices.flatMap((_, from) =>
+    devices.flatMap((_, to) => (from === to ? [] : [network.rates[from]?.[to] ?? 0])),
+  )
+  return between.length === 0 ? 0 : 1 / Math.min(...between)
+}
+
+/** @param stages  with the blocks that they begin with */
+function cutsOf({ blocks }: Costs, stages: readonly { readonly from: number }[]): number[] {
+  return stages.slice(1).map(({ from }) => blocks[from]?.from ?? 0)
+}
+
+function predictedOf(problem: PlanProblem, stages: readonly PlannedStage[]): Predicted {
+  const used = new Set(stages.flatMap(({ devices }) => devices))
+  const unused = problem.devices.flatMap(({ id }, device) => (used.has(device) ? [] : [id]))
+  return { ...figuresOf(problem, stages), unused }
+}
