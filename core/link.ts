@@ -29,9 +29,12 @@ export type LinkAddress = z.infer<typeof LinkAddress>
 /** The inbox of one replica of a stage, and how much of the stage's frames it takes, beside the others. */
 export const ReplicaAddress = LinkAddress.extend({ weight: z.number().positive().default(1) })
 export type ReplicaAddress = z.infer<typeof ReplicaAddress>
-/** @param host  a name or an address, also as URLs have it */
+
+const LOOPBACK_V4 = /^127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/
+
+/** @param host  a name or an address, also as URLs have it; a name that only looks like one of loopback is none */
 export function isLoopback(host: string): boolean {
-  return ['localhost', '::1', '[::1]'].includes(host) || /^127(\.\d{1,3}){3}$/.test(host)
+  return ['localhost', '::1', '[::1]'].includes(host) || LOOPBACK_V4.test(host)
 }
 
 /** A way to one receiver. */

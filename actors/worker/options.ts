@@ -29,7 +29,7 @@ export const workerOptions = defineOptions({
   benchmark: {
     check: z.boolean(),
     default: true,
-    doc: 'Does not measure how fast this machine computes, of which plans make use; nor does `MILLRACE_BENCHMARK=off` in the environment. It takes about a second, once for all workers of a machine.',
+    doc: 'Measuring how fast this machine computes, of which plans make use. It takes about a second, once for all workers of a machine; `MILLRACE_BENCHMARK=off` in the environment turns it off too.',
   },
   memoryMib: {
     check: z.coerce.number().int().min(16),

@@ -21,12 +21,12 @@ function benchmark({ lasting = true, held = false } = {}) {
   return { ...state, measure, runs: () => state.runs }
 }
 
-test('benchmark - computes at a speed that is plausible, and lasts less than two seconds of a core', async t => {
+test('benchmark - computes at a speed that is plausible, and takes a few seconds of a core at most', async t => {
   const before = process.cpuUsage()
   const { speed } = await runBenchmark()
   const { user, system } = process.cpuUsage(before)
   for (const gflops of Object.values(speed)) t.true(gflops > 0.01 && gflops < 5_000, String(gflops))
-  t.true(user + system < 2e6, `${user + system}`)
+  t.true(user + system < 6e6, `${user + system}`)
 })
 
 test('benchmark - that is stopped ends, and says so', async t => {

@@ -51,13 +51,20 @@ function commandTables(): string {
     const command = program.commands.at(-1)
     const rows = (command?.options ?? []).flatMap(option => {
       const row = definition.options[option.attributeName()]
-      return row === undefined ? [] : [[`\`${option.long}\``, ...rowCells(row)]]
+      return row === undefined
+        ? []
+        : [[`\`${option.long}\``, ...rowCells(option.negate ? switchedOff(row) : row)]]
     })
     const usage = `millrace ${definition.name} ${definition.arguments ?? ''}`.trim()
     const table = markdown(['option', 'value', 'default', 'what it is'], rows)
     return `### \`${usage}\`\n\n${definition.summary}\n\n${table}`
   })
   return sections.join('\n\n')
+}
+
+/** A switch that turns off what is on by default: as a user sees it, it is not given by default. */
+function switchedOff(row: OptionRow): OptionRow {
+  return { ...row, default: false }
 }
 
 function rowCells(row: OptionRow): string[] {
