@@ -19,7 +19,7 @@ import {
 import { TOPICS, until } from '../../support/actors.js'
 import { inCheckout } from '../../support/index.js'
 
-const LIMITS = { startTimeoutMs: 20_000, stopTimeoutMs: 3_000 }
+const LIMITS = { startTimeoutMs: 60_000, stopTimeoutMs: 60_000 }
 const INBOX = TOPICS.data.stage('p', 1, 0, 0)
 const KEY = 'p/1/0/0'
 const ACTIVATION: Activation = {

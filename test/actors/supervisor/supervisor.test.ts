@@ -22,7 +22,7 @@ import { doubler, hear, inTurns, listen, rejection, settled, testStore } from '.
 import { testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
 
 const { worker, pipeline } = TOPICS
-const OPTIONS = { workerWaitMs: 10_000, measureMs: 1, deadAfterMs: 5_000 }
+const OPTIONS = { workerWaitMs: 60_000, measureMs: 1, deadAfterMs: 60_000 }
 const MODEL = doubler(6)
 
 /** Says of all that it is to run that it is ready, or what a test says. */
@@ -124,7 +124,7 @@ function specOf(deployment: string, change: Partial<Spec> = {}, model = MODEL): 
     model: about,
     lz4: false,
     links: 'auto',
-    deployTimeoutMs: 20_000,
+    deployTimeoutMs: 60_000,
     ...change,
   }
 }

@@ -91,7 +91,7 @@ async function setting(t: ExecutionContext) {
   )
   const runtimes: FakeRuntime[] = []
   const troubles: MillraceError[] = []
-  const start = async (change: Partial<AgentParts> = {}) => {
+  const start = async (change: Partial<AgentParts> = {}, options = FAST) => {
     const parts: AgentParts = {
       id: 'w1',
       incarnation: INCARNATION,
@@ -106,7 +106,7 @@ async function setting(t: ExecutionContext) {
       onTrouble: error => troubles.push(error),
       ...change,
     }
-    const agent = await WorkerAgent.start(parts, FAST)
+    const agent = await WorkerAgent.start(parts, options)
     t.teardown(() => agent.stop())
     return agent
   }
@@ -274,7 +274,9 @@ test('a worker - an activation that cannot be fetched or loaded is reported with
 test('a worker - one whose id is in use on a live worker does not start', async t => {
   const { start, runtimes } = await setting(t)
   await start()
-  t.is(await rejection(start({ incarnation: INCARNATION + 1 })), 'WORKER_ID_TAKEN')
+  // It listens for a beat for as long as its own take, which here is until there is one.
+  const patient = { ...FAST, heartbeatMs: 10_000 }
+  t.is(await rejection(start({ incarnation: INCARNATION + 1 }, patient)), 'WORKER_ID_TAKEN')
   t.is(runtimes.length, 1)
   await start({ id: 'w2' })
 })
