@@ -91,11 +91,13 @@ async function setting(t: ExecutionContext) {
   )
   const runtimes: FakeRuntime[] = []
   const troubles: MillraceError[] = []
+  let starts = 0
   const start = async (change: Partial<AgentParts> = {}, options = FAST) => {
     const parts: AgentParts = {
       id: 'w1',
       incarnation: INCARNATION,
-      bus: await connect(`worker-${runtimes.length}`),
+      // A broker has one connection under each id.
+      bus: await connect(`worker-${starts++}`),
       topics: TOPICS,
       store,
       createRuntime: async () => {
