@@ -25,12 +25,16 @@ export interface ProbeOptions {
   readonly password?: string | undefined
   /** Limit on each connection. Default 5,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** Limit on each of the things that are tried. Default 1,000. */
+  /**
+   * Limit on each of the things that are tried. A capable broker on a busy machine must not be taken for another, so by
+   * default it has as long as a connection.
+   */
   readonly stepTimeoutMs?: number | undefined
   /** Payload that is tried first; then its halves, down to 1 KiB. Default 64 KiB. */
   readonly wantedBytes?: number | undefined
 }
 
+const CONNECT_TIMEOUT_MS = 5_000
 const LEAST_BYTES = 1_024
 /** What a long topic and the headers take beside the payload. */
 const HEADROOM_BYTES = 256
@@ -93,7 +97,8 @@ class Prober {
       client.once('close', onClose)
     })
     const late = () => new MillraceError('BROKER_INCAPABLE', 'the broker does not do it')
-    const limit = this.options.stepTimeoutMs ?? 1_000
+    const { stepTimeoutMs, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.options
+    const limit = stepTimeoutMs ?? connectTimeoutMs
     try {
       // A refused subscription is an error of the step's.
       return await withLimit(Promise.race([step(client), lost]), limit, late).catch(() => false)
@@ -126,7 +131,7 @@ class Prober {
   }
 
   private dial(more: Partial<ClientOptions>): Promise<MqttClient> {
-    const { clientId, username, password, connectTimeoutMs } = this.options
+    const { clientId, username, password, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.options
     return dial(this.url, { clientId, username, password, connectTimeoutMs, reconnect: false, ...more })
   }
 }

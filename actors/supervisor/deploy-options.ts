@@ -16,7 +16,7 @@ export const deployOptions = defineOptions({
   replicas: {
     check: z.boolean(),
     default: true,
-    doc: 'Several workers may take turns with one partition where that is faster; not done yet.',
+    doc: 'Several workers may take turns with one partition where that is faster.',
   },
   exclude: {
     check: z.preprocess(

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Observable, ReplaySubject, Subject } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
 import { Actual, decodeControl, encodeControl, Leader } from '../../core/control.js'
@@ -56,23 +57,28 @@ export async function claimLeadership(
 
 /** Who leads, as a bystander sees it; undefined where nobody is known to. */
 export async function knownLeader(bus: Bus, topics: Topics, settleMs = 300): Promise<Leader | undefined> {
+  let known: Leader | undefined
   // It may come before the subscription is confirmed.
   const seen = new ReplaySubject<Leader>(1)
   const subscription = await bus.subscribe(
     topics.supervisor.leader,
     ({ payload }) => {
       const leader = decodeControl(Leader, payload)
-      if (leader !== undefined) seen.next(leader)
+      if (leader === undefined) return
+      known = leader
+      seen.next(leader)
     },
     { qos: 1 },
   )
-  const leader = await readRetained(seen, settleMs)
+  await readRetained(seen, settleMs)
   await subscription.close()
-  return leader
+  return known
 }
 
 /** MQTT does not say that there is no retained value: its absence is known by waiting. */
-function readRetained(seen: Observable<Leader>, settleMs: number): Promise<Leader | undefined> {
+async function readRetained(seen: Observable<Leader>, settleMs: number): Promise<void> {
   const none = () => new MillraceError('NO_SUPERVISOR', 'no leader is known')
-  return firstWhere(seen, () => true, settleMs, none).catch(() => undefined)
+  await firstWhere(seen, () => true, settleMs, none).catch(() => undefined)
+  // Timers go first in a process that was held up; what came meanwhile is read by then.
+  await setImmediate()
 }

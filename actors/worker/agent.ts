@@ -1,5 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { distinctUntilChanged, filter, skip, type Subscription as RxSubscription } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
 import {
@@ -40,6 +40,8 @@ export interface AgentParts {
 }
 
 const RESTART_WINDOW_MS = 60_000
+/** How long an id is listened for before it is taken, and how much longer where it has a birth. Beats. */
+const BEATS_HEARD = { always: 2, born: 4 } as const
 
 /** The will of a worker's control connection. */
 export function deathWill(
@@ -267,12 +269,25 @@ export class WorkerAgent {
   }
 }
 
-/** @throws WORKER_ID_TAKEN: another incarnation under this id still beats */
+/**
+ * Listens for longer where the id has a birth: a machine that is busy may beat late.
+ * @throws WORKER_ID_TAKEN: another incarnation under this id still beats
+ */
 async function refuseTakenId({ bus, topics, id }: AgentParts, options: WorkerOptions): Promise<void> {
   const heard = new AbortController()
-  const subscription = await bus.subscribe(topics.worker.beat(id), () => heard.abort())
-  await setTimeout(options.heartbeatMs * 2, undefined, { signal: heard.signal }).catch(() => undefined)
-  await subscription.close()
+  let born = false
+  const subscriptions = [
+    await bus.subscribe(topics.worker.beat(id), () => heard.abort()),
+    await bus.subscribe(topics.worker.birth(id), ({ payload }) => (born = payload.byteLength > 0)),
+  ]
+  const listen = async (beats: number) => {
+    await setTimeout(options.heartbeatMs * beats, undefined, { signal: heard.signal }).catch(() => undefined)
+    // Timers go first in a process that was held up; what came meanwhile is read by then.
+    await setImmediate()
+  }
+  await listen(BEATS_HEARD.always)
+  if (born) await listen(BEATS_HEARD.born)
+  await Promise.all(subscriptions.map(subscription => subscription.close()))
   if (heard.signal.aborted) {
     throw new MillraceError(
       'WORKER_ID_TAKEN',

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { generate, type Packet, parser } from 'mqtt-packet'
@@ -54,6 +55,8 @@ test('keepalive - a connection lives while messages come before the answer to a 
 test('keepalive - a broker whose answers are late hears from the client as often as it was told', async t => {
   const keepaliveS = 2
   const { url, pings$ } = await silentBroker(t)
+  const lateness = monitorEventLoopDelay()
+  lateness.enable()
   const times: number[] = []
   pings$.subscribe(({ socket }) => {
     times.push(performance.now())
@@ -67,10 +70,12 @@ test('keepalive - a broker whose answers are late hears from the client as often
   const bus = await connectBus(url, { clientId: 'c', keepaliveS })
   t.teardown(() => bus.close())
   await pings
+  lateness.disable()
+  const lateS = lateness.max / 1e9
   for (const [i, at] of times.slice(1).entries()) {
     const seconds = (at - (times[i] ?? 0)) / 1_000
-    // What the protocol allows [MQTT-3.1.2-24].
-    t.true(seconds <= 1.5 * keepaliveS, `${seconds} s`)
+    // What the protocol allows [MQTT-3.1.2-24], on a machine that is in time.
+    t.true(seconds <= 1.5 * keepaliveS + lateS, `${seconds} s, and timers were up to ${lateS} s late`)
   }
 })
 

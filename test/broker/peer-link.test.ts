@@ -4,7 +4,7 @@ import { type BusMessage } from '../../core/bus.js'
 import { type LinkAddress } from '../../core/link.js'
 import { inTurns, rejection, settled, testBroker, type TestBroker } from '../support/actors.js'
 import { Inbox, textOf } from '../support/bus.js'
-import { inboxBroker, peerAddress } from '../support/inboxes.js'
+import { inboxBroker, peerAddress, senderTo } from '../support/inboxes.js'
 import { freePort } from '../support/ports.js'
 
 const TOPIC = 'a/inbox'
@@ -137,9 +137,6 @@ test('a link - that cannot listen at the broker leaves no inbox open', async t =
   await bus.close()
   const heard = new Inbox()
   t.is(await rejection(far.listen(peerAddress(TOPIC, inbox.url), heard.handler)), 'BUS_CLOSED')
-  const near = await linksOf(cluster, 'w1')
-  const outlet = near.open(peerAddress(TOPIC, inbox.url, true))
-  t.teardown(() => outlet.close())
-  await outlet.settled
-  t.is(await rejection(outlet.send(textOf('x'))), 'LINK_UNREACHABLE')
+  // Who has the key of an inbox is let in as long as that is open.
+  await t.throwsAsync(senderTo(t, inbox), { message: /refused/ })
 })

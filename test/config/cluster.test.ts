@@ -19,6 +19,8 @@ import { testBroker, testFolder, TOPICS, until } from '../support/actors.js'
 import { inCheckout } from '../support/index.js'
 
 const MODEL = inCheckout('examples/digits/digits.onnx')
+/** Long enough to connect on a busy machine; what is not there is waited for as long. */
+const LISTEN_MS = 4_000
 
 /** A cluster of parts that are connected through sockets. */
 async function running(t: ExecutionContext, workers: number) {
@@ -74,7 +76,7 @@ test('a cluster - in this process runs a model as the introduction shows', async
 
 test('a cluster - is used by several connections at once, which each deploy and take down', async t => {
   const { open, attach } = await running(t, 2)
-  const [one, two] = [await open({ connectTimeoutMs: 300 }), await open()]
+  const [one, two] = [await open({ connectTimeoutMs: LISTEN_MS }), await open()]
   await one.deploy(doubler(3), { name: 'eight' })
   await two.deploy(await modelFile(t, adder(5)), { name: 'five' })
   t.deepEqual(await answersOf(two, 'eight', [1, 2]), [8, 16])
@@ -88,7 +90,7 @@ test('a cluster - is used by several connections at once, which each deploy and 
 
 test('a cluster - a deployment that fails says why, and the pipeline before it goes on', async t => {
   const { open } = await running(t, 1)
-  const cluster = await open({ connectTimeoutMs: 300 })
+  const cluster = await open({ connectTimeoutMs: LISTEN_MS })
   await cluster.deploy(adder(5), { name: 'p' })
   const error = await t.throwsAsync(cluster.deploy(doubler(3), { name: 'p', partitions: 9 }), {
     code: 'TOO_MANY_PARTITIONS',
@@ -117,7 +119,7 @@ test('a cluster - a model or an option that is none is refused before the cluste
 
 test('a cluster - without a broker, a supervisor or the right options cannot be connected to', async t => {
   const { broker } = await testBroker(t)
-  const cluster = await connect(broker.url, { connectTimeoutMs: 100 })
+  const cluster = await connect(broker.url, { connectTimeoutMs: LISTEN_MS })
   t.is(await rejection(cluster.deploy(adder(1))), 'NO_SUPERVISOR')
   await cluster.close()
   t.is(await rejection(connect(broker.url, { connectTimeout: 100 } as object)), 'OPTION_UNKNOWN')

@@ -9,7 +9,6 @@ export async function brokerFor(
   limits: BrokerLimitsInput = {},
   options: BrokerOptions = {},
 ): Promise<EmbeddedBroker> {
-  t.timeout(30_000)
   const broker = await startBroker({ port: 0, limits, ...options })
   t.teardown(() => broker.close())
   return broker

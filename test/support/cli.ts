@@ -8,7 +8,7 @@ import { inCheckout } from './index.js'
 import { processesWith } from './processes.js'
 
 const MARK = 'MILLRACE_TEST_MARK'
-const GONE_LIMIT_MS = 20_000
+const GONE_LIMIT_MS = 60_000
 const ENTRY = inCheckout('dist/actors/bin/millrace.js')
 
 export interface Ended {

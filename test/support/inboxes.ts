@@ -8,7 +8,6 @@ export const KEY = { username: 'p/1/1', password: 'secret' }
 
 /** A broker of inboxes on a free port of loopback, or on this one; closed after the test. */
 export async function inboxBroker(t: ExecutionContext, port = 0): Promise<InboxBroker> {
-  t.timeout(60_000)
   const broker = await InboxBroker.start({ host: '127.0.0.1', port })
   t.teardown(() => broker.close())
   return broker

@@ -8,7 +8,7 @@ import { freePort } from './ports.js'
 
 /** Where Debian puts it is not on everybody's path. */
 const ENV = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin` }
-const START_LIMIT_MS = 10_000
+const START_LIMIT_MS = 60_000
 
 /** Mosquitto on a free port of 127.0.0.1. */
 export interface Mosquitto {

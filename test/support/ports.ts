@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { randomInt } from 'node:crypto'
 import { createServer, type Server } from 'node:net'
 
 /** The port of a server that listens on TCP. */
@@ -8,13 +8,21 @@ export function portOf(server: Server): number {
   return address.port
 }
 
-/** A port of 127.0.0.1 on which nobody listens. */
+/** Below those that systems give to whoever asks for any: nobody gets one of these by chance before the test does. */
+const PORTS = { from: 10_000, to: 30_000 }
+
+/** A port of 127.0.0.1 on which nobody listens, for who has to know it before, or to come back to it. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(PORTS.from, PORTS.to)
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
+  return new Promise(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }

@@ -45,7 +45,7 @@ const options = defineOptions({
   replicas: {
     check: z.boolean(),
     default: false,
-    doc: 'Let several devices take turns with one stage; deployments do not do that yet.',
+    doc: 'Let several devices take turns with one stage.',
   },
   svg: { check: z.string().min(1), value: 'FILE', doc: 'Draw the plan, as SVG.' },
   seed: { check: z.coerce.number().int().min(0), default: 0, value: 'N', doc: 'Of the search.' },

@@ -177,7 +177,7 @@ test.serial('bad input - a deployment without a worker or a supervisor says so',
   const broker = new CliRun(['broker', '--port', '0', '--json'])
   const { url } = JSON.parse(await broker.firstLine()) as { url: string }
   const at = ['--broker', url]
-  const alone = await millrace(['deploy', DIGITS, '--connect-timeout-ms', '500', ...at])
+  const alone = await millrace(['deploy', DIGITS, '--connect-timeout-ms', '4000', ...at])
   t.regex(alone.stderr, /^error NO_SUPERVISOR: /m)
   const supervisor = new CliRun(['supervisor', '--worker-wait-ms', '100', ...at])
   await supervisor.firstLine()

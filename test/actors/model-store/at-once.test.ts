@@ -44,7 +44,6 @@ async function start(t: ExecutionContext, args: readonly string[]): Promise<void
 }
 
 test('two workers that fetch large parts at once - are heard of all the time, and have the right parts', async t => {
-  t.timeout(180_000)
   const { broker, connect: attach } = await testBroker(t)
   const bus = await attach('observer')
   const folder = await testFolder(t)

@@ -21,7 +21,7 @@ import { inCheckout } from '../../support/index.js'
 import { POISONOUS } from '../../support/poisoned-runtime.js'
 
 const RUNTIME = 'dist/actors/bin/runtime.js'
-const LIMITS = { startTimeoutMs: 20_000, stopTimeoutMs: 3_000, progressMs: 20, stallMs: 0 }
+const LIMITS = { startTimeoutMs: 60_000, stopTimeoutMs: 60_000, progressMs: 20, stallMs: 0 }
 const INBOX = TOPICS.data.stage('p', 1, 0, 0)
 const KEY = 'p/1/0/0'
 const ACTIVATION: Activation = {

@@ -69,7 +69,6 @@ class Ends implements Link {
 }
 
 async function stageOn(t: ExecutionContext, link: Link, change: Partial<Activation> = {}) {
-  t.timeout(60_000)
   const troubles: MillraceError[] = []
   const onTrouble = (error: MillraceError) => troubles.push(error)
   const model = await modelFile(t, adder(10))

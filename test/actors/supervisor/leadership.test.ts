@@ -5,7 +5,7 @@ import { type Bus } from '../../../core/bus.js'
 import { encodeControl, Leader } from '../../../core/control.js'
 import { hear, rejection, testBroker, TOPICS, until } from '../../support/actors.js'
 
-const LIMITS = { settleMs: 100, limitMs: 5_000 }
+const LIMITS = { settleMs: 1_000, limitMs: 60_000 }
 
 function claim(bus: Bus, name: string): Promise<number> {
   return claimLeadership(bus, TOPICS, name, LIMITS)

@@ -35,7 +35,7 @@ import { testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
 import { evenCosts } from '../../support/costs.js'
 
 const { worker, pipeline } = TOPICS
-const OPTIONS = { workerWaitMs: 10_000, measureMs: 1, deadAfterMs: 5_000 }
+const OPTIONS = { workerWaitMs: 60_000, measureMs: 1, deadAfterMs: 60_000 }
 const MODEL = doubler(6)
 /** With the costs of the model, so that not each test measures them. */
 const profiles = mkdtempSync(join(tmpdir(), 'millrace-test-'))
@@ -157,7 +157,7 @@ function specOf(deployment: string, change: Partial<Spec> = {}, model = MODEL): 
     model: about,
     lz4: false,
     links: 'auto',
-    deployTimeoutMs: 20_000,
+    deployTimeoutMs: 60_000,
     ...change,
   }
 }

@@ -313,8 +313,8 @@ test('a worker - an activation that cannot be fetched or loaded is reported with
 test('a worker - one whose id is in use on a live worker does not start', async t => {
   const { start, runtimes } = await setting(t)
   await start()
-  // It listens for two beats of its own, which on a busy machine may be as late as it likes.
-  const again = start({ incarnation: INCARNATION + 1 }, { heartbeatMs: 5_000 })
+  // It listens for a few beats of its own, which on a busy machine may be as late as it likes.
+  const again = start({ incarnation: INCARNATION + 1 }, { heartbeatMs: 10_000 })
   t.is(await rejection(again), 'WORKER_ID_TAKEN')
   t.is(runtimes.length, 1)
   await start({ id: 'w2' })
