@@ -6,12 +6,12 @@ import { infeasible } from './infeasible.js'
 import { type Instance, instanceOf, rated, type RatedPlan, TOLERANCE } from './instance.js'
 import { latencySearchable, leastLatency } from './least-latency.js'
 import { type Bracket, isOptimal, narrow } from './narrow.js'
-import { pathSearchable, PathSearch } from './path-search.js'
+import { walkSearchable, WalkSearch } from './walk-search.js'
 import { selectionsOf } from './selections.js'
 import { subsetSearchable, SubsetSearch, type Verdict } from './subset-search.js'
 
 /** Steps of annealing: before an exact search, before one that may give up, and in place of one. */
-const STEPS = { exact: 4000, paths: 100_000, alone: 400_000 }
+const STEPS = { exact: 4000, walks: 40_000, alone: 400_000 }
 
 export interface SolveOptions {
   /** A clock in ms that only goes forward. */
@@ -87,13 +87,13 @@ function exactly(instance: Instance, lowerMs: number, seed: number, late: () => 
 
 /** What the exact search cannot hold: a longer search for a good plan, and proofs as far as they are found in time. */
 function asFarAsItGoes(instance: Instance, lowerMs: number, seed: number, late: () => boolean): Bracket {
-  const paths = pathSearchable(instance) ? new PathSearch(instance, late) : undefined
+  const walks = walkSearchable(instance) ? new WalkSearch(instance, late) : undefined
   const refine = refiner(instance, seed, late)
   const best =
-    improved(instance, paths === undefined ? STEPS.alone : STEPS.paths, seed, late) ??
-    firstPlan(instance, paths?.find(Infinity) ?? 'unknown')
-  if (paths === undefined) return { best, lowerMs }
-  return narrow({ best, lowerMs }, withinMs => paths.find(withinMs), refine, late)
+    improved(instance, walks === undefined ? STEPS.alone : STEPS.walks, seed, late) ??
+    firstPlan(instance, walks?.find(Infinity) ?? 'unknown')
+  if (walks === undefined) return { best, lowerMs }
+  return narrow({ best, lowerMs }, withinMs => walks.find(withinMs), refine, late)
 }
 
 function firstPlan(instance: Instance, verdict: Verdict): RatedPlan {
