@@ -47,9 +47,7 @@ export class WalkSteps {
 
   /** Whether what crosses at a position gets from one device to another in time. */
   carries(position: number, from: number, to: number): boolean {
-    return (
-      from !== to && (this.ranks[from * this.count + to] as number) >= (this.needed[position] as number)
-    )
+    return from !== to && (this.ranks[from * this.count + to] as number) >= (this.needed[position] as number)
   }
 
   private fill(instance: Instance, withinMs: number): void {
@@ -59,7 +57,9 @@ export class WalkSteps {
     const words = wordsFor(end)
     const sets = singles.map(host => stageEnds(instance, host, withinMs))
     // By device, at the position that is looked at and those after it: whether the rest can follow a stage that ends there.
-    const useful = singles.map(host => new Uint8Array(end + 1).fill(Number(within(host, dispatcher, end)), end))
+    const useful = singles.map(host =>
+      new Uint8Array(end + 1).fill(Number(within(host, dispatcher, end)), end),
+    )
     for (let begin = end - 1; begin >= 0; begin--) {
       for (const [device, set] of sets.entries()) {
         if (begin === 0 && !within(dispatcher, singles[device] ?? dispatcher, 0)) continue

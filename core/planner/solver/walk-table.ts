@@ -78,7 +78,8 @@ export class WalkTable {
     const { begun, words } = this
     if (bit < 0) return
     if (bit < 5) {
-      for (let w = 0; w < words; w++) begun[w] = ((begun[w] as number) & (WITHOUT[bit] as number)) << (1 << bit)
+      for (let w = 0; w < words; w++)
+        begun[w] = ((begun[w] as number) & (WITHOUT[bit] as number)) << (1 << bit)
       return
     }
     const half = 2 ** (bit - 5)
