@@ -1,4 +1,4 @@
-import { type HostedStage, type Instance } from './instance.js'
+import { type Instance } from './instance.js'
 import { type Verdict } from './subset-search.js'
 import { WalkSteps } from './walk-steps.js'
 import { WalkTable } from './walk-table.js'
