@@ -36,11 +36,12 @@ export class WalkTable {
   fill(late: () => boolean): 'walks' | 'none' | 'unknown' {
     const { count, end } = this.steps
     for (let begin = 0; begin < end; begin++) {
+      if (late()) return 'unknown'
       for (let device = 0; device < count; device++) {
         const ends = this.steps.endsOf(device, begin)
         if (ends.length === 0 || !this.beginAt(begin, device)) continue
         for (const to of ends) this.endAt(to, device)
-        if (this.left < 0 || late()) return 'unknown'
+        if (this.left < 0) return 'unknown'
       }
     }
     return this.rows.slice(end * count).some(row => row !== undefined) ? 'walks' : 'none'

@@ -28,7 +28,7 @@ const LIMITS = [
   { devices: 10, seconds: 1, gap: 0 },
   { devices: 50, seconds: 10, gap: 1 },
 ]
-/** A search looks at its clock only now and then. */
+/** A search looks at its clock only now and then. Time of a processor counts: on a busy machine a clock tells of others. */
 const LATE = 1.05
 
 export function rowOf(
@@ -62,7 +62,7 @@ export function rowsTable(rows: readonly Row[]): string {
     'cuts of several',
     'stages',
     'worst s',
-    'of processor',
+    'of a processor',
     'bottleneck ms',
     'worst gap',
     'proved',
@@ -91,10 +91,10 @@ export function rowsTable(rows: readonly Row[]): string {
 export function verdictLines(rows: readonly Row[]): { readonly line: string; readonly kept: boolean }[] {
   return LIMITS.map(({ devices, seconds, gap }) => {
     const those = rows.filter(row => row.devices === devices)
-    const worst = Math.max(...those.map(row => row.worstSeconds))
+    const worst = Math.max(...those.map(row => row.worstProcessorSeconds))
     const worstGap = Math.max(...those.map(row => row.worstGap))
     const kept = worst <= seconds * LATE && worstGap <= gap
-    const wanted = `at most ${seconds} s${gap === 0 ? ' and gap 0' : ''}`
+    const wanted = `at most ${seconds} s of a processor${gap === 0 ? ' and gap 0' : ''}`
     const is = `${worst.toFixed(2)} s and gap ${worstGap.toFixed(4)} at the worst`
     return { line: `${devices} devices, ${wanted}: ${kept ? 'kept' : 'not kept'}, ${is}`, kept }
   })

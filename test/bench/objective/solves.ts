@@ -1,6 +1,6 @@
 import { chainOf, type Costs, memoryFactorsOf } from '../../../core/costs/index.js'
 import { type Chain, clusterProblem, type PlanProblem } from '../../../core/planner/index.js'
-import { solve } from '../planner/solver.js'
+import { processorMs, solve } from '../planner/solver.js'
 import { unequalCluster } from './unequal-cluster.js'
 
 /** Of one problem with all cuts; and what plans have to do without. */
@@ -28,14 +28,14 @@ export function solveOn(
   const cluster = unequalCluster(devices, seed)
   const worker = { ...memoryFactorsOf(costs), messageMs: cluster.rttMs / 2 }
   const problem = clusterProblem(chainOf(costs), cluster, worker, { replicas })
-  const [started, used] = [performance.now(), process.cpuUsage()]
+  const [started, used] = [performance.now(), processorMs()]
   const plan = solve(problem, seed, limitMs)
   const seconds = (performance.now() - started) / 1000
-  const { user, system } = process.cpuUsage(used)
+  const processorSeconds = (processorMs() - used) / 1000
   if (plan === undefined) return undefined
   return {
     seconds,
-    processorSeconds: (user + system) / 1e6,
+    processorSeconds,
     bottleneckMs: plan.bottleneckMs,
     gap: plan.gap,
     stages: plan.stages.length,
