@@ -11,7 +11,7 @@ import { walkSearchable, WalkSearch } from './walk-search.js'
 import { selectionsOf } from './selections.js'
 import { subsetSearchable, SubsetSearch, type Verdict } from './subset-search.js'
 
-/** Steps of annealing: before an exact search, before one that may give up, and in place of one. */
+/** Steps of annealing: before an exact search at the most, before one that may give up, and in place of one. */
 const STEPS = { exact: 4000, walks: 40_000, alone: 400_000 }
 
 export interface SolveOptions {
@@ -87,7 +87,9 @@ function exactly(
   const subsets = new SubsetSearch(instance, selections, late)
   const find = (withinMs: number) => subsets.find(withinMs)
   const refine = refiner(instance, seed, late)
-  const best = improved(instance, STEPS.exact, seed, late) ?? firstPlan(instance, find(Infinity), known)
+  // A table that is soon filled needs no better plan to begin with.
+  const steps = Math.min(STEPS.exact, selections.parts.length)
+  const best = improved(instance, steps, seed, late) ?? firstPlan(instance, find(Infinity), known)
   const bracket = narrow({ best, lowerMs }, find, refine, late)
   if (!isOptimal(bracket) || !latencySearchable(instance, selections)) return bracket
   const { bottleneckMs, latencyMs } = bracket.best
