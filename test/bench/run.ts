@@ -1,8 +1,12 @@
 import { type Bench, UsageError } from './bench.js'
+import { objectiveBench } from './objective/objective-bench.js'
 import { plannerBench } from './planner/planner-bench.js'
 
 /** `npm run bench -- NAME [options]` runs a benchmark; where it is used wrongly it lists them, and exits with 2. */
-const BENCHES: Readonly<Record<string, Bench>> = { planner: plannerBench }
+const BENCHES: Readonly<Record<string, Bench>> = {
+  planner: plannerBench,
+  objective: objectiveBench,
+}
 
 const [name, ...options] = process.argv.slice(2)
 process.exitCode = await run(name, options)

@@ -157,11 +157,11 @@ function release(
 }
 
 function freeDevice({ singles }: Instance, plan: readonly HostedStage[], random: Random): number | undefined {
-  const used = new Set(plan.flatMap(({ host }) => host.members))
-  if (used.size === singles.length) return undefined
+  const used = plan.reduce((sum, { host }) => sum + host.members.length, 0)
+  if (used === singles.length) return undefined
   for (;;) {
     const device = random.below(singles.length)
-    if (!used.has(device)) return device
+    if (!plan.some(({ host }) => host.members.includes(device))) return device
   }
 }
 

@@ -114,12 +114,16 @@ export interface RatedPlan {
   readonly latencyMs: number
 }
 
-export function rated({ problem }: Instance, hosted: readonly HostedStage[]): RatedPlan {
+export function rated(instance: Instance, hosted: readonly HostedStage[]): RatedPlan {
   const stages = hosted.map(({ from, to, host }) => ({
     from,
     to,
     devices: [...host.members].sort((a, b) => a - b),
   }))
+  return ratedPlan(instance, stages)
+}
+
+export function ratedPlan({ problem }: Instance, stages: readonly PlannedStage[]): RatedPlan {
   return { stages, bottleneckMs: bottleneckOf(problem, stages).ms, latencyMs: latencyMs(problem, stages) }
 }
 

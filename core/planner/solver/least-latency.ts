@@ -47,8 +47,9 @@ class LatencyTable {
   /** By `row * width + position` where a stage ends; and the entry where the stage before it does. */
   private readonly latency: Float64Array
   private readonly previous: Int32Array
-  /** By row: the positions that have an entry. */
+  /** By row: the positions that have an entry, and whether any has. */
   private readonly reached: Int32Array
+  private readonly some: Uint8Array
   /** By position: when the stage that is looked at could begin there, and the entry where the stage before it ends. */
   private readonly ready: Float64Array
   private readonly readyFrom: Int32Array
@@ -63,6 +64,7 @@ class LatencyTable {
     this.width = instance.end + 1
     this.words = wordsFor(instance.end)
     this.reached = new Int32Array(selections.parts.length * this.words)
+    this.some = new Uint8Array(selections.parts.length)
     this.crossable = crossableOf(instance)
     this.steps = new Steps(instance, selections, this.crossable, withinMs)
     this.fastest = Math.max(...instance.singles.map(({ speed }) => speed))
@@ -106,6 +108,7 @@ class LatencyTable {
     const { starts, parts, hosts } = this.selections
     const { latency, ready, width, words, reached } = this
     for (let row = starts[before] as number; row < (starts[before + 1] as number); row++) {
+      if (this.some[row] === 0) continue
       const sender = parts[row] as number
       const carried = this.steps.rank(sender, host) * words
       let perByte: number | undefined
@@ -142,6 +145,7 @@ class LatencyTable {
         if (ms + (computeAfter[to] as number) / this.fastest <= this.mostMs) {
           latency[entry] = ms
           addPosition(this.reached, row * words, to)
+          this.some[row] = 1
           this.previous[entry] = this.readyFrom[from] as number
         }
         return false

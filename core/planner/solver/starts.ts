@@ -8,7 +8,7 @@ import { rateOf } from './links.js'
 /**
  * Plans to begin with, each with the best cuts for its order of devices: one device; all in the order of ids, or the
  * fastest first; from each device on always to the one with the best link (the greedy walk); those of SEIFER's two ways to
- * plan, so that no answer is worse than theirs; and with replicas the whole model on the fastest device, the fastest two,
+ * plan; and with replicas the whole model on the fastest device, the fastest two,
  * and so on.
  */
 export function startingPlans(instance: Instance): HostedStage[][] {

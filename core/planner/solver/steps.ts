@@ -3,9 +3,11 @@ import { dispatcherOf, hopCapacity } from './links.js'
 import { type Selections } from './selections.js'
 import { type Crossable, stageEnds } from './thresholds.js'
 
+const UNKNOWN = -1
+
 /** Which hops and stages are within a time, for every host of the selections. */
 export class Steps {
-  /** `[from * hosts + to]`: the rank of the largest crossing that the hop can carry. */
+  /** `[from * hosts + to]`: the rank of the largest crossing that the hop can carry, when it has been asked for. */
   private readonly ranks: Int16Array
   private readonly first: Uint8Array
   private readonly last: Uint8Array
@@ -14,27 +16,19 @@ export class Steps {
   constructor(
     private readonly instance: Instance,
     private readonly selections: Selections,
-    crossable: Crossable,
+    private readonly crossable: Crossable,
     private readonly withinMs: number,
   ) {
-    const { hosts, links, codes, parts, starts, all } = selections
+    const { hosts, links } = selections
     const { bytes, end } = instance
     const dispatcher = dispatcherOf(links)
-    this.ranks = new Int16Array(hosts.length * hosts.length)
+    this.ranks = new Int16Array(hosts.length * hosts.length).fill(UNKNOWN)
     this.first = Uint8Array.from(hosts, host =>
       Number((bytes[0] as number) <= hopCapacity(links, dispatcher, host, withinMs)),
     )
     this.last = Uint8Array.from(hosts, host =>
       Number((bytes[end] as number) <= hopCapacity(links, host, dispatcher, withinMs)),
     )
-    for (const [i, from] of hosts.entries()) {
-      const others = all - (codes[i] as number)
-      for (let part = starts[others] as number; part < (starts[others + 1] as number); part++) {
-        const to = parts[part] as number
-        const capacity = hopCapacity(links, from, hosts[to] as Host, withinMs)
-        this.ranks[i * hosts.length + to] = crossable.rankOf(capacity)
-      }
-    }
   }
 
   /** Whether the input gets to a host in time, or the results from it. */
@@ -46,8 +40,14 @@ export class Steps {
     return this.last[host] === 1
   }
 
+  /** Of two hosts that have no device in common. */
   rank(from: number, to: number): number {
-    return this.ranks[from * this.selections.hosts.length + to] as number
+    const { hosts, links } = this.selections
+    const at = from * hosts.length + to
+    const known = this.ranks[at] as number
+    if (known !== UNKNOWN) return known
+    const capacity = hopCapacity(links, hosts[from] as Host, hosts[to] as Host, this.withinMs)
+    return (this.ranks[at] = this.crossable.rankOf(capacity))
   }
 
   /** Where stages on a host can end, as `stageEnds` says. */

@@ -28,6 +28,8 @@ export function subsetSearchable(instance: Instance): boolean {
 export class SubsetSearch {
   private readonly words: number
   private readonly rows: Int32Array
+  /** Rows with any position. */
+  private readonly some: Uint8Array
   private readonly begins: Int32Array
   private readonly crossable: Crossable
 
@@ -39,6 +41,7 @@ export class SubsetSearch {
   ) {
     this.words = wordsFor(instance.end)
     this.rows = new Int32Array(selections.parts.length * this.words)
+    this.some = new Uint8Array(selections.parts.length)
     this.begins = new Int32Array(this.words)
     this.crossable = crossableOf(instance)
   }
@@ -51,7 +54,8 @@ export class SubsetSearch {
       const leastPosition = leastEnd(this.instance, this.selections, used, withinMs)
       for (let row = starts[used] as number; row < (starts[used + 1] as number); row++) {
         const host = parts[row] as number
-        this.fillBegins(steps, used, host)
+        this.some[row] = 0
+        if (!this.fillBegins(steps, used, host)) continue
         this.fillRow(row, steps.endsOf(host))
         if (steps.canFinish(host) && hasPosition(this.rows, row * this.words, this.instance.end)) {
           return this.selections.named(this.stagesOf(steps, row, used))
@@ -62,21 +66,23 @@ export class SubsetSearch {
     return 'none'
   }
 
-  /** Where the stage of a host can begin, after all other devices used. */
-  private fillBegins(steps: Steps, used: number, host: number): void {
-    const { rows, words, begins } = this
+  /** Where the stage of a host can begin, after all other devices used; whether there is such a place. */
+  private fillBegins(steps: Steps, used: number, host: number): boolean {
+    const { rows, words, begins, some } = this
     const { starts, parts, codes } = this.selections
     const { sets } = this.crossable
     const before = used - (codes[host] as number)
     begins.fill(0)
     if (before === 0) begins[0] = Number(steps.canBegin(host))
     for (let row = starts[before] as number; row < (starts[before + 1] as number); row++) {
+      if (some[row] === 0) continue
       const carried = steps.rank(parts[row] as number, host) * words
       for (let w = 0; w < words; w++) {
         const ready = (rows[row * words + w] as number) & (sets[carried + w] as number)
         begins[w] = (begins[w] as number) | ready
       }
     }
+    return begins.some(word => word !== 0)
   }
 
   /** Where a stage can end that begins at any of `begins`. */
@@ -95,11 +101,12 @@ export class SubsetSearch {
   }
 
   private dropBefore(row: number, position: number): void {
-    const { rows, words } = this
+    const { rows, words, some } = this
     for (let w = 0; w < words; w++) {
       const dropped = Math.min(32, Math.max(0, position - (w << 5)))
       const at = row * words + w
       rows[at] = dropped === 32 ? 0 : (rows[at] as number) & (-1 << dropped)
+      if (rows[at] !== 0) some[row] = 1
     }
   }
 
@@ -126,6 +133,7 @@ export class SubsetSearch {
     const ends = steps.endsOf(host)
     let from = -1
     for (let row = starts[before] as number; row < (starts[before + 1] as number); row++) {
+      if (this.some[row] === 0) continue
       const carried = steps.rank(parts[row] as number, host) * words
       const leads = somePosition(rows, row * words, words, position => {
         from = position

@@ -3,7 +3,7 @@ import { addPosition, wordsFor } from './position-sets.js'
 
 /** Where stages that begin at `from` may end on a host within a time: a set of positions at `from * words`. */
 export function stageEnds(instance: Instance, host: Host, withinMs: number): Int32Array {
-  const { end, work, computeAfter } = instance
+  const { end, work, memory, computeAfter } = instance
   const words = wordsFor(end)
   const sets = new Int32Array(end * words)
   const most = withinMs * host.speed
@@ -14,8 +14,8 @@ export function stageEnds(instance: Instance, host: Host, withinMs: number): Int
     const leastAfter = (computeAfter[from] as number) - most * (1 + TOLERANCE)
     while (computed < end && (computeAfter[computed + 1] as number) >= leastAfter) computed++
     for (let to = from + 1; to <= computed; to++) {
-      if ((work[row + to] as number) > most || !fits(instance, host, from, to)) continue
-      addPosition(sets, from * words, to)
+      if ((work[row + to] as number) > most || (memory[row + to] as number) > host.memoryBytes) continue
+      if (fits(instance, host, from, to)) addPosition(sets, from * words, to)
     }
   }
   return sets

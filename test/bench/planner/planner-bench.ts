@@ -22,7 +22,7 @@ export const plannerBench: Bench = {
   options: '[--json] [--trials N] [--limit MS]',
   summary:
     "the planner beside the published methods on SEIFER's cells (needs ../shared/seifer): N trials in each cell, " +
-    `default ${TRIALS}; at most MS ms for each, default ${LIMIT_MS}`,
+    `default ${TRIALS}; at most MS ms of processor time for each, default ${LIMIT_MS}, and five times as many in cells with room`,
   run: options => {
     const { json, ...effort } = settings(options)
     const folder = inCheckout('../shared/seifer')

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { bottleneckOf } from '../../../core/planner/objective.js'
 import { lowerBound } from '../../../core/planner/solver/bounds.js'
 import { instanceOf, rated } from '../../../core/planner/solver/instance.js'
-import { PathSearch } from '../../../core/planner/solver/path-search.js'
+import { WalkSearch } from '../../../core/planner/solver/walk-search.js'
 import { solvePlan } from '../../../core/planner/solver/index.js'
 import { bruteForce } from './brute-force.js'
 import { clusterOf, problems } from './problems.js'
@@ -21,11 +21,11 @@ test('lower bound - is never above the best plan', t => {
   t.pass()
 })
 
-test('path search - finds a plan within a time exactly when there is one', t => {
+test('walk search - finds a plan within a time exactly when there is one', t => {
   fc.assert(
     fc.property(problems(), problem => {
       const instance = instanceOf({ ...problem, replicas: false })
-      const search = new PathSearch(instance, never)
+      const search = new WalkSearch(instance, never)
       const best = bruteForce(instance.problem)?.bottleneckMs
       if (best === undefined) return search.find(Infinity) === 'none'
       const found = search.find(best * (1 + 1e-9))
