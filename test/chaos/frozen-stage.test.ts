@@ -150,6 +150,7 @@ async function freezeLastStage(
   t: ExecutionContext,
   links: 'auto' | 'broker',
   source: Source,
+  leastMade = 0,
 ): Promise<{ during: number; window: number; feed: Feed }> {
   const { cluster, members, processes, beats } = await setting(t)
   const a = await cluster.deploy(wideModel(), { name: 'a', partitions: 3, links })
@@ -180,6 +181,8 @@ async function freezeLastStage(
   await setTimeout(SETTLE_S * 1_000)
   const early = memoryOf(processes())
   await setTimeout((FREEZE_S - SETTLE_S) * 1_000)
+  // A source that nobody holds back makes them as fast as the machine lets it.
+  await inTurns(() => feed.made - made >= leastMade)
   const late = memoryOf(processes())
   const during = feed.made - made
   const duringOfB = b.counts().predicted - predictedOfB
@@ -229,11 +232,8 @@ for (const links of ['auto', 'broker'] as const) {
 test.serial(
   'a frozen last stage - a stream that cannot be held back drops frames, and nothing grows',
   async t => {
-    const { during, window, feed } = await freezeLastStage(t, 'auto', pushed)
-    t.true(
-      during * LARGE_FRAME_BYTES > 3 * GROWTH_MIB * MIB,
-      `${during} frames were pushed during the freeze`,
-    )
+    const tooMany = Math.ceil((3 * GROWTH_MIB * MIB) / LARGE_FRAME_BYTES)
+    const { during, window, feed } = await freezeLastStage(t, 'auto', pushed, tooMany)
     t.true(feed.pipeline.counts().dropped >= during - window)
   },
 )

@@ -177,6 +177,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       leastWindow: 2,
       lz4: false,
       sampleError: 1e-7,
+      links: 'auto',
       handover: 'drain',
       sensors,
     },

@@ -1,185 +1,20 @@
-import { createHash } from 'node:crypto'
-import { mkdtempSync } from 'node:fs'
-import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
-import { filter, interval, type Observable, startWith } from 'rxjs'
-import { type PartStore, serveParts } from '../../../actors/model-store/index.js'
-import { costsFileName, thisMachine, writeCosts } from '../../../actors/profiler/index.js'
-import {
-  leaderClientId,
-  Supervisor,
-  type SupervisorOptions,
-  supervisorOptions,
-  type SupervisorParts,
-} from '../../../actors/supervisor/index.js'
-import { deathWill } from '../../../actors/worker/index.js'
-import { type Bus } from '../../../core/bus.js'
-import {
-  type Activation,
-  type ActivationState,
-  type Birth,
-  Desired,
-  encodeControl,
-  Leader,
-  PipelineStatus,
-  Plan,
-  type Spec,
-} from '../../../core/control.js'
-import { type Costs, parseCosts } from '../../../core/costs/index.js'
-import { type MillraceError } from '../../../core/errors.js'
+import test from 'ava'
+import { filter } from 'rxjs'
+import { costsFileName, writeCosts } from '../../../actors/profiler/index.js'
+import { Supervisor, supervisorOptions } from '../../../actors/supervisor/index.js'
+import { encodeControl, Leader, type PipelineStatus, type Plan } from '../../../core/control.js'
+import { parseCosts } from '../../../core/costs/index.js'
 import { parseOptions } from '../../../core/options.js'
 import { doubler, hear, inTurns, listen, rejection, settled, testStore } from '../../support/actors.js'
 import { testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
-import { evenCosts } from '../../support/costs.js'
+import { costsOf, MODEL, specOf, supervising } from '../../support/supervising.js'
 
 const { worker, pipeline } = TOPICS
-const OPTIONS = { workerWaitMs: 60_000, measureMs: 1, deadAfterMs: 60_000 }
-const MODEL = doubler(6)
-/** With the costs of the model, so that not each test measures them. */
-const profiles = mkdtempSync(join(tmpdir(), 'millrace-test-'))
-
-test.before(async () => {
-  const costs = costsOf(MODEL, 0.01)
-  await writeCosts(join(profiles, costsFileName({ sha256: costs.model.sha256, ...costs })), costs)
-})
-test.after.always(() => rm(profiles, { recursive: true, force: true }))
-
-/** Says of all that it is to run that it is ready, or what a test says. */
-class Puppet {
-  private readonly beats
-  readonly desired: Activation[] = []
-
-  private constructor(
-    private readonly bus: Bus,
-    private readonly id: string,
-  ) {
-    this.beats = interval(50)
-      .pipe(startWith(0))
-      .subscribe(() => {
-        const beat = { worker: id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: [] }
-        void bus.publish(worker.beat(id), encodeControl(beat)).catch(() => undefined)
-      })
-  }
-
-  static async start(
-    t: ExecutionContext,
-    bus: Bus,
-    id: string,
-    state: Partial<ActivationState> = {},
-    about: Partial<Birth> = {},
-  ) {
-    const puppet = new Puppet(bus, id)
-    t.teardown(() => puppet.beats.unsubscribe())
-    const birth = { worker: id, incarnation: 1, cores: 1, memoryBytes: 2 ** 32, bornAt: 1, ...about }
-    await bus.publish(worker.birth(id), encodeControl(birth), { qos: 1, retain: true })
-    await bus.subscribe(worker.desired(id), ({ payload }) => puppet.obey(payload, state))
-    return puppet
-  }
-
-  fallSilent(): void {
-    this.beats.unsubscribe()
-  }
-
-  /** Reports what it is to run in this state. */
-  async give(state: Partial<ActivationState>): Promise<void> {
-    const activations = this.desired.map(({ pipeline, epoch, stage, replica }) => {
-      return { pipeline, epoch, stage, replica, state: 'ready', ...state }
-    })
-    const actual = encodeControl({ worker: this.id, incarnation: 1, activations })
-    await this.bus.publish(worker.actual(this.id), actual, { qos: 1, retain: true })
-  }
-
-  async die(): Promise<void> {
-    this.fallSilent()
-    const { topic, payload } = deathWill(TOPICS, this.id, 1)
-    await this.bus.publish(topic, payload, { qos: 1 })
-  }
-
-  private obey(payload: Uint8Array, state: Partial<ActivationState>): void {
-    const given =
-      payload.byteLength === 0 ? [] : Desired.parse(JSON.parse(new TextDecoder().decode(payload))).activations
-    this.desired.splice(0, Infinity, ...given)
-    void this.give(state)
-  }
-}
-
-async function setting(t: ExecutionContext) {
-  const { broker, connect, dial } = await testBroker(t)
-  const [bus, user] = [await connect('workers'), await connect('user')]
-  const troubles: MillraceError[] = []
-  const start = async (
-    id = 'one',
-    options: Partial<SupervisorOptions> = {},
-    given?: PartStore,
-    more: Partial<SupervisorParts> = {},
-  ) => {
-    const own = await dial(leaderClientId(TOPICS), { reconnect: false })
-    const store = given ?? (await testStore(t))
-    const onTrouble = (error: MillraceError) => troubles.push(error)
-    const parts = { id, bus: own, topics: TOPICS, store, onTrouble, ...more }
-    const settings = parseOptions(supervisorOptions, { ...OPTIONS, profileDir: profiles, ...options }, 'test')
-    const supervisor = await Supervisor.start(parts, settings)
-    t.teardown(() => supervisor.stop())
-    return { supervisor, own, store }
-  }
-  const puppet = (id: string, state?: Partial<ActivationState>, about?: Partial<Birth>) =>
-    Puppet.start(t, bus, id, state, about)
-  const puppets = (count: number) => Promise.all(Array.from({ length: count }, (_, i) => puppet(`w${i + 1}`)))
-  const ask = async (deployment: string, change: Partial<Spec> = {}, model = MODEL) => {
-    const sha256 = change.model?.sha256 ?? createHash('sha256').update(model).digest('hex')
-    await serveParts(
-      user,
-      TOPICS,
-      async (wanted, at, length) => {
-        return wanted === sha256 ? model.subarray(at, at + length) : undefined
-      },
-      () => {},
-    )
-    await user.publish(pipeline.spec('p'), encodeControl(specOf(deployment, change, model)), {
-      qos: 1,
-      retain: true,
-    })
-  }
-  const statuses = await hear(user, pipeline.statuses, PipelineStatus)
-  const plans = await hear(user, pipeline.plans, Plan)
-  const ends = (deployment: string) => end(statuses, deployment)
-  return { broker, bus, user, start, puppet, puppets, ask, statuses, plans, ends, troubles }
-}
-
-function specOf(deployment: string, change: Partial<Spec> = {}, model = MODEL): Spec {
-  const sha256 = createHash('sha256').update(model).digest('hex')
-  const about = { sha256, bytes: model.byteLength, name: 'doubler.onnx' }
-  return {
-    pipeline: 'p',
-    deployment,
-    model: about,
-    lz4: false,
-    links: 'auto',
-    deployTimeoutMs: 60_000,
-    ...change,
-  }
-}
-
-/** Six blocks, as if they had been measured. */
-function costsOf(model: Uint8Array, ms = 20): Costs {
-  const sha256 = createHash('sha256').update(model).digest('hex')
-  return { ...evenCosts(6, ms), model: { name: 'd', sha256, bytes: 1 }, machine: thisMachine() }
-}
-
-/** How a deployment ended: `ready`, or the code that it failed with. */
-async function end(statuses: Observable<PipelineStatus>, deployment: string): Promise<string> {
-  const ended = ({ state }: PipelineStatus) => state === 'ready' || state === 'failed'
-  const { state, error } = await until(
-    statuses.pipe(filter(status => status.deployment === deployment)),
-    ended,
-  )
-  return error?.code ?? state
-}
 
 test('a supervisor - cuts a model, spreads it over the workers, and says when it is ready', async t => {
-  const { start, puppets, ask, statuses, plans, ends } = await setting(t)
+  const { start, puppets, ask, statuses, plans, ends } = await supervising(t)
   const { supervisor, store } = await start()
   const workers = await puppets(3)
   const states: string[] = []
@@ -225,7 +60,7 @@ test('a supervisor - cuts a model, spreads it over the workers, and says when it
 })
 
 test('a supervisor - neighbouring stages share a worker where there are more stages', async t => {
-  const { start, puppets, ask, plans, ends } = await setting(t)
+  const { start, puppets, ask, plans, ends } = await supervising(t)
   await start()
   await puppets(2)
   await ask('d1', { partitions: 5, window: 3 })
@@ -239,7 +74,7 @@ test('a supervisor - neighbouring stages share a worker where there are more sta
 })
 
 test('a supervisor - runs a small model on one worker, unless a number of partitions was asked for', async t => {
-  const { start, puppets, ask, plans, ends, statuses } = await setting(t)
+  const { start, puppets, ask, plans, ends, statuses } = await supervising(t)
   await start()
   await puppets(4)
   await ask('d1')
@@ -262,7 +97,7 @@ test('a supervisor - runs a small model on one worker, unless a number of partit
 })
 
 test('a supervisor - plans by the costs that were measured before, and gives a slower worker less', async t => {
-  const { start, puppet, ask, plans, ends } = await setting(t)
+  const { start, puppet, ask, plans, ends } = await supervising(t)
   const profileDir = await testFolder(t)
   const costs = costsOf(MODEL)
   await writeCosts(join(profileDir, costsFileName({ sha256: costs.model.sha256, ...costs })), costs)
@@ -283,7 +118,7 @@ test('a supervisor - plans by the costs that were measured before, and gives a s
 })
 
 test('a supervisor - measures a model once', async t => {
-  const { start, puppets, ask, plans, ends } = await setting(t)
+  const { start, puppets, ask, plans, ends } = await supervising(t)
   const { store } = await start('one', { profileDir: await testFolder(t) })
   await puppets(1)
   await ask('d1')
@@ -305,7 +140,7 @@ test('a supervisor - measures a model once', async t => {
 })
 
 test('a supervisor - counts the memory that other pipelines take, and says what lacks', async t => {
-  const { start, puppet, ask, ends, statuses, user } = await setting(t)
+  const { start, puppet, ask, ends, statuses, user } = await supervising(t)
   await start()
   await puppet('w1', {}, { availableBytes: 180e6 })
   await ask('d1')
@@ -323,7 +158,7 @@ test('a supervisor - counts the memory that other pipelines take, and says what 
 })
 
 test('a supervisor - waits for a worker, and says so when none comes', async t => {
-  const { start, puppet, ask, ends } = await setting(t)
+  const { start, puppet, ask, ends } = await supervising(t)
   const { supervisor } = await start('one', { workerWaitMs: 50 })
   await ask('d1')
   t.is(await ends('d1'), 'NO_WORKER')
@@ -335,7 +170,7 @@ test('a supervisor - waits for a worker, and says so when none comes', async t =
 })
 
 test('a supervisor - a model that is none, or not the one that was named, is refused with a code', async t => {
-  const { start, puppets, ask, ends } = await setting(t)
+  const { start, puppets, ask, ends } = await supervising(t)
   await start()
   await puppets(1)
   await ask('d1', {}, new TextEncoder().encode('no model'))
@@ -347,7 +182,7 @@ test('a supervisor - a model that is none, or not the one that was named, is ref
 })
 
 test('a supervisor - what a worker could not load fails the deployment, and nothing stays assigned', async t => {
-  const { start, puppet, ask, statuses, ends } = await setting(t)
+  const { start, puppet, ask, statuses, ends } = await supervising(t)
   await start()
   const [good, bad] = [
     await puppet('w1'),
@@ -360,7 +195,7 @@ test('a supervisor - what a worker could not load fails the deployment, and noth
 })
 
 test('a supervisor - a worker that dies while it loads, or takes too long, fails the deployment', async t => {
-  const { start, puppet, ask, statuses, ends } = await setting(t)
+  const { start, puppet, ask, statuses, ends } = await supervising(t)
   await start()
   const slow = await puppet('w1', { state: 'loading' })
   await ask('d1', { deployTimeoutMs: 100 })
@@ -373,7 +208,7 @@ test('a supervisor - a worker that dies while it loads, or takes too long, fails
 })
 
 test('a supervisor - a pipeline is degraded while a worker of it is gone', async t => {
-  const { start, puppets, ask, statuses, ends, puppet } = await setting(t)
+  const { start, puppets, ask, statuses, ends, puppet } = await supervising(t)
   await start()
   const [, second] = await puppets(2)
   await ask('d1', { partitions: 2 })
@@ -389,7 +224,7 @@ test('a supervisor - a pipeline is degraded while a worker of it is gone', async
 })
 
 test('a supervisor - a worker that falls silent counts as gone', async t => {
-  const { start, puppets, ask, statuses, ends } = await setting(t)
+  const { start, puppets, ask, statuses, ends } = await supervising(t)
   await start('one', { deadAfterMs: 2_000 })
   const [worker] = await puppets(1)
   await ask('d1')
@@ -400,7 +235,7 @@ test('a supervisor - a worker that falls silent counts as gone', async t => {
 })
 
 test('a supervisor - a stage that its worker gave up makes the pipeline degraded', async t => {
-  const { start, puppets, ask, statuses, ends } = await setting(t)
+  const { start, puppets, ask, statuses, ends } = await supervising(t)
   await start()
   const [worker] = await puppets(1)
   await ask('d1')
@@ -411,7 +246,7 @@ test('a supervisor - a stage that its worker gave up makes the pipeline degraded
 })
 
 test('a supervisor - a new deployment takes the place of the old one, under a higher epoch', async t => {
-  const { start, puppets, ask, plans, ends } = await setting(t)
+  const { start, puppets, ask, plans, ends } = await supervising(t)
   await start()
   const workers = await puppets(2)
   await ask('d1', { partitions: 2 })
@@ -428,7 +263,7 @@ test('a supervisor - a new deployment takes the place of the old one, under a hi
 })
 
 test('a supervisor - a deployment that is replaced before it is ready leaves nothing', async t => {
-  const { start, puppet, ask, ends, statuses } = await setting(t)
+  const { start, puppet, ask, ends, statuses } = await supervising(t)
   await start()
   const slow = await puppet('w1', { state: 'loading' })
   await ask('d1')
@@ -443,7 +278,7 @@ test('a supervisor - a deployment that is replaced before it is ready leaves not
 })
 
 test('a supervisor - taking a pipeline down takes back all that was retained for it', async t => {
-  const { broker, start, user, puppets, ask, ends } = await setting(t)
+  const { broker, start, user, puppets, ask, ends } = await supervising(t)
   await start()
   const workers = await puppets(2)
   await ask('d1', { partitions: 2 })
@@ -457,7 +292,7 @@ test('a supervisor - taking a pipeline down takes back all that was retained for
 })
 
 test('a supervisor - its successor knows from retained messages what is in force, and does not do it again', async t => {
-  const { start, user, puppets, ask, statuses, plans, ends } = await setting(t)
+  const { start, user, puppets, ask, statuses, plans, ends } = await supervising(t)
   const first = await start('one')
   const workers = await puppets(2)
   await ask('d1', { partitions: 2 })
@@ -478,7 +313,7 @@ test('a supervisor - its successor knows from retained messages what is in force
 })
 
 test('a supervisor - its successor carries out what it left half done, and takes back what that had assigned', async t => {
-  const { bus, user, start, ask, puppets, plans, ends } = await setting(t)
+  const { bus, user, start, ask, puppets, plans, ends } = await supervising(t)
   const stale = {
     ...{ pipeline: 'p', epoch: 4, stage: 0, replica: 0, term: 1, receives: [], carries: [], sends: [] },
     ...{ part: { sha256: 'a'.repeat(64), bytes: 1 }, inboxFrames: 1, lz4: false },
@@ -504,7 +339,7 @@ test('a supervisor - its successor carries out what it left half done, and takes
 })
 
 test('a supervisor - its successor does not try again what has failed', async t => {
-  const { bus, start, ask, puppets, statuses, ends } = await setting(t)
+  const { bus, start, ask, puppets, statuses, ends } = await supervising(t)
   await ask('d1')
   const failed = {
     pipeline: 'p',
@@ -525,7 +360,7 @@ test('a supervisor - its successor does not try again what has failed', async t 
 })
 
 test('a supervisor - leads until its connection is lost or another leads, and does nothing after', async t => {
-  const { start, ask, puppets, plans, ends } = await setting(t)
+  const { start, ask, puppets, plans, ends } = await supervising(t)
   const first = await start('one')
   const second = await start('two')
   t.is((await first.supervisor.ended)?.code, 'BUS_DISCONNECTED')
@@ -537,7 +372,7 @@ test('a supervisor - leads until its connection is lost or another leads, and do
 })
 
 test('a supervisor - that is stopped does nothing more, though its connection is there', async t => {
-  const { start, ask, puppets, statuses } = await setting(t)
+  const { start, ask, puppets, statuses } = await supervising(t)
   const { supervisor, own } = await start('one')
   await supervisor.stop()
   t.is(await supervisor.ended, undefined)
@@ -561,7 +396,7 @@ test('a supervisor - that is stopped does nothing more, though its connection is
 })
 
 test('a supervisor - stops at once while a deployment waits for workers, or loads', async t => {
-  const { start, ask, puppet, statuses, troubles } = await setting(t)
+  const { start, ask, puppet, statuses, troubles } = await supervising(t)
   const first = await start('one', { workerWaitMs: 600_000 })
   await ask('d1')
   await until(statuses, ({ state }) => state === 'planning')
@@ -575,7 +410,7 @@ test('a supervisor - stops at once while a deployment waits for workers, or load
 })
 
 test('a supervisor - a message that nobody can read, or of another shape, changes nothing', async t => {
-  const { bus, start, ask, puppets, ends, troubles } = await setting(t)
+  const { bus, start, ask, puppets, ends, troubles } = await supervising(t)
   await start('one')
   const topics = [
     ...[worker.birth('w9'), worker.beat('w9'), worker.actual('w9'), worker.desired('w9')],
@@ -601,7 +436,7 @@ test('a supervisor - one that finds no broker any more says so', async t => {
 })
 
 test('a supervisor - keeps the parts of pipelines in force, as does its successor, and refuses a model without room', async t => {
-  const { ask, ends, start, puppets, plans, statuses } = await setting(t)
+  const { ask, ends, start, puppets, plans, statuses } = await supervising(t)
   const folder = await testFolder(t)
   const limitBytes = 2 ** 16
   const first = await start('one', {}, await testStore(t, { folder, limitBytes }))

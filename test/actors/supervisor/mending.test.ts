@@ -1,0 +1,96 @@
+import test from 'ava'
+import { filter } from 'rxjs'
+import { type Plan } from '../../../core/control.js'
+import { inTurns, until } from '../../support/actors.js'
+import { supervising } from '../../support/supervising.js'
+
+/** The worker of each stage. */
+function workersOf({ stages }: Plan): string[] {
+  return stages.map(({ worker }) => worker)
+}
+
+/** Three partitions on the first three of so many workers. */
+async function deployed(t: Parameters<typeof supervising>[0], workers: number) {
+  const setting = await supervising(t)
+  await setting.start()
+  const puppets = await setting.puppets(workers)
+  await setting.ask('d1', { partitions: 3 })
+  t.is(await setting.ends('d1'), 'ready')
+  const plan = await until(setting.plans)
+  t.deepEqual(workersOf(plan), ['w1', 'w2', 'w3'])
+  const after = setting.plans.pipe(filter(({ epoch }) => epoch > plan.epoch))
+  return { ...setting, puppets, plan, after }
+}
+
+test('a lost worker - a free one takes its stage, the others keep theirs, and frames are sent again', async t => {
+  const { puppets, after, plan, statuses } = await deployed(t, 4)
+  const states: string[] = []
+  statuses.subscribe(({ state }) => states.push(state))
+  await puppets[1]?.die()
+  const mended = await until(after)
+  t.deepEqual(workersOf(mended), ['w1', 'w4', 'w3'])
+  t.is(mended.handover, 'replay')
+  t.is(mended.deployment, plan.deployment)
+  await inTurns(() => states.includes('degraded') && states.at(-1) === 'ready')
+  const epochs = () => puppets.map(({ desired }) => desired.map(({ epoch }) => epoch))
+  const now = mended.epoch
+  await inTurns(() => JSON.stringify(epochs()) === JSON.stringify([[now], [], [now], [now]]))
+  // The partitions are the same, so that they need not be loaded anew.
+  const part = (i: number) => puppets[i]?.desired[0]?.part.sha256
+  t.is(new Set([part(0), part(2), part(3)]).size, 3)
+})
+
+test('a lost worker - one that is silent has lost its stage, and gets nothing when it is back', async t => {
+  const { puppets, after, start: _, bus, ...setting } = await deployed(t, 3)
+  puppets[0]?.fallSilent()
+  const { topic, payload } = { topic: 'millrace/v1/worker/w1/death/1', payload: '{"incarnation":1}' }
+  await bus.publish(topic, new TextEncoder().encode(payload), { qos: 1 })
+  const mended = await until(after)
+  t.false(workersOf(mended).includes('w1'))
+  await inTurns(() => puppets[0]?.desired.length === 0)
+  await setting.puppet('w1')
+  t.is((await until(setting.plans)).epoch, mended.epoch)
+})
+
+test('lost workers - stages go on together on those that are left, down to one', async t => {
+  const { puppets, after } = await deployed(t, 3)
+  await puppets[0]?.die()
+  const second = await until(after)
+  t.false(workersOf(second).includes('w1'))
+  await puppets[1]?.die()
+  const third = await until(after, ({ epoch }) => epoch > second.epoch)
+  t.deepEqual(workersOf(third), ['w3', 'w3', 'w3'])
+})
+
+test('lost workers - when nobody is left it is said, and the pipeline goes on when a worker comes', async t => {
+  const { puppets, after, statuses, puppet } = await deployed(t, 3)
+  for (const one of puppets) await one.die()
+  const { error } = await until(statuses, one => one.error?.code === 'NO_WORKER')
+  t.regex(error?.message ?? '', /no worker is there for stage \d; it goes on when one comes/)
+  await puppet('late')
+  const mended = await until(after, one => workersOf(one).every(worker => worker === 'late'))
+  t.is(mended.stages.length, 3)
+  await until(statuses, ({ state, epoch }) => state === 'ready' && epoch === mended.epoch)
+})
+
+test('a lost worker - one that cannot load its stage is not asked again, another is', async t => {
+  const setting = await supervising(t)
+  await setting.start()
+  const [first] = [await setting.puppet('w1'), await setting.puppet('w2')]
+  await setting.ask('d1', { partitions: 2 })
+  t.is(await setting.ends('d1'), 'ready')
+  const { epoch } = await until(setting.plans)
+  const error = { code: 'ACTIVATION_FAILED' as const, message: 'no memory' }
+  await setting.puppet('a-bad-one', { state: 'failed', error })
+  await first?.die()
+  const mended = await until(setting.plans, plan => plan.epoch > epoch)
+  t.deepEqual(workersOf(mended), ['w2', 'w2'])
+})
+
+test('a runtime that crashed - its stages go to others while it starts again', async t => {
+  const { puppets, after } = await deployed(t, 3)
+  const error = { code: 'RUNTIME_CRASHED' as const, message: 'ended with SIGKILL' }
+  await puppets[2]?.give({ state: 'failed', error })
+  const mended = await until(after)
+  t.false(workersOf(mended).includes('w3'))
+})
