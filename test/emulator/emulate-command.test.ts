@@ -57,7 +57,7 @@ interface RunSummary {
 /** Sends frames through two devices, and checks what comes of them. */
 async function runOnTwo(t: ExecutionContext, cluster: string) {
   const report = join(folder, `${randomUUID()}.json`)
-  const command = ['millrace', 'run', DIGITS, '--frames', '40', '--json']
+  const command = ['millrace', 'run', DIGITS, '--partitions', '2', '--frames', '40', '--json']
   const ended = await millrace(['emulate', cluster, '--report', report, '--', ...command])
   t.is(ended.status, 0, ended.stderr)
   const { frames, verify, stages } = JSON.parse(ended.stdout) as RunSummary

@@ -107,7 +107,7 @@ test.serial(
     process.kill(pid, 'SIGHUP')
     const cluster = await connect(broker)
     t.teardown(() => cluster.close())
-    const pipeline = await cluster.deploy(DIGITS, { name: 'digits' })
+    const pipeline = await cluster.deploy(DIGITS, { name: 'digits', partitions: 2 })
     const end = await stream(pipeline)
 
     const status = await millrace(['status', '--broker', broker, '--json'])

@@ -76,7 +76,7 @@ test.serial('SIGINT - the parts of a cluster, started one by one, stop and leave
   const supervisor = new CliRun(['supervisor', ...at])
   const workers = ['a', 'b'].map(id => new CliRun(['worker', '--id', id, ...at]))
   await Promise.all([supervisor, ...workers].map(part => part.firstLine()))
-  const deploy = await new CliRun(['deploy', DIGITS, '--name', 'd', ...at]).ended
+  const deploy = await new CliRun(['deploy', DIGITS, '--name', 'd', '--partitions', '2', ...at]).ended
   t.is(deploy.status, 0, deploy.stderr)
   const status = await new CliRun(['status', ...at]).ended
   const view = JSON.parse(status.stdout) as { workers: { worker: string }[]; pipelines: unknown[] }

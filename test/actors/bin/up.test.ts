@@ -31,7 +31,7 @@ test.serial(
     const { broker } = JSON.parse(await up.firstLine()) as { broker: string }
     const cluster = await connect(broker)
     t.teardown(() => cluster.close())
-    const pipeline = await cluster.deploy(DIGITS, { name: 'digits' })
+    const pipeline = await cluster.deploy(DIGITS, { name: 'digits', partitions: 2 })
     await serves(pipeline)
     for (const part of ['worker --id w1', 'worker --id w2', 'supervisor', 'ingress']) {
       const [pid = 0] = up.descendants(`millrace.js ${part}`)
