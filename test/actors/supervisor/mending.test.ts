@@ -48,8 +48,9 @@ test('a lost worker - one that is silent has lost its stage, and gets nothing wh
   const mended = await until(after)
   t.false(workersOf(mended).includes('w1'))
   await inTurns(() => puppets[0]?.desired.length === 0)
-  await setting.puppet('w1')
-  t.is((await until(setting.plans)).epoch, mended.epoch)
+  const back = await setting.puppet('w1')
+  await until(setting.statuses, ({ state, epoch }) => state === 'ready' && epoch === mended.epoch)
+  t.deepEqual(back.desired, [])
 })
 
 test('lost workers - stages go on together on those that are left, down to one', async t => {
