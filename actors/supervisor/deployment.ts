@@ -119,9 +119,13 @@ async function waitForWorkers(
     refuseStopped(signal)
     return registry.alive()
   }
-  if (alive().length === 0) {
+  // Who has just been heard of for the first time is about to beat: a plan without it would be worse.
+  const ready = () => alive().length > 0 && !registry.isSettling()
+  if (!ready()) {
     const none = () => new MillraceError('NO_WORKER', `no worker is alive after ${options.workerWaitMs} ms`)
-    await firstWhere(changes(registry, signal), () => alive().length > 0, options.workerWaitMs, none)
+    await firstWhere(changes(registry, signal), ready, options.workerWaitMs, none).catch((error: unknown) => {
+      if (alive().length === 0) throw error
+    })
   }
   return alive()
 }

@@ -25,6 +25,8 @@ interface Heard {
 
 /** How often silence is judged. */
 const JUDGE_MS = 100
+/** Nobody waits longer than this for the first beat of a worker that beats seldom. */
+const LONGEST_SETTLING_MS = 1_000
 /** Of workers that do not say how often they beat. */
 const USUAL_BEAT_MS = 250
 
@@ -37,6 +39,8 @@ export class WorkerRegistry {
   private readonly births = new Map<string, Birth>()
   private readonly actuals = new Map<string, Actual>()
   private readonly heard = new Map<string, Heard>()
+  /** When births were heard of, which may be long after. */
+  private readonly announcedAt = new Map<string, number>()
   private readonly changes = new Subject<void>()
   private readonly pauses: OwnPauses
 
@@ -61,6 +65,7 @@ export class WorkerRegistry {
   born(birth: Birth): void {
     const known = this.births.get(birth.worker)
     if (known !== undefined && known.incarnation > birth.incarnation) return
+    if (known?.incarnation !== birth.incarnation) this.announcedAt.set(birth.worker, this.now())
     this.births.set(birth.worker, birth)
     this.changes.next()
   }
@@ -68,6 +73,7 @@ export class WorkerRegistry {
   /** Its birth was taken back: it left as intended. */
   left(worker: string): void {
     this.births.delete(worker)
+    this.announcedAt.delete(worker)
     this.actuals.delete(worker)
     this.heard.delete(worker)
     this.changes.next()
@@ -127,6 +133,16 @@ export class WorkerRegistry {
       .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
       .map(worker => this.get(worker))
       .filter(view => view !== undefined)
+  }
+
+  /** Whether a worker that was born has had no time to beat yet since that was heard of. */
+  isSettling(): boolean {
+    const { acceptablePauseMs } = this.silence
+    return [...this.births.values()].some(({ worker, incarnation, beatMs = USUAL_BEAT_MS }) => {
+      const since = this.now() - (this.announcedAt.get(worker) ?? -Infinity)
+      const beats = this.heard.get(worker)?.beat.incarnation === incarnation
+      return !beats && since < Math.min(beatMs, LONGEST_SETTLING_MS) + acceptablePauseMs
+    })
   }
 
   private detectorOf(worker: string): FailureDetector {

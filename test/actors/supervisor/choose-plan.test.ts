@@ -26,7 +26,13 @@ function birth(worker: string, about: Partial<Birth> = {}): Birth {
 function chosen(births: readonly Birth[], spec: Partial<Spec> = {}, costs = evenCosts(6, 20)) {
   const workers = births.map(birth => ({ birth }))
   const conditions = { speed: SPEED, planMs: 10_000 }
-  return choosePlan({ ...SPEC, ...spec }, costs, workers, conditions, new AbortController().signal)
+  return choosePlan(
+    { ...SPEC, replicas: false, ...spec },
+    costs,
+    workers,
+    conditions,
+    new AbortController().signal,
+  )
 }
 
 /** Workers and the blocks that each has, by stage. */
@@ -75,6 +81,14 @@ test('a chosen plan - gives a slower worker less, and one that is too slow nothi
     plan.stages.map(({ computeMs }) => computeMs),
     [80, 80],
   )
+})
+
+test('a chosen plan - lets workers take turns with the whole where each has memory for it, by their speed', async t => {
+  const half = birth('w1', { speed: { convGflops: 5, matmulGflops: 5 } })
+  const plan = await chosen([half, birth('w2', { speed: SPEED })], { replicas: true })
+  t.deepEqual(shape(plan), [['w1,w2', 6]])
+  const [first, second] = plan.stages[0]?.replicas ?? []
+  t.true(Math.abs((second?.weight ?? 0) / (first?.weight ?? 1) - 2) < 1e-6)
 })
 
 test('a chosen plan - puts weights where there is memory for them', async t => {

@@ -68,6 +68,19 @@ test('the registry - silence while the listener itself was held up proves nothin
   t.deepEqual(names(), [])
 })
 
+test('the registry - settles until those that were born have beaten, or have had time to', t => {
+  const { workers, pass } = registry()
+  t.false(workers.isSettling())
+  workers.born(birth('a'))
+  t.true(workers.isSettling())
+  workers.beaten(beat('a'))
+  t.false(workers.isSettling())
+  workers.born(birth('gone'))
+  t.true(workers.isSettling())
+  pass(TOO_LONG_MS)
+  t.false(workers.isSettling())
+})
+
 test('the registry - a worker that beats seldom may be silent for longer', t => {
   const { workers, pass, names } = registry()
   workers.born({ ...birth('a'), beatMs: 20_000 })

@@ -77,7 +77,7 @@ test('a supervisor - runs a small model on one worker, unless a number of partit
   const { start, puppets, ask, plans, ends, statuses } = await supervising(t)
   await start()
   await puppets(4)
-  await ask('d1')
+  await ask('d1', { replicas: false })
   t.is(await ends('d1'), 'ready')
   const { stages, predicted } = await until(plans)
   t.deepEqual(
@@ -105,7 +105,7 @@ test('a supervisor - plans by the costs that were measured before, and gives a s
   await start('one', { profileDir }, undefined, { measureSpeed: () => Promise.resolve(speed) })
   await puppet('w1', {}, { speed: { convGflops: 5, matmulGflops: 10 } })
   await puppet('w2', {}, { speed })
-  await ask('d1')
+  await ask('d1', { replicas: false })
   t.is(await ends('d1'), 'ready')
   const { stages, predicted } = await until(plans)
   const shown = stages.map(({ worker, operators, computeMs }) => [worker, operators, computeMs])
