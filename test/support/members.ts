@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { CliRun } from './cli.js'
 
 /**
@@ -6,6 +9,8 @@ import { CliRun } from './cli.js'
  */
 export class Members {
   private readonly runs = new Map<string, CliRun>()
+  /** A supervisor that comes back finds the partitions that it had cut. */
+  private readonly folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 
   constructor(private readonly url: string) {}
 
@@ -13,7 +18,7 @@ export class Members {
   async start(id: string, more: readonly string[] = []): Promise<void> {
     const command =
       id === 'supervisor'
-        ? ['supervisor', '--dead-after-ms', '2000']
+        ? ['supervisor', '--dead-after-ms', '2000', '--cache-dir', this.folder]
         : ['worker', '--runtime-restarts', '100', '--runtime-stall-ms', '0']
     const run = new CliRun([...command, ...more, '--id', id, '--broker', this.url, '--json'])
     this.runs.set(id, run)
@@ -43,5 +48,6 @@ export class Members {
 
   async stop(): Promise<void> {
     await Promise.all([...this.runs.values()].map(run => run.stop()))
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }

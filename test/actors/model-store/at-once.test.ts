@@ -61,7 +61,9 @@ test('two workers that fetch large parts at once - are heard of all the time, an
     gaps.push(performance.now() - (heardAt.get(worker) ?? performance.now()))
     heardAt.set(worker, performance.now())
   })
+  const reported: string[] = []
   const actuals = await hear(bus, TOPICS.worker.actuals, Actual)
+  actuals.subscribe(({ activations }) => reported.push(...activations.map(({ state }) => state)))
   const states: string[] = []
   const statuses = await hear(bus, TOPICS.pipeline.statuses, PipelineStatus)
   statuses.subscribe(({ state }) => states.push(state))
@@ -78,7 +80,6 @@ test('two workers that fetch large parts at once - are heard of all the time, an
   t.true(one[0] < two[1] && two[0] < one[1], 'both fetched at once')
   t.true(Math.max(...gaps) < supervisorOptions.deadAfterMs.default, `longest silence ${Math.max(...gaps)} ms`)
   t.deepEqual(states, ['fetching', 'planning', 'loading', 'ready'])
-  actuals.subscribe(({ activations }) => t.true(activations.every(({ state }) => state !== 'failed')))
   for (const id of WORKERS) {
     const [name = '', ...more] = (await readdir(join(folder, id))).filter(name => name.endsWith('.onnx'))
     t.deepEqual(more, [])
@@ -91,6 +92,7 @@ test('two workers that fetch large parts at once - are heard of all the time, an
   )
   const predictions = await firstValueFrom(from(frames).pipe(pipeline.infer(), toArray()))
   t.is(predictions.length, 2)
+  t.false(reported.includes('failed'))
   for (const [i, { outputs }] of predictions.entries())
     t.true(relativeError(outputs, await runModel(model, frames[i] ?? {})) <= 1e-4)
   t.log(`longest silence ${Math.round(Math.max(...gaps))} ms over ${gaps.length} beats`)
