@@ -76,6 +76,8 @@ export class PipelineKeeper {
   assess(): void {
     const { plan, change } = this
     if (plan === undefined || change !== undefined) return
+    // A supervisor that has just begun to lead has not heard those that live.
+    if (this.parts.registry.isSettling()) return
     const error = this.healthOf(plan)
     if (error === undefined) {
       if (this.status?.state === 'degraded') this.say(plan, 'ready')

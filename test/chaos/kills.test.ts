@@ -8,6 +8,7 @@ import {
   type Pipeline,
   type Prediction,
 } from '../../config/index.js'
+import { type Plan } from '../../core/control.js'
 import { type Random, randomOf } from '../../core/synthetic/index.js'
 import { type Tensors } from '../../core/tensor.js'
 import { digitsFrames, DIGITS_MODEL, worstDigitsError } from '../support/digits-frames.js'
@@ -35,6 +36,12 @@ async function predictions(pipeline: Pipeline, count: number): Promise<void> {
   await firstValueFrom(pipeline.predictions$.pipe(skip(count - 1), take(1), timeout(LIMIT_MS)))
 }
 
+/** Resolves when a plan is in force in which a worker has nothing. */
+async function movedFrom(pipeline: Pipeline, worker: string): Promise<void> {
+  const moved = ({ stages }: Plan) => stages.every(stage => stage.worker !== worker)
+  await firstValueFrom(pipeline.plan$.pipe(filter(moved), timeout(LIMIT_MS)))
+}
+
 const faults: Record<string, (setting: Setting, worker: string) => Promise<void>> = {
   'the supervisor is killed, and comes back': async ({ pipeline, members }) => {
     await members.kill('supervisor')
@@ -42,7 +49,9 @@ const faults: Record<string, (setting: Setting, worker: string) => Promise<void>
     await members.start('supervisor')
   },
   'a runtime is killed': async ({ pipeline, members }, worker) => {
+    const moved = movedFrom(pipeline, worker)
     members.signalRuntime(worker, 'SIGKILL')
+    await moved
     await predictions(pipeline, 20)
   },
   [FREEZE]: async ({ pipeline, members }, worker) => {
@@ -61,12 +70,7 @@ const faults: Record<string, (setting: Setting, worker: string) => Promise<void>
     { cluster, pipeline, members },
     worker,
   ) => {
-    const moved = firstValueFrom(
-      pipeline.plan$.pipe(
-        filter(({ stages }) => stages.every(stage => stage.worker !== worker)),
-        timeout(LIMIT_MS),
-      ),
-    )
+    const moved = movedFrom(pipeline, worker)
     await members.kill(worker)
     await moved
     await predictions(pipeline, 20)
