@@ -9,7 +9,7 @@ export interface ClientOptions {
   readonly clientId: string
   readonly username?: string | undefined
   readonly password?: string | undefined
-  readonly will?: Will | undefined
+  readonly will?: (Will & { readonly retain?: boolean | undefined }) | undefined
   /** Default true. */
   readonly reconnect?: boolean | undefined
   /** Default 5,000. */
@@ -99,10 +99,12 @@ function settingsOf(options: ClientOptions): IClientOptions {
     resubscribe: false,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...(will === undefined
-      ? {}
-      : { will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: false } }),
+    ...(will === undefined ? {} : { will: lastWill(will) }),
   }
+}
+
+function lastWill({ topic, payload, retain = false }: NonNullable<ClientOptions['will']>) {
+  return { topic, payload: Buffer.from(payload), qos: 1, retain } as const
 }
 
 function connected(client: MqttClient, where: string): Promise<void> {

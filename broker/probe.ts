@@ -54,7 +54,7 @@ export async function probeBroker(url: string, options: ProbeOptions): Promise<B
     const wildcard =
       (await prober.does(client => hears(client, `${topic}/+`, `${topic}/any`))) &&
       (await prober.does(client => hears(client, `${topic}/#`, `${topic}/any`)))
-    const retained = await prober.does(client => keeps(client, `${topic}/kept`))
+    const retained = await prober.keeps(`${topic}/kept`)
     if (!retained) await prober.does(client => forgets(client, `${topic}/kept`))
     return { largestMessageBytes, wildcard, retained, persistentSession: await prober.remembers(topic) }
   } finally {
@@ -105,6 +105,15 @@ class Prober {
     } finally {
       client.off('close', onClose)
     }
+  }
+
+  /** Whether a value is kept. Where this process ends before it has taken the value back, its will does. */
+  async keeps(topic: string): Promise<boolean> {
+    await this.close()
+    const will = { topic, payload: new Uint8Array(), retain: true }
+    // A broker that keeps nothing may refuse a will that is to be kept.
+    this.client = await this.dial({ will }).catch(() => undefined)
+    return this.client !== undefined && (await this.does(client => keeps(client, topic)))
   }
 
   /** Whether a session is there again for the client that has left it. */

@@ -36,7 +36,10 @@ export async function mend(plan: Plan, parts: MendParts, signal: AbortSignal): P
   const epoch = parts.nextEpoch()
   await loadEpoch(activationsOf(terms, result.placed, parts, epoch), parts, LOAD_LIMIT_MS, signal)
   const stages = planStagesOf(terms, result.placed, parts, epoch)
-  const mended: Plan = { ...plan, term, epoch, stages, window: windowOf(terms, stages.length) }
+  // What was predicted was so of the workers before.
+  const { predicted: _, ...kept } = plan
+  const window = windowOf(terms, stages.length)
+  const mended: Plan = { ...kept, term, epoch, stages, window, handover: 'replay' }
   if (plan.leastWindow !== undefined) mended.leastWindow = leastWindowOf(stages)
   await publishPlan(parts, mended)
   return mended

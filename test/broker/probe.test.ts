@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
 import { checkCapable, connectBus, probeBroker, startBroker } from '../../broker/index.js'
 import { failsWith } from '../compliance/bus-form.js'
+import { inTurns } from '../support/actors.js'
 import { inboxOf } from '../support/bus.js'
 import { codeOf } from '../support/errors.js'
+import { inCheckout } from '../support/index.js'
 import { hasMosquitto, startMosquitto } from '../support/mosquitto.js'
 import { freePort } from '../support/ports.js'
 
@@ -47,6 +51,25 @@ test.serial('probing - the embedded broker can do all, and nothing of the probe 
   await inbox.hears('end')
   t.deepEqual(inbox.texts, ['end'])
   t.is(broker.metrics().retainedMessages, 0)
+})
+
+test.serial('probing - killed in the middle, leaves nothing on the broker', async t => {
+  const broker = await startBroker({ port: 0 })
+  t.teardown(() => broker.close())
+  const probe = inCheckout('dist/broker/probe.js')
+  const program = `import { probeBroker } from ${JSON.stringify(probe)}
+    while (true) await probeBroker('${broker.url}', ${JSON.stringify(OPTIONS)})`
+  const prober = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'inherit' })
+  t.teardown(() => void prober.kill('SIGKILL'))
+  const bus = await broker.connect({ clientId: 'watching' })
+  t.teardown(() => bus.close())
+  const killed = once(prober, 'exit')
+  await bus.subscribe(`${OPTIONS.topic}/kept`, ({ payload }) => {
+    if (payload.byteLength > 0) prober.kill('SIGKILL')
+  })
+  await killed
+  await inTurns(() => broker.metrics().retainedMessages === 0 && broker.metrics().connections === 1)
+  t.pass()
 })
 
 test.serial(

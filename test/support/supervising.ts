@@ -46,10 +46,12 @@ export class Puppet {
   ) {
     this.beats = interval(50)
       .pipe(startWith(0))
-      .subscribe(() => {
-        const beat = { worker: id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: [] }
-        void bus.publish(worker.beat(id), encodeControl(beat)).catch(() => undefined)
-      })
+      .subscribe(() => void this.beat().catch(() => undefined))
+  }
+
+  async beat(): Promise<void> {
+    const beat = { worker: this.id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: [] }
+    await this.bus.publish(worker.beat(this.id), encodeControl(beat))
   }
 
   static async start(

@@ -12,14 +12,14 @@ function workersOf({ stages }: Plan): string[] {
 /** Three partitions on the first three of so many workers. */
 async function deployed(t: Parameters<typeof supervising>[0], workers: number) {
   const setting = await supervising(t)
-  await setting.start()
+  const { supervisor } = await setting.start()
   const puppets = await setting.puppets(workers)
   await setting.ask('d1', { partitions: 3 })
   t.is(await setting.ends('d1'), 'ready')
   const plan = await until(setting.plans)
   t.deepEqual(workersOf(plan), ['w1', 'w2', 'w3'])
   const after = setting.plans.pipe(filter(({ epoch }) => epoch > plan.epoch))
-  return { ...setting, puppets, plan, after }
+  return { ...setting, supervisor, puppets, plan, after }
 }
 
 test('a lost worker - a free one takes its stage, the others keep theirs, and frames are sent again', async t => {
@@ -30,6 +30,8 @@ test('a lost worker - a free one takes its stage, the others keep theirs, and fr
   const mended = await until(after)
   t.deepEqual(workersOf(mended), ['w1', 'w4', 'w3'])
   t.is(mended.handover, 'replay')
+  t.truthy(plan.predicted)
+  t.is(mended.predicted, undefined)
   t.is(mended.deployment, plan.deployment)
   await inTurns(() => states.includes('degraded') && states.at(-1) === 'ready')
   const epochs = () => puppets.map(({ desired }) => desired.map(({ epoch }) => epoch))
@@ -40,17 +42,29 @@ test('a lost worker - a free one takes its stage, the others keep theirs, and fr
   t.is(new Set([part(0), part(2), part(3)]).size, 3)
 })
 
-test('a lost worker - one that is silent has lost its stage, and gets nothing when it is back', async t => {
-  const { puppets, after, start: _, bus, ...setting } = await deployed(t, 3)
-  puppets[0]?.fallSilent()
-  const { topic, payload } = { topic: 'millrace/v1/worker/w1/death/1', payload: '{"incarnation":1}' }
-  await bus.publish(topic, new TextEncoder().encode(payload), { qos: 1 })
+test('a lost worker - gets nothing of the pipeline when it is back', async t => {
+  const { puppets, after, statuses, puppet } = await deployed(t, 3)
+  await puppets[0]?.die()
   const mended = await until(after)
   t.false(workersOf(mended).includes('w1'))
   await inTurns(() => puppets[0]?.desired.length === 0)
-  const back = await setting.puppet('w1')
-  await until(setting.statuses, ({ state, epoch }) => state === 'ready' && epoch === mended.epoch)
+  const back = await puppet('w1')
+  await until(statuses, ({ state, epoch }) => state === 'ready' && epoch === mended.epoch)
   t.deepEqual(back.desired, [])
+})
+
+test('a supervisor that has just begun to lead - takes nobody for lost whom it has had no time to hear', async t => {
+  const { supervisor, start, puppets, plan, statuses, ask, ends, plans } = await deployed(t, 3)
+  await supervisor.stop()
+  for (const one of puppets) one.fallSilent()
+  const states: string[] = []
+  statuses.subscribe(({ state }) => states.push(state))
+  await start('two', { acceptablePauseMs: 60_000 })
+  for (const one of puppets) await one.beat()
+  await ask('d2', { partitions: 3 })
+  t.is(await ends('d2'), 'ready')
+  t.false(states.includes('degraded'))
+  t.is((await until(plans, ({ deployment }) => deployment === 'd2')).epoch, plan.epoch + 1)
 })
 
 test('lost workers - stages go on together on those that are left, down to one', async t => {

@@ -106,6 +106,16 @@ test('status --watch - without a broker, it fails at once', async t => {
   t.regex(stderr, /^error BROKER_UNREACHABLE/)
 })
 
+/** The surroundings of somebody at a terminal: what builds by themselves set switches colours off. */
+function coloured({
+  CI: _,
+  NO_COLOR: __,
+  NODE_DISABLE_COLORS: ___,
+  ...rest
+}: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...rest, TERM: 'xterm' }
+}
+
 test('status --watch - refreshes a terminal in place, fits it, and gives it back', async t => {
   if (spawnSync('script', ['--version']).error !== undefined) {
     t.log('not tested here: there is no `script`')
@@ -116,7 +126,7 @@ test('status --watch - refreshes a terminal in place, fits it, and gives it back
   const inner = `stty cols ${COLUMNS} rows 12; exec ${process.execPath} ${ENTRY} status --watch 0.1 --broker ${broker.url}`
   const child = spawn('script', ['-qfec', inner, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...process.env, TERM: 'xterm', MILLRACE_TEST_SCREEN: String(broker.port) },
+    env: { ...coloured(process.env), MILLRACE_TEST_SCREEN: String(broker.port) },
   })
   t.teardown(() => void child.kill('SIGKILL'))
   let text = ''
