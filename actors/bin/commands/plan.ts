@@ -78,10 +78,7 @@ export const planCommand = defineCommand({
     const report = await planFor(session, basename(model), costs, cluster, given)
     const other =
       changed === undefined ? undefined : await planFor(session, basename(model), costs, changed, given)
-    if (given.svg !== undefined) {
-      const input = costs.crossings[0]?.bytes ?? 0
-      await writeFile(given.svg, planSvg(other ?? report, costs.blocks, input))
-    }
+    if (given.svg !== undefined) await writeFile(given.svg, planSvg(other ?? report, costs))
     const texts = [
       planText(report),
       ...(other === undefined ? [] : ['', `with ${given.whatIf}:`, planText(other)]),
