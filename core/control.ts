@@ -104,6 +104,8 @@ export const Activation = z.object({
   inboxFrames: z.int().min(1),
   /** LZ4 on the tensors that leave, where it makes them smaller. */
   lz4: z.boolean(),
+  /** What the partition's model takes for a frame of the sample: it is run on such before it is ready, and its time told. */
+  rehearse: z.array(tensorSpec).optional(),
 })
 export type Activation = z.infer<typeof Activation>
 
@@ -137,6 +139,8 @@ export const Actual = z.object({
       state: z.enum(['fetching', 'loading', 'ready', 'failed']),
       /** Which way it sends what it makes; known when it is ready. */
       link: LinkKind.optional(),
+      /** A run of its model, in ms by the clock, where that was to be rehearsed. */
+      runMs: z.number().positive().optional(),
       error: errorInfo.optional(),
     }),
   ),

@@ -1,7 +1,7 @@
-// What a runtime process loads, so that this one is as large as that.
-import '../../broker/index.js'
+// With the broker's code, what a runtime process loads, so that this one is as large as that.
 import '../../config/hosts.js'
 import { answerProbe, type ProbeRequest } from '../profiler/index.js'
+import { measureTransport } from './measure-transport.js'
 
 /** A process that measures, once. Whoever asked ends it; it blocks its event loop most of the time. */
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
@@ -9,5 +9,5 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 
 process.once('message', (request: ProbeRequest) => {
-  void answerProbe(request).then(reply => process.send?.(reply))
+  void answerProbe(request, measureTransport).then(reply => process.send?.(reply))
 })

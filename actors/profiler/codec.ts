@@ -1,5 +1,5 @@
 import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
-import { type Costs, fitNonNegative, quantile, type Rate } from '../../core/costs/index.js'
+import { type Costs, fitRate, quantile } from '../../core/costs/index.js'
 import { type Envelope } from '../../core/frame.js'
 import { tensor } from '../../core/tensor.js'
 import { inRounds, type RoundLimits } from './rounds.js'
@@ -23,8 +23,8 @@ export async function measureCodec(
   const least = (await inRounds(works, limits, checkpoint)).map(samples => Math.min(...samples))
   const bytes = messages.map(({ byteLength }) => byteLength)
   return {
-    encode: rateOf(bytes, least.slice(0, bytes.length)),
-    decode: rateOf(bytes, least.slice(bytes.length)),
+    encode: fitRate(bytes, least.slice(0, bytes.length)),
+    decode: fitRate(bytes, least.slice(bytes.length)),
   }
 }
 
@@ -36,11 +36,4 @@ function envelopeOf(bytes: number): Envelope {
     header: { ...identity, epoch: 1, stage: 1, turn: 0, admittedAt: 0, timings: [] },
     tensors: { values: tensor('float32', [1, elements], data) },
   }
-}
-
-function rateOf(bytes: readonly number[], ms: readonly number[]): Rate {
-  const [msPerMessage = 0, msPerByte = 0] = fitNonNegative(
-    bytes.map((size, i) => ({ inputs: [1, size], result: ms[i] ?? 0 })),
-  )
-  return { msPerMessage, msPerByte }
 }

@@ -7,10 +7,17 @@ export {
   thinCosts,
   writeCosts,
 } from './costs-file.js'
-export { measureCosts, measureMemoryCosts, type MeasureSettings, thisMachine } from './measure-costs.js'
+export {
+  measureCosts,
+  measureMemoryCosts,
+  measureTransportCosts,
+  type MeasureSettings,
+  thisMachine,
+} from './measure-costs.js'
 export { measureTimes, type Times, type TimesOrder } from './measure-times.js'
 export { profileOptions } from './options.js'
 export { pick } from './pick.js'
+export { inRounds } from './rounds.js'
 export { answerProbe, type ProbeReply, type ProbeRequest, type SpawnProbe } from './probe.js'
 export { runBeside, runOnce } from './run-model.js'
 export { sampleFrame } from './sample-frame.js'

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Costs, type Machine, type MemoryCosts, memoryCosts } from '../../core/costs/index.js'
+import { type Costs, type Machine, type MemoryCosts, memoryCosts, type Rate } from '../../core/costs/index.js'
 import { ModelBuilder } from '../../core/synthetic/index.js'
 import { ONNXRUNTIME_VERSION } from '../session/index.js'
 import { askProbe, type SpawnProbe } from './probe.js'
@@ -12,7 +12,7 @@ export interface MeasureSettings {
   readonly folder: string
   /** Time for the whole model, and for its blocks together, in ms; at least five rounds are run of each. */
   readonly budgetMs: number
-  /** Limit on each of three measurements. */
+  /** Limit on each of four measurements. */
   readonly limitMs: number
   readonly signal: AbortSignal
 }
@@ -30,7 +30,20 @@ export async function measureCosts(model: string, settings: MeasureSettings): Pr
   await mkdir(folder)
   const order = { model: resolve(model), folder, machine: thisMachine(), budgetMs }
   const { times } = await askProbe(spawn, { type: 'times', order }, limits)
-  return { ...times, memory: await measureMemoryCosts(order.model, times.blocks, settings) }
+  const transport = await measureTransportCosts(settings)
+  return { ...times, transport, memory: await measureMemoryCosts(order.model, times.blocks, settings) }
+}
+
+/**
+ * What a message between two workers costs, measured in a process of its own.
+ * @throws MEASURE_TIMEOUT, RUNTIME_CRASHED, STOPPED
+ */
+export async function measureTransportCosts({
+  spawn,
+  signal,
+  limitMs,
+}: Pick<MeasureSettings, 'spawn' | 'signal' | 'limitMs'>): Promise<Rate> {
+  return (await askProbe(spawn, { type: 'transport' }, { signal, limitMs })).rate
 }
 
 /**

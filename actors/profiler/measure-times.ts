@@ -30,7 +30,7 @@ import { sampleFrame } from './sample-frame.js'
 import { measureWhole, OPEN_BYTES, type WholeTimes } from './whole.js'
 
 /** All of a cost file but what only other processes can tell. */
-export type Times = Omit<Costs, 'memory'>
+export type Times = Omit<Costs, 'memory' | 'transport'>
 
 export interface TimesOrder {
   /** Path of an ONNX file, whose external data lies beside it. */

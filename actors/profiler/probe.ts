@@ -1,27 +1,41 @@
 import { type ChildProcess } from 'node:child_process'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
-import { type Growth } from '../../core/costs/index.js'
+import { type Growth, type Rate } from '../../core/costs/index.js'
 import { measureMemory } from './measure-memory.js'
 import { measureTimes, type Times, type TimesOrder } from './measure-times.js'
 
 /** What a probe process is asked for, once. */
 export type ProbeRequest =
-  { readonly type: 'times'; readonly order: TimesOrder } | { readonly type: 'memory'; readonly model: string }
+  | { readonly type: 'times'; readonly order: TimesOrder }
+  | { readonly type: 'memory'; readonly model: string }
+  | { readonly type: 'transport' }
 
 export type ProbeReply =
   | { readonly type: 'times'; readonly times: Times }
   | { readonly type: 'memory'; readonly growth: Growth }
+  | { readonly type: 'transport'; readonly rate: Rate }
   | { readonly type: 'failed'; readonly error: ErrorInfo }
 
 /** Starts a process that answers one request, sent over its IPC channel, with `answerProbe`. */
 export type SpawnProbe = () => ChildProcess
 
-/** In the probe process. */
-export async function answerProbe(request: ProbeRequest): Promise<ProbeReply> {
+/**
+ * In the probe process.
+ * @param measureTransport  what a message costs on its way between two workers
+ */
+export async function answerProbe(
+  request: ProbeRequest,
+  measureTransport: () => Promise<Rate>,
+): Promise<ProbeReply> {
   try {
-    return request.type === 'times'
-      ? { type: 'times', times: await measureTimes(request.order) }
-      : { type: 'memory', growth: await measureMemory(request.model) }
+    switch (request.type) {
+      case 'times':
+        return { type: 'times', times: await measureTimes(request.order) }
+      case 'memory':
+        return { type: 'memory', growth: await measureMemory(request.model) }
+      case 'transport':
+        return { type: 'transport', rate: await measureTransport() }
+    }
   } catch (error) {
     return { type: 'failed', error: MillraceError.from(error).toInfo() }
   }

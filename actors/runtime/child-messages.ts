@@ -6,9 +6,8 @@ import {
   type Speed,
 } from '../../core/control.js'
 import { type ErrorInfo } from '../../core/errors.js'
-import { type LinkKind } from '../../core/link.js'
 import { type LinkFigure } from '../benchmark/index.js'
-import { type ProcessUsage } from './runtime.js'
+import { type ProcessUsage, type Readiness } from './runtime.js'
 import { type ThreadChange } from './thread-frames.js'
 
 /** From an agent to its runtime process. */
@@ -27,7 +26,7 @@ export type RuntimeRequest =
 
 /** What the answers to requests carry. */
 export interface Done {
-  readonly link?: LinkKind
+  readonly readiness?: Readiness
   readonly speed?: Speed
   readonly figure?: LinkFigure
 }

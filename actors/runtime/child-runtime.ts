@@ -8,10 +8,9 @@ import {
   type Speed,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
-import { type LinkKind } from '../../core/link.js'
 import { type LinkFigure } from '../benchmark/index.js'
 import { type Done, type RuntimeReply, type RuntimeRequest } from './child-messages.js'
-import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
+import { noUsage, type ProcessUsage, type Readiness, type Runtime } from './runtime.js'
 import { type StallLimits, StallWatch } from './stall-watch.js'
 import { type ThreadChange, type ThreadFrame } from './thread-frames.js'
 
@@ -70,8 +69,8 @@ export class ChildRuntime implements Runtime {
     return new ChildRuntime(child, limits, inbox, usage)
   }
 
-  async activate(activation: Activation, model: string): Promise<LinkKind> {
-    return (await this.request({ type: 'activate', activation, model })).link ?? 'broker'
+  async activate(activation: Activation, model: string): Promise<Readiness> {
+    return given((await this.request({ type: 'activate', activation, model })).readiness)
   }
 
   async passivate(key: string): Promise<void> {

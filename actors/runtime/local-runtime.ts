@@ -8,13 +8,13 @@ import {
   type Speed,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
-import { type Link, type LinkKind } from '../../core/link.js'
+import { type Link } from '../../core/link.js'
 import { type PeerProbes } from '../../core/peer-probes.js'
 import { type Topics } from '../../core/topics.js'
 import { type LinkFigure, measureInboxLink, measureSpeed } from '../benchmark/index.js'
 import { SessionPool } from '../session/index.js'
 import { Stage } from '../stage/index.js'
-import { noUsage, type ProcessUsage, type Runtime } from './runtime.js'
+import { noUsage, type ProcessUsage, type Readiness, type Runtime } from './runtime.js'
 import { type ThreadFrame, ThreadFrames } from './thread-frames.js'
 
 /** A runtime in this process. Its sessions still have threads of their own. */
@@ -42,7 +42,7 @@ export class LocalRuntime implements Runtime {
     })
   }
 
-  async activate(activation: Activation, model: string): Promise<LinkKind> {
+  async activate(activation: Activation, model: string): Promise<Readiness> {
     const key = activationKeyOf(activation)
     if (this.stages.has(key)) {
       throw new MillraceError('ACTIVATION_FAILED', `${key} is active already`)
@@ -60,8 +60,9 @@ export class LocalRuntime implements Runtime {
     this.stages.set(key, stage)
     try {
       const ready = await stage
+      const runMs = await this.measure(() => ready.rehearse())
       this.ready.set(key, ready)
-      return await ready.link
+      return { link: await ready.link, runMs }
     } catch (error) {
       this.stages.delete(key)
       throw error

@@ -24,6 +24,14 @@ export function noUsage(): ProcessUsage {
   return { rssBytes: 0, cpuMs: 0, at: Date.now() }
 }
 
+/** Of an actor that takes frames. */
+export interface Readiness {
+  /** Which way it sends what it makes. */
+  readonly link: LinkKind
+  /** A run of its model, in ms by the clock, where that was to be rehearsed. */
+  readonly runMs?: number | undefined
+}
+
 /**
  * Hosts the actors of one worker: in this process, or in a child process that can be killed (decision D3). Actors are
  * named by `activationKeyOf`.
@@ -36,12 +44,12 @@ export interface Runtime {
   /** Settles with the reason when the runtime ends without `stop`; with undefined after `stop`. */
   readonly ended: Promise<MillraceError | undefined>
   /**
-   * Resolves when the actor takes frames, with the way that it sends what it makes.
+   * Resolves when the actor takes frames.
    * @param model  path of the partition's ONNX file
    * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, RUNTIME_CRASHED, BUS_DISCONNECTED,
    *   LINK_UNREACHABLE
    */
-  activate(activation: Activation, model: string): Promise<LinkKind>
+  activate(activation: Activation, model: string): Promise<Readiness>
   /** Resolves when the actor has ended the frames under way and given its memory back. */
   passivate(key: string): Promise<void>
   /**

@@ -53,7 +53,7 @@ async function answer(
 async function carryOut(runtime: Runtime, request: Exclude<RuntimeRequest, { type: 'stop' }>): Promise<Done> {
   switch (request.type) {
     case 'activate':
-      return { link: await runtime.activate(request.activation, request.model) }
+      return { readiness: await runtime.activate(request.activation, request.model) }
     case 'passivate':
       await runtime.passivate(request.key)
       return {}

@@ -28,6 +28,8 @@ export type SessionRequest =
       /** ms since the Unix epoch, with a fraction. */
       readonly arrivedAt: number
     }
+  /** To be run on made-up tensors of these types and sizes. */
+  | { readonly type: 'rehearse'; readonly id: number; readonly inputs: readonly TensorSpec[] }
   | { readonly type: 'close' }
 
 /** From a session thread. */
@@ -46,6 +48,7 @@ export type SessionReply =
       readonly failed: boolean
       readonly runMs: number
     }
+  | { readonly type: 'rehearsed'; readonly id: number; readonly runMs: number }
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorInfo }
 
 /** The wall clock with the resolution of `performance.now()`, equal in all threads of a machine. Milliseconds. */

@@ -1,4 +1,5 @@
 import { type FrameHeader } from '../../core/frame.js'
+import { type TensorSpec } from '../../core/tensor.js'
 import { type SessionSetup } from './messages.js'
 import { type ProcessedEnvelope, ThreadedSession } from './threaded-session.js'
 
@@ -10,6 +11,8 @@ export interface FrameSession {
     header: FrameHeader,
     arrivedAt: number,
   ): Promise<ProcessedEnvelope>
+  /** As of `ThreadedSession`. */
+  rehearse(inputs: readonly TensorSpec[]): Promise<number>
   /** Idempotent. */
   close(): Promise<void>
 }
@@ -37,7 +40,11 @@ export class SessionPool {
     const close = () => (closing ??= this.leave(key, shared))
     try {
       const session = (shared.loaded = await shared.session)
-      return { process: (message, header, arrivedAt) => session.process(message, header, arrivedAt), close }
+      return {
+        process: (message, header, arrivedAt) => session.process(message, header, arrivedAt),
+        rehearse: inputs => session.rehearse(inputs),
+        close,
+      }
     } catch (error) {
       await close().catch(() => undefined)
       throw error

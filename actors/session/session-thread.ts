@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameHeader, type StageTiming } from '../../core/frame.js'
-import { type Tensor, type Tensors } from '../../core/tensor.js'
+import { type Tensor, type Tensors, type TensorSpec } from '../../core/tensor.js'
 import {
   type Handover,
   type SessionReply,
@@ -11,6 +11,7 @@ import {
   wallClock,
 } from './messages.js'
 import { type OnnxSession, openSession } from './onnx-session.js'
+import { rehearse } from './rehearse.js'
 
 /**
  * The thread that holds one session. It decodes, runs and encodes, so that the thread with the sockets does none of
@@ -47,6 +48,8 @@ async function handle(session: OnnxSession, request: SessionRequest): Promise<vo
       return answerTensors(session, request.id, request.feeds)
     case 'envelope':
       return answerEnvelope(session, request)
+    case 'rehearse':
+      return answerRehearsal(session, request.id, request.inputs)
   }
 }
 
@@ -54,6 +57,18 @@ async function answerTensors(session: OnnxSession, id: number, feeds: Tensors): 
   try {
     const outputs = await session.run(feeds)
     reply({ type: 'tensors', id, outputs }, Object.values(outputs).flatMap(bufferOf))
+  } catch (error) {
+    reply({ type: 'failed', id, error: MillraceError.from(error, 'INFERENCE_FAILED').toInfo() })
+  }
+}
+
+async function answerRehearsal(
+  session: OnnxSession,
+  id: number,
+  inputs: readonly TensorSpec[],
+): Promise<void> {
+  try {
+    reply({ type: 'rehearsed', id, runMs: await rehearse(session, inputs) })
   } catch (error) {
     reply({ type: 'failed', id, error: MillraceError.from(error, 'INFERENCE_FAILED').toInfo() })
   }

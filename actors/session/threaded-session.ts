@@ -70,6 +70,16 @@ export class ThreadedSession {
   }
 
   /**
+   * As `rehearse`, in its thread.
+   * @throws INFERENCE_FAILED, STOPPED, RUNTIME_CRASHED
+   */
+  async rehearse(inputs: readonly TensorSpec[]): Promise<number> {
+    const reply = await this.request(id => ({ type: 'rehearse', id, inputs }), [])
+    if (reply.type === 'rehearsed') return reply.runMs
+    throw new MillraceError('INTERNAL', `a session thread answered '${reply.type}' to a rehearsal`)
+  }
+
+  /**
    * Runs one frame, message in, message out. A frame that fails gives a message that says so; it does not throw.
    * @param message  an envelope that spans its whole ArrayBuffer, which is transferred and gone for the caller
    * @throws STOPPED, RUNTIME_CRASHED

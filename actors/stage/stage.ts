@@ -96,6 +96,20 @@ export class Stage {
     return this.next?.settled ?? Promise.resolve('broker' as const)
   }
 
+  /**
+   * How long a run takes here, in ms; undefined where that is not asked for, or where the model does not take what is made
+   * up for it.
+   * @throws STOPPED, RUNTIME_CRASHED
+   */
+  async rehearse(): Promise<number | undefined> {
+    const { rehearse } = this.activation
+    if (rehearse === undefined) return undefined
+    return this.session.rehearse(rehearse).catch((error: unknown) => {
+      if (error instanceof MillraceError && error.code === 'INFERENCE_FAILED') return undefined
+      throw error
+    })
+  }
+
   progress(): ActorProgress {
     const { pipeline, epoch, stage, replica } = this.activation
     const { frames, failures, waiting, runMs, bytesIn, bytesOut } = this

@@ -24,11 +24,17 @@ export interface ChosenPlan {
   readonly cuts: readonly number[]
   readonly stages: readonly ChosenStage[]
   readonly predicted: Predicted
+  /** What it solves, and how in the planner's words. */
+  readonly problem: PlanProblem
+  readonly planned: readonly PlannedStage[]
 }
 
 export interface ChosenStage {
+  /** Blocks [from, to). */
+  readonly from: number
+  readonly to: number
   readonly replicas: readonly { readonly worker: string; readonly weight: number }[]
-  /** On each of its workers, for each frame of the pipeline. */
+  /** On the slowest of its workers, for each frame of the pipeline. */
   readonly computeMs: number
   /** Of each of its workers, its process included. */
   readonly memoryBytes: number
@@ -55,15 +61,56 @@ export async function choosePlan(
   { speed, planMs }: PlanConditions,
   signal: AbortSignal,
 ): Promise<ChosenPlan> {
-  const { exclude: excluded = [], links, replicas = true, partitions } = spec
-  const limits = { replicas, excluded, straight: links !== 'broker', speed }
-  const problem = workersProblem(chainOf(costs), workers, memoryFactorsOf(costs), limits)
+  const problem = problemOf(spec, costs, workers, speed)
   if (problem.devices.length === 0) {
-    throw new MillraceError('NO_WORKER', `no worker is alive but those excluded: ${excluded.join(', ')}`)
+    const excluded = (spec.exclude ?? []).join(', ')
+    throw new MillraceError('NO_WORKER', `no worker is alive but those excluded: ${excluded}`)
   }
-  return partitions === undefined
+  return spec.partitions === undefined
     ? planFreely(spec, costs, problem, planMs, signal)
-    : planInOrder(costs, problem, partitions)
+    : planInOrder(costs, problem, spec.partitions)
+}
+
+/** What a plan comes to with workers of which more is known now. It stays what it is; what was proved of it is not. */
+export function predictAnew(
+  chosen: ChosenPlan,
+  spec: Spec,
+  costs: Costs,
+  workers: readonly PlanWorker[],
+  speed: Speed | undefined,
+): ChosenPlan {
+  const problem = problemOf(spec, costs, workers, speed)
+  const indices = new Map(problem.devices.map(({ id }, index) => [id, index]))
+  const now = (device: number) => indices.get(chosen.problem.devices[device]?.id ?? '') ?? -1
+  const planned = chosen.planned.map(stage => ({
+    ...stage,
+    devices: stage.devices.map(now),
+    shares: sharesOf(chosen.problem, stage),
+  }))
+  const stages = chosen.stages.map(stage => {
+    const work = computeOf(problem, stage)
+    const sum = stage.replicas.reduce((total, { weight }) => total + weight, 0)
+    const each = stage.replicas.map(({ worker, weight }) => {
+      const { speed: own = 1 } = problem.devices[indices.get(worker) ?? -1] ?? {}
+      return ((weight / sum) * work) / own
+    })
+    return { ...stage, computeMs: Math.max(...each) }
+  })
+  return { ...chosen, problem, planned, stages, predicted: predictedOf(problem, planned) }
+}
+
+function problemOf(
+  { exclude: excluded = [], links, replicas = true }: Spec,
+  costs: Costs,
+  workers: readonly PlanWorker[],
+  speed: Speed | undefined,
+): PlanProblem {
+  const limits = { replicas, excluded, straight: links !== 'broker', speed }
+  return workersProblem(chainOf(costs), workers, memoryFactorsOf(costs), limits)
+}
+
+function computeOf({ chain }: PlanProblem, { from, to }: Pick<ChosenStage, 'from' | 'to'>): number {
+  return chain.blocks.slice(from, to).reduce((sum, { computeMs }) => sum + computeMs, 0)
 }
 
 async function planFreely(
@@ -76,17 +123,19 @@ async function planFreely(
   const fastest = await solveInThread({ problem, seed: SEED, timeLimitMs }, signal)
   const solved = onOneWorker(problem, fastest) ?? fastest
   const { stages, lowerBoundMs, gap, optimal, solveMs } = planReport(model.name, problem, solved, {})
-  const chosen = stages.map(({ devices, computeMs, memoryBytes }, i): ChosenStage => {
+  const chosen = stages.map(({ from, to, devices, computeMs, memoryBytes }, i): ChosenStage => {
     const planned = solved.stages[i]
     const shares = planned === undefined ? [] : sharesOf(problem, planned)
     const replicas = devices.map((worker, replica) => ({ worker, weight: shares[replica] ?? 1 }))
-    return { replicas, computeMs, memoryBytes }
+    return { from, to, replicas, computeMs, memoryBytes }
   })
   const proof = { lowerBoundMs, gap, optimal, solveMs }
   return {
     cuts: cutsOf(costs, stages),
     stages: chosen,
     predicted: { ...predictedOf(problem, solved.stages), ...proof },
+    problem,
+    planned: solved.stages,
   }
 }
 
@@ -108,15 +157,16 @@ function planInOrder(costs: Costs, problem: PlanProblem, partitions: number): Ch
   const chosen = starts.map((from, part): ChosenStage => {
     const to = starts[part + 1] ?? chain.blocks.length
     const { id = '', speed = 1 } = devices[hosts[part] ?? 0] ?? {}
-    const computeMs = chain.blocks.slice(from, to).reduce((sum, block) => sum + block.computeMs, 0) / speed
     return {
+      ...{ from, to },
       replicas: [{ worker: id, weight: 1 }],
-      computeMs,
+      computeMs: computeOf(problem, { from, to }) / speed,
       memoryBytes: memoryBytes(problem, from, to),
     }
   })
   const parts = starts.map(from => ({ from }))
-  return { cuts: cutsOf(costs, parts), stages: chosen, predicted: predictedOf(problem, stages) }
+  const predicted = predictedOf(problem, stages)
+  return { cuts: cutsOf(costs, parts), stages: chosen, predicted, problem, planned: stages }
 }
 
 /** Any part may come to stand at either end of any link. */

@@ -1,5 +1,7 @@
 import { type Bus } from '../../core/bus.js'
 import {
+  type Activation,
+  activationKeyOf,
   encodeControl,
   type ModelFiles,
   type PipelineStatus,
@@ -15,13 +17,17 @@ import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
 import { fetchPart, type PartId } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
-import { choosePlan, type ChosenPlan } from './choose-plan.js'
+import { choosePlan, type ChosenPlan, predictAnew } from './choose-plan.js'
 import { changes, loadEpoch, publishPlan, refuseStopped } from './epoch.js'
 import { costsOf, type CostsParts, dataOf } from './model-costs.js'
 import { activationsOf, leastWindowOf, type Placed, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry, type WorkerView } from './registry.js'
+import { slowdownsOf, slowedDown } from './rehearsal.js'
 import { type CutModel } from './workshop/messages.js'
 import { cutModel } from './workshop/workshop.js'
+
+/** A plan that is so many times as fast as one that is loaded is loaded in its place. */
+const WORTH_LOADING = 1.05
 
 /** What a deployment works with; the supervisor's. */
 export interface DeploymentParts extends CostsParts {
@@ -67,7 +73,7 @@ export function partsOf(model: ModelFiles): PartId[] {
 }
 
 async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
-  const epoch = parts.nextEpoch()
+  let epoch = parts.nextEpoch()
   const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch })
   await say('fetching')
   await fetchModel(spec, parts, signal)
@@ -76,17 +82,97 @@ async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal)
   const costs = await costsOf(spec.model, spec.partitions ?? 1, parts, signal)
   const workers = workersFor(spec, costs, parts, await waitForWorkers(parts, signal))
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
-  const chosen = await choosePlan(spec, costs, workers, conditions, signal)
-  const cut = await cutAt(chosen.cuts, spec, parts, signal)
-  const placed = placedAs(chosen, cut)
-  const activations = activationsOf(spec, placed, parts, epoch)
-  await say('loading')
-  await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
+  const choose = (known: readonly PlanWorker[]) => choosePlan(spec, costs, known, conditions, signal)
+  const load = async (chosen: ChosenPlan) => {
+    await say('loading')
+    return loadChosen(spec, chosen, parts, epoch, signal)
+  }
+  let loaded = await load(await choose(workers))
+  let rehearsed = await judge(loaded, { spec, costs, workers, choose, speed: conditions.speed }, parts)
+  if (rehearsed.better !== undefined) {
+    // First, as there may be no memory for both; what stays where it is has its session kept.
+    await unload(loaded, parts)
+    epoch = parts.nextEpoch()
+    loaded = await load(rehearsed.better)
+    const known = { spec, costs, workers: rehearsed.workers, choose, speed: conditions.speed }
+    rehearsed = await judge(loaded, known, parts)
+  }
+  const placed = placedAs(rehearsed.chosen, loaded.cut)
   const stages = planStagesOf(spec, placed, parts, epoch)
-  const plan = planOf(spec, chosen, cut, stages, parts.term, epoch)
+  const plan = planOf(spec, rehearsed.chosen, loaded.cut, stages, parts.term, epoch)
   await publishPlan(parts, plan)
   await say('ready')
   return plan
+}
+
+/** A plan whose partitions are on their workers. */
+interface LoadedPlan {
+  readonly chosen: ChosenPlan
+  readonly cut: CutModel
+  readonly activations: ReadonlyMap<string, readonly Activation[]>
+}
+
+async function loadChosen(
+  spec: Spec,
+  chosen: ChosenPlan,
+  parts: DeploymentParts,
+  epoch: number,
+  signal: AbortSignal,
+): Promise<LoadedPlan> {
+  const cut = await cutAt(chosen.cuts, spec, parts, signal)
+  const activations = activationsOf(spec, placedAs(chosen, cut), parts, epoch)
+  await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
+  return { chosen, cut, activations }
+}
+
+async function unload({ activations }: LoadedPlan, { assignments }: DeploymentParts): Promise<void> {
+  const keys = new Set([...activations.values()].flat().map(activationKeyOf))
+  await assignments.remove(activation => keys.has(activationKeyOf(activation)))
+}
+
+interface Known {
+  readonly spec: Spec
+  readonly costs: Costs
+  readonly workers: readonly PlanWorker[]
+  readonly speed: Speed | undefined
+  readonly choose: (workers: readonly PlanWorker[]) => Promise<ChosenPlan>
+}
+
+interface Judgement {
+  /** What was loaded, with what it comes to as it was rehearsed. */
+  readonly chosen: ChosenPlan
+  readonly workers: readonly PlanWorker[]
+  /** A plan that is worth loading instead. */
+  readonly better?: ChosenPlan
+}
+
+/** What is known of a loaded plan now that its workers have rehearsed it, and whether another would be better. */
+async function judge(
+  { chosen, activations }: LoadedPlan,
+  { spec, costs, workers, speed, choose }: Known,
+  { registry }: DeploymentParts,
+): Promise<Judgement> {
+  const slowdowns = slowdownsOf(chosen, costs, activations, registry)
+  if (slowdowns.size === 0) return { chosen, workers }
+  const slowed = slowedDown(workers, slowdowns)
+  const shown = predictAnew(chosen, spec, costs, slowed, speed)
+  if (spec.partitions !== undefined) return { chosen: shown, workers: slowed }
+  const best = await choose(slowed)
+  const proved = { ...shown, predicted: { ...shown.predicted, ...proofOf(shown, best) } }
+  const worth = best.predicted.bottleneckMs * WORTH_LOADING < shown.predicted.bottleneckMs
+  return { chosen: proved, workers: slowed, ...(worth ? { better: best } : {}) }
+}
+
+/** What the search for a better plan proves of this one. */
+function proofOf({ predicted: { bottleneckMs } }: ChosenPlan, { predicted: best }: ChosenPlan) {
+  const { lowerBoundMs = 0, solveMs, optimal = false } = best
+  const asGood = bottleneckMs <= best.bottleneckMs * (1 + 1e-9)
+  return {
+    lowerBoundMs: Math.min(lowerBoundMs, bottleneckMs),
+    gap: Math.max(0, 1 - lowerBoundMs / bottleneckMs),
+    optimal: optimal && asGood,
+    ...(solveMs === undefined ? {} : { solveMs }),
+  }
 }
 
 export async function publishStatus(

@@ -1,12 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Costs, type MemoryCosts } from '../../core/costs/index.js'
+import { type Costs, type MemoryCosts, type Rate, TYPICAL_TRANSPORT } from '../../core/costs/index.js'
 import { type ModelFiles } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type PartStore } from '../model-store/index.js'
 import {
   costsFileName,
   measureMemoryCosts,
+  measureTransportCosts,
   profileFolder,
   readCosts,
   type SpawnProbe,
@@ -23,7 +24,10 @@ import { measureModel } from './workshop/workshop.js'
 export interface CostsParts {
   readonly store: PartStore
   readonly options: SupervisorOptions
-  /** Starts processes in which memory is measured; left out: it is taken to be `TYPICAL_MEMORY`. */
+  /**
+   * Starts processes in which memory and transport are measured; left out: they are taken to be `TYPICAL_MEMORY` and
+   * `TYPICAL_TRANSPORT`.
+   */
   readonly spawnProbe?: SpawnProbe | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
@@ -32,7 +36,7 @@ export interface CostsParts {
 const TYPICAL_MEMORY: MemoryCosts = { processBytes: 105e6, sessionBytes: 45e6, weightFactor: 3 }
 /** A model with files outside that is larger than this is never held in one piece. */
 const APART_BYTES = 2 ** 30
-const MEMORY_LIMIT_MS = 60_000
+const PROBE_LIMIT_MS = 60_000
 /** That a cost file takes. */
 const LONGEST_NAME = 1_000
 /** Cost files that a supervisor keeps. */
@@ -101,7 +105,7 @@ async function measure(
     }
     const times = await measureModel(order, signal)
     const memory = await memoryOf(whole.model, times, scratch, parts, signal)
-    return { ...times, memory }
+    return { ...times, memory, transport: await transportOf(parts, signal) }
   } finally {
     await Promise.all([whole.close(), scratch.close()])
   }
@@ -121,10 +125,21 @@ async function memoryOf(
 ): Promise<MemoryCosts> {
   if (spawn === undefined) return TYPICAL_MEMORY
   try {
-    return await measureMemoryCosts(model, blocks, { spawn, folder, limitMs: MEMORY_LIMIT_MS, signal })
+    return await measureMemoryCosts(model, blocks, { spawn, folder, limitMs: PROBE_LIMIT_MS, signal })
   } catch (error) {
     if (signal.aborted) throw error
     onTrouble(MillraceError.from(error))
     return TYPICAL_MEMORY
+  }
+}
+
+async function transportOf({ spawnProbe: spawn, onTrouble }: CostsParts, signal: AbortSignal): Promise<Rate> {
+  if (spawn === undefined) return TYPICAL_TRANSPORT
+  try {
+    return await measureTransportCosts({ spawn, limitMs: PROBE_LIMIT_MS, signal })
+  } catch (error) {
+    if (signal.aborted) throw error
+    onTrouble(MillraceError.from(error))
+    return TYPICAL_TRANSPORT
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type Activation, activationKeyOf, type PlanStage, type Spec } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LinkAddress, type ReplicaAddress } from '../../core/link.js'
+import { type TensorSpec } from '../../core/tensor.js'
 import { type Topics } from '../../core/topics.js'
 import { type WorkerRegistry } from './registry.js'
 import { type PreparedPart } from './workshop/messages.js'
@@ -75,11 +76,16 @@ export function activationsOf(
         ...(next === undefined ? {} : { next: weighted(next, placed[stage + 1]) }),
         inboxFrames,
         lz4: spec.lz4,
+        ...(part.rehearse === undefined ? {} : { rehearse: part.rehearse.map(shapeOf) }),
       }
       byWorker.set(worker, [...(byWorker.get(worker) ?? []), activation])
     }
   }
   return byWorker
+}
+
+function shapeOf({ name, dtype, dims }: TensorSpec) {
+  return { name, dtype, dims: [...dims] }
 }
 
 /** The stages as everybody may know them: without what lets somebody into an inbox. */

@@ -14,13 +14,12 @@ import {
   encodeControl,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
-import { type LinkKind } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { type LinkFigure, measureBrokerLink } from '../benchmark/index.js'
 import { availableBytes } from '../machine/index.js'
 import { fetchPart, MIB, type PartStore } from '../model-store/index.js'
-import { ownUsage, type Runtime } from '../runtime/index.js'
+import { ownUsage, type Readiness, type Runtime } from '../runtime/index.js'
 import { crashMessages } from './crash-messages.js'
 import { Measurements, NO_PROBES } from './measurements.js'
 import { type WorkerOptions } from './options.js'
@@ -225,7 +224,7 @@ export class WorkerAgent {
     return fetchPart(part, { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, signal: limit })
   }
 
-  private activate(activation: Activation, model: string): Promise<LinkKind> {
+  private activate(activation: Activation, model: string): Promise<Readiness> {
     const { activationTimeoutMs } = this.options
     return withLimit(this.runtime.activate(activation, model), activationTimeoutMs, () => {
       return new MillraceError('ACTIVATION_FAILED', `the partition did not load in ${activationTimeoutMs} ms`)

@@ -1,13 +1,12 @@
 import { activationKeyOf, type Activation, type ActivationState } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
-import { type LinkKind } from '../../core/link.js'
+import { type Readiness } from '../runtime/index.js'
 
 /** What reconciling needs of the worker around it. */
 export interface ActorHost {
   /** Makes the partition's file be there; its path. */
   fetch(activation: Activation, signal: AbortSignal): Promise<string>
-  /** @returns the way that it sends what it makes */
-  activate(activation: Activation, model: string): Promise<LinkKind>
+  activate(activation: Activation, model: string): Promise<Readiness>
   passivate(key: string): Promise<void>
   /** Told of every change of the actual state. */
   onChange(actual: readonly ActivationState[]): void
@@ -102,8 +101,8 @@ export class Reconciler {
       await this.leaving.get(activationKeyOf(activation))
       if (abort.signal.aborted) return
       move(stateOf(activation, 'loading'))
-      const link = await this.host.activate(activation, model)
-      move({ ...stateOf(activation, 'ready'), link })
+      const readiness = await this.host.activate(activation, model)
+      move({ ...stateOf(activation, 'ready'), ...readiness })
     } catch (error) {
       move(stateOf(activation, 'failed', MillraceError.from(error, 'ACTIVATION_FAILED')))
     }

@@ -2,14 +2,15 @@ import { type Chain, type PlanProblem } from '../planner/index.js'
 import { type Costs, type CrossingCosts, type Rate } from './costs.js'
 
 /**
- * What a worker spends on taking in a message, or on sending one, beside its codec: the MQTT client, and the way to and
- * from the thread of the session. Measured with digits.onnx, 3,000 frames on one worker and on two: 1.0 to 1.2 ms of
- * processor time per frame and worker beside runs and codec, on a machine that takes 50 ms for ResNet-50.
+ * What a message between two workers costs both of them together, beside its codec, where it was not measured: as on a
+ * machine that takes 50 ms for ResNet-50.
  */
-export const HANDLING_MS = 0.5
+export const TYPICAL_TRANSPORT: Rate = { msPerMessage: 1, msPerByte: 2e-6 }
 
 /** A model's costs as a planner takes them: of one core of the machine that they were measured on. */
-export function chainOf({ blocks, crossings, codec }: Costs): Chain {
+export function chainOf({ blocks, crossings, codec, transport }: Costs): Chain {
+  // Sender and receiver are about even.
+  const way = (bytes: number) => timeOf(transport, bytes) / 2
   return {
     blocks: blocks.map(({ computeMs, weightBytes, activationBytes }) => ({
       computeMs,
@@ -19,8 +20,8 @@ export function chainOf({ blocks, crossings, codec }: Costs): Chain {
     crossings: crossings.map(({ bytes, tensors, cutMsBefore, cutMsAfter }: CrossingCosts) => ({
       bytes,
       tensors,
-      sendMs: HANDLING_MS + timeOf(codec.encode, bytes) + cutMsBefore,
-      receiveMs: HANDLING_MS + timeOf(codec.decode, bytes) + cutMsAfter,
+      sendMs: way(bytes) + timeOf(codec.encode, bytes) + cutMsBefore,
+      receiveMs: way(bytes) + timeOf(codec.decode, bytes) + cutMsAfter,
     })),
   }
 }

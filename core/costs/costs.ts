@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { MillraceError } from '../errors.js'
 
 /** Counts up with every change that makes older files wrong or unreadable. */
-export const COSTS_VERSION = 1
+export const COSTS_VERSION = 2
 
 const bytes = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 const ms = z.number().min(0)
@@ -55,6 +55,8 @@ const schema = z
     crossings: z.array(crossing).min(2),
     nodes: z.array(node),
     codec: z.strictObject({ encode: rate, decode: rate }),
+    /** A message on its way from worker to worker, on both of them together. */
+    transport: rate,
     memory: z.strictObject({
       /** A runtime process before it has loaded a model. */
       processBytes: bytes,

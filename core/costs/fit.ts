@@ -1,3 +1,5 @@
+import { type Rate } from './costs.js'
+
 /** How often deviations are weighed anew. */
 const ROUNDS = 50
 /** Deviations below this share of the largest result weigh alike. */
@@ -101,4 +103,12 @@ function eliminate(rows: number[][]): number[] | undefined {
     }
   }
   return rows.map(row => row.at(-1) ?? 0)
+}
+
+/** What messages of so many bytes cost, from what each took, in ms. */
+export function fitRate(bytes: readonly number[], ms: readonly number[]): Rate {
+  const [msPerMessage = 0, msPerByte = 0] = fitNonNegative(
+    bytes.map((size, i) => ({ inputs: [1, size], result: ms[i] ?? 0 })),
+  )
+  return { msPerMessage, msPerByte }
 }

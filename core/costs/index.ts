@@ -1,4 +1,4 @@
-export { chainOf, HANDLING_MS, memoryFactorsOf, timeOf } from './chain.js'
+export { chainOf, memoryFactorsOf, timeOf, TYPICAL_TRANSPORT } from './chain.js'
 export {
   type BlockCosts,
   type Costs,
@@ -10,7 +10,7 @@ export {
   parseCosts,
   type Rate,
 } from './costs.js'
-export { fitNonNegative, type Observation } from './fit.js'
+export { fitNonNegative, fitRate, type Observation } from './fit.js'
 export { liveBytes, type Step } from './lifetimes.js'
 export { least, quantile, relativeSpread } from './statistics.js'
 export { type NodeTimes, nodeTimes } from './kernels.js'

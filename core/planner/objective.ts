@@ -30,8 +30,12 @@ export function transferMs(bytes: number, rate: number): number {
   return rate === 0 ? Infinity : bytes / rate
 }
 
-/** The share of a stage's frames that each of its devices takes, in their order: as its speed is to that of all. */
-export function sharesOf({ devices }: PlanProblem, stage: PlannedStage): number[] {
+/**
+ * The share of a stage's frames that each of its devices takes, in their order: as its speed is to that of all, unless the
+ * stage says otherwise.
+ */
+export function sharesOf({ devices }: PlanProblem, stage: PlannedStage): readonly number[] {
+  if (stage.shares !== undefined) return stage.shares
   const speeds = stage.devices.map(index => devices[index]?.speed ?? 0)
   const sum = speeds.reduce((total, speed) => total + speed, 0)
   return speeds.map(speed => speed / sum)

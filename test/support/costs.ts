@@ -22,6 +22,7 @@ export function evenCosts(blocks: number, ms: number): Costs {
     })),
     nodes: [],
     codec: { encode: none, decode: none },
+    transport: { msPerMessage: 1, msPerByte: 0 },
     memory: { processBytes: 90e6, sessionBytes: 9e6, weightFactor: 1 },
   }
 }

@@ -72,14 +72,17 @@ async function cutChecked(
 
 async function storeParts(
   partitions: readonly Partition[],
-  { outBytes }: ChainRun,
+  { outBytes, taken }: ChainRun,
   store: PartStore,
 ): Promise<CutPart[]> {
   const parts: CutPart[] = []
   for (const [stage, partition] of partitions.entries()) {
     const { receives, carries, sends, operators, weightBytes } = partition
     const part = await store.put(partition.model)
-    parts.push({ part, receives, carries, sends, operators, weightBytes, outBytes: outBytes[stage] ?? 0 })
+    parts.push({
+      ...{ part, receives, carries, sends, operators, weightBytes },
+      ...{ outBytes: outBytes[stage] ?? 0, rehearse: taken[stage] ?? [] },
+    })
     await store.hold(
       'made',
       parts.map(({ part }) => part.sha256),

@@ -38,6 +38,8 @@ export interface CutPart {
   readonly weightBytes: number
   /** Of what it sends for the sample frame. */
   readonly outBytes: number
+  /** What its model takes for the sample frame. */
+  readonly rehearse?: readonly TensorSpec[]
 }
 
 /** One partition, and what it is expected to take of its worker. */

@@ -3,8 +3,12 @@ import test, { type ExecutionContext } from 'ava'
 import { filter, map, scan, Subject } from 'rxjs'
 import { serveParts } from '../../../actors/model-store/index.js'
 import { type LinkFigure } from '../../../actors/benchmark/index.js'
-import { type LinkKind } from '../../../core/link.js'
-import { type ProcessUsage, type Runtime, type ThreadFrame } from '../../../actors/runtime/index.js'
+import {
+  type ProcessUsage,
+  type Readiness,
+  type Runtime,
+  type ThreadFrame,
+} from '../../../actors/runtime/index.js'
 import {
   type AgentParts,
   deathWill,
@@ -68,11 +72,11 @@ class FakeRuntime implements Runtime {
     })
   }
 
-  async activate(activation: Activation, model: string): Promise<LinkKind> {
+  async activate(activation: Activation, model: string): Promise<Readiness> {
     this.calls.push(`activate ${activationKeyOf(activation)}`)
     if (this.refusal !== undefined) throw this.refusal
     this.active.set(activationKeyOf(activation), model)
-    return 'broker'
+    return { link: 'broker' }
   }
 
   async passivate(key: string): Promise<void> {

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { chainOf, HANDLING_MS, memoryFactorsOf, parseCosts } from '../../../core/costs/index.js'
+import { chainOf, memoryFactorsOf, parseCosts } from '../../../core/costs/index.js'
 import { codeOf } from '../../support/errors.js'
 import { SAMPLE } from './samples.js'
 
@@ -38,14 +38,16 @@ for (const [what, { content, says }] of Object.entries(refused)) {
   })
 }
 
-test('costs - a chain has the blocks, and at each crossing handling, the codec and what a cut adds', t => {
+test('costs - a chain has the blocks, and at each crossing half the way, the codec and what a cut adds', t => {
   const { blocks, crossings } = chainOf(SAMPLE)
   t.deepEqual(blocks, [
     { computeMs: 2, weightBytes: 400, activationBytes: 96 },
     { computeMs: 3, weightBytes: 80, activationBytes: 48 },
   ])
   const at = (bytes: number, tensors: number, sendMs: number, receiveMs: number) => {
-    return { bytes, tensors, sendMs: HANDLING_MS + sendMs, receiveMs: HANDLING_MS + receiveMs }
+    // Of the 2 + 0.02 per byte that both ends take.
+    const way = 1 + 0.01 * bytes
+    return { bytes, tensors, sendMs: way + sendMs, receiveMs: way + receiveMs }
   }
   const near = crossings.map(({ bytes, tensors, sendMs, receiveMs }) => {
     return { bytes, tensors, sendMs: Number(sendMs.toFixed(9)), receiveMs: Number(receiveMs.toFixed(9)) }

@@ -24,5 +24,6 @@ export const SAMPLE: Costs = {
     { name: 'fc', operator: 'Gemm', ms: 2.5 },
   ],
   codec: { encode: { msPerMessage: 1, msPerByte: 0.01 }, decode: { msPerMessage: 0.5, msPerByte: 0.02 } },
+  transport: { msPerMessage: 2, msPerByte: 0.02 },
   memory: { processBytes: 50_000, sessionBytes: 7_000, weightFactor: 1.25 },
 }

@@ -1,0 +1,61 @@
+import { type Activation, activationKeyOf } from '../../core/control.js'
+import { type Costs } from '../../core/costs/index.js'
+import { type PlanWorker } from '../../core/planner/index.js'
+import { type ChosenPlan } from './choose-plan.js'
+import { type WorkerRegistry } from './registry.js'
+
+/** A run that is shorter says more about the moment than about its worker, in ms. */
+const TELLING_MS = 2
+
+/**
+ * How many times as long as planned the models of each worker took when they were rehearsed, by the worker's id. Speeds are
+ * those of two small works, measured by each worker for itself; here all of them run what they are to run, at about the
+ * same time. Workers whose runs are too short to tell are left out.
+ */
+export function slowdownsOf(
+  { stages, problem }: ChosenPlan,
+  costs: Costs,
+  activations: ReadonlyMap<string, readonly Activation[]>,
+  registry: WorkerRegistry,
+): ReadonlyMap<string, number> {
+  const speeds = new Map(problem.devices.map(({ id, speed }) => [id, speed]))
+  const all = [...activations].flatMap(([worker, list]): [string, number][] => {
+    const runs = list.flatMap(activation => {
+      const runMs = runMsOf(registry, worker, activation)
+      const stage = stages[activation.stage]
+      return runMs === undefined || stage === undefined ? [] : [{ runMs, planned: plannedMs(costs, stage) }]
+    })
+    const [measured, planned] = [sum(runs.map(({ runMs }) => runMs)), sum(runs.map(run => run.planned))]
+    const plannedHere = planned / (speeds.get(worker) ?? 1)
+    return Math.min(measured, plannedHere) < TELLING_MS ? [] : [[worker, measured / plannedHere]]
+  })
+  return new Map(all)
+}
+
+/** Of workers that showed nothing it is taken that they are as much slower as the others are, in the middle. */
+export function slowedDown(
+  workers: readonly PlanWorker[],
+  slowdowns: ReadonlyMap<string, number>,
+): PlanWorker[] {
+  const sorted = [...slowdowns.values()].sort((a, b) => a - b)
+  const usual = sorted[sorted.length >> 1] ?? 1
+  return workers.map(worker => {
+    const more = slowdowns.get(worker.birth.worker) ?? usual
+    return { ...worker, slowdown: (worker.slowdown ?? 1) * more }
+  })
+}
+
+function runMsOf(registry: WorkerRegistry, worker: string, activation: Activation): number | undefined {
+  const key = activationKeyOf(activation)
+  return registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)?.runMs
+}
+
+/** Of one run of its model, with what the cuts at its ends add to it, on the machine that was measured. */
+function plannedMs({ blocks, crossings }: Costs, { from, to }: { from: number; to: number }): number {
+  const compute = sum(blocks.slice(from, to).map(({ computeMs }) => computeMs))
+  return compute + (crossings[from]?.cutMsAfter ?? 0) + (crossings[to]?.cutMsBefore ?? 0)
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
