@@ -1,6 +1,5 @@
 import { type Bus } from '../../core/bus.js'
 import {
-  type Activation,
   activationKeyOf,
   encodeControl,
   type ModelFiles,
@@ -17,17 +16,14 @@ import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
 import { fetchPart, type PartId } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
-import { choosePlan, type ChosenPlan, predictAnew } from './choose-plan.js'
+import { choosePlan, type ChosenPlan } from './choose-plan.js'
 import { changes, loadEpoch, publishPlan, refuseStopped } from './epoch.js'
 import { costsOf, type CostsParts, dataOf } from './model-costs.js'
 import { activationsOf, leastWindowOf, type Placed, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry, type WorkerView } from './registry.js'
-import { slowdownsOf, slowedDown } from './rehearsal.js'
+import { judge, type Rehearsed } from './rehearsal.js'
 import { type CutModel } from './workshop/messages.js'
 import { cutModel } from './workshop/workshop.js'
-
-/** A plan that is so many times as fast as one that is loaded is loaded in its place. */
-const WORTH_LOADING = 1.05
 
 /** What a deployment works with; the supervisor's. */
 export interface DeploymentParts extends CostsParts {
@@ -88,14 +84,14 @@ async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal)
     return loadChosen(spec, chosen, parts, epoch, signal)
   }
   let loaded = await load(await choose(workers))
-  let rehearsed = await judge(loaded, { spec, costs, workers, choose, speed: conditions.speed }, parts)
+  const known = { spec, costs, workers, choose, speed: conditions.speed }
+  let rehearsed = await judge(loaded, known, parts.registry)
   if (rehearsed.better !== undefined) {
     // First, as there may be no memory for both; what stays where it is has its session kept.
     await unload(loaded, parts)
     epoch = parts.nextEpoch()
     loaded = await load(rehearsed.better)
-    const known = { spec, costs, workers: rehearsed.workers, choose, speed: conditions.speed }
-    rehearsed = await judge(loaded, known, parts)
+    rehearsed = await judge(loaded, { ...known, workers: rehearsed.workers }, parts.registry)
   }
   const placed = placedAs(rehearsed.chosen, loaded.cut)
   const stages = planStagesOf(spec, placed, parts, epoch)
@@ -106,10 +102,8 @@ async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal)
 }
 
 /** A plan whose partitions are on their workers. */
-interface LoadedPlan {
-  readonly chosen: ChosenPlan
+interface LoadedPlan extends Rehearsed {
   readonly cut: CutModel
-  readonly activations: ReadonlyMap<string, readonly Activation[]>
 }
 
 async function loadChosen(
@@ -128,51 +122,6 @@ async function loadChosen(
 async function unload({ activations }: LoadedPlan, { assignments }: DeploymentParts): Promise<void> {
   const keys = new Set([...activations.values()].flat().map(activationKeyOf))
   await assignments.remove(activation => keys.has(activationKeyOf(activation)))
-}
-
-interface Known {
-  readonly spec: Spec
-  readonly costs: Costs
-  readonly workers: readonly PlanWorker[]
-  readonly speed: Speed | undefined
-  readonly choose: (workers: readonly PlanWorker[]) => Promise<ChosenPlan>
-}
-
-interface Judgement {
-  /** What was loaded, with what it comes to as it was rehearsed. */
-  readonly chosen: ChosenPlan
-  readonly workers: readonly PlanWorker[]
-  /** A plan that is worth loading instead. */
-  readonly better?: ChosenPlan
-}
-
-/** What is known of a loaded plan now that its workers have rehearsed it, and whether another would be better. */
-async function judge(
-  { chosen, activations }: LoadedPlan,
-  { spec, costs, workers, speed, choose }: Known,
-  { registry }: DeploymentParts,
-): Promise<Judgement> {
-  const slowdowns = slowdownsOf(chosen, costs, activations, registry)
-  if (slowdowns.size === 0) return { chosen, workers }
-  const slowed = slowedDown(workers, slowdowns)
-  const shown = predictAnew(chosen, spec, costs, slowed, speed)
-  if (spec.partitions !== undefined) return { chosen: shown, workers: slowed }
-  const best = await choose(slowed)
-  const proved = { ...shown, predicted: { ...shown.predicted, ...proofOf(shown, best) } }
-  const worth = best.predicted.bottleneckMs * WORTH_LOADING < shown.predicted.bottleneckMs
-  return { chosen: proved, workers: slowed, ...(worth ? { better: best } : {}) }
-}
-
-/** What the search for a better plan proves of this one. */
-function proofOf({ predicted: { bottleneckMs } }: ChosenPlan, { predicted: best }: ChosenPlan) {
-  const { lowerBoundMs = 0, solveMs, optimal = false } = best
-  const asGood = bottleneckMs <= best.bottleneckMs * (1 + 1e-9)
-  return {
-    lowerBoundMs: Math.min(lowerBoundMs, bottleneckMs),
-    gap: Math.max(0, 1 - lowerBoundMs / bottleneckMs),
-    optimal: optimal && asGood,
-    ...(solveMs === undefined ? {} : { solveMs }),
-  }
 }
 
 export async function publishStatus(

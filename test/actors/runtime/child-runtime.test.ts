@@ -80,6 +80,23 @@ test('a runtime process - runs actors, tells how far they are, and ends when it 
   t.is(child.exitCode, 0)
 })
 
+test('a runtime process - rehearses what it loads where that is asked for, and tells how long a run takes', async t => {
+  const { runtime } = await start(t)
+  const rehearse = [{ name: 'x', dtype: 'float32' as const, dims: [1, 2] }]
+  const { runMs = 0 } = await runtime.activate({ ...ACTIVATION, rehearse }, await modelFile(t, adder(1)))
+  t.true(runMs > 0)
+  const other = { ...ACTIVATION, epoch: 2 }
+  t.is((await runtime.activate(other, await modelFile(t, adder(1)))).runMs, undefined)
+  await runtime.stop()
+})
+
+test('a runtime process - a rehearsal that the model does not take keeps no actor from working', async t => {
+  const { runtime } = await start(t)
+  const rehearse = [{ name: 'x', dtype: 'float32' as const, dims: [3, 7] }]
+  t.is((await runtime.activate({ ...ACTIVATION, rehearse }, await modelFile(t, adder(1)))).runMs, undefined)
+  await runtime.stop()
+})
+
 test('a runtime process - says why a model cannot be loaded, and goes on', async t => {
   const { runtime } = await start(t)
   const bad = runtime.activate(ACTIVATION, await modelFile(t, new Uint8Array(20)))
