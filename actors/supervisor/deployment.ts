@@ -20,6 +20,7 @@ import { changes, loadEpoch, publishPlan, refuseStopped } from './epoch.js'
 import { costsOf, type CostsParts, dataOf } from './model-costs.js'
 import { activationsOf, leastWindowOf, type Placed, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry, type WorkerView } from './registry.js'
+import { takenBytes } from './taken.js'
 import { type CutModel } from './workshop/messages.js'
 import { cutModel } from './workshop/workshop.js'
 
@@ -34,6 +35,8 @@ export interface DeploymentParts extends CostsParts {
   readonly measureSpeed?: (() => Promise<Speed>) | undefined
   /** All plans in force. */
   readonly plans: () => Iterable<Plan>
+  /** How many times slower than usual a worker is now: 1 or more. */
+  readonly slowdownOf: (worker: string) => number
   /** The next epoch; each call gives a larger one. */
   readonly nextEpoch: () => number
 }
@@ -68,17 +71,17 @@ export function partsOf(model: ModelFiles): PartId[] {
 
 async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
   const epoch = parts.nextEpoch()
-  const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch })
+  const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch, reason: 'deployed' })
   await say('fetching')
   await fetchModel(spec, parts, signal)
   await say('planning')
   await waitForWorkers(parts, signal)
   const costs = await costsOf(spec.model, spec.partitions ?? 1, parts, signal)
-  const workers = workersFor(spec, costs, parts, await waitForWorkers(parts, signal))
+  const workers = workersFor(spec.pipeline, costs, parts, await waitForWorkers(parts, signal))
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
   const chosen = await choosePlan(spec, costs, workers, conditions, signal)
   const cut = await cutAt(chosen.cuts, spec, parts, signal)
-  const placed = placedAs(chosen, cut)
+  const placed = placedAs(chosen, cut, parts)
   const activations = activationsOf(spec, placed, parts, epoch)
   await say('loading')
   await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
@@ -130,27 +133,23 @@ async function waitForWorkers(
   return alive()
 }
 
-/** With the memory that other pipelines have taken there, as it was predicted. */
-function workersFor(
-  { pipeline }: Spec,
+/** With the memory that other pipelines have taken there, and as fast as they are now. */
+export function workersFor(
+  pipeline: string,
   { memory }: Costs,
-  { plans }: DeploymentParts,
+  { plans, slowdownOf }: Pick<DeploymentParts, 'plans' | 'slowdownOf'>,
   views: readonly WorkerView[],
 ): PlanWorker[] {
-  const others = [...plans()].filter(plan => plan.pipeline !== pipeline).flatMap(({ stages }) => stages)
-  return views.map(({ birth, actual }) => {
-    const here = others.filter(({ worker }) => worker === birth.worker)
-    // All that run on a worker are in one process.
-    const takenBytes = here.reduce(
-      (sum, { memoryBytes = 0 }) => sum + Math.max(0, memoryBytes - memory.processBytes),
-      0,
-    )
-    return { birth, links: actual?.links, takenBytes }
-  })
+  return views.map(({ birth, actual }) => ({
+    birth,
+    links: actual?.links,
+    takenBytes: takenBytes(birth.worker, pipeline, plans(), memory.processBytes),
+    slowdown: slowdownOf(birth.worker),
+  }))
 }
 
 /** Of the machine that costs were measured on, where there is something to compare with it. */
-async function referenceSpeed(
+export async function referenceSpeed(
   workers: readonly PlanWorker[],
   { measureSpeed, onTrouble }: DeploymentParts,
 ): Promise<Speed | undefined> {
@@ -180,16 +179,30 @@ function cutAt(
   )
 }
 
-function placedAs({ stages }: ChosenPlan, { parts }: CutModel): Placed[] {
+export function placedAs(
+  { stages }: ChosenPlan,
+  { parts }: CutModel,
+  { slowdownOf }: Pick<DeploymentParts, 'slowdownOf'>,
+): Placed[] {
   return stages.flatMap(({ replicas, computeMs, memoryBytes }, stage) => {
     const part = parts[stage]
-    return part === undefined ? [] : [{ part: { ...part, computeMs, memoryBytes }, replicas }]
+    if (part === undefined) return []
+    const on = replicas.map(replica => ({ ...replica, slowdown: slowdownOf(replica.worker) }))
+    return [{ part: { ...part, computeMs, memoryBytes }, replicas: on }]
   })
+}
+
+function askedOf({ partitions, replicas, exclude }: Spec): NonNullable<Plan['asked']> {
+  return {
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(exclude === undefined ? {} : { exclude }),
+  }
 }
 
 function planOf(
   spec: Spec,
-  { predicted }: ChosenPlan,
+  { cuts, predicted }: ChosenPlan,
   { inputs, outputs, sampleError }: CutModel,
   stages: PlanStage[],
   term: number,
@@ -210,6 +223,9 @@ function planOf(
     handover: 'replay',
     sampleError,
     predicted,
+    reason: 'deployed',
+    asked: askedOf(spec),
+    cuts: [...cuts],
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
   }
 }

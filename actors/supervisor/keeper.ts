@@ -2,8 +2,12 @@ import { activationKeyOf, errorOf, type PipelineStatus, type Plan, type Spec } f
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { deploy, type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'
 import { ActivationFailure } from './epoch.js'
-import { mend } from './mending.js'
+import { mend, type MendParts } from './mending.js'
+import { TYPICAL_MEMORY } from './model-costs.js'
+import { Paces } from './paces.js'
+import { spareParts } from './prefetching.js'
 import { Refusals } from './refusals.js'
+import { takenBytes } from './taken.js'
 
 /** What a keeper works with; the supervisor's. */
 export interface KeeperParts extends DeploymentParts {
@@ -39,6 +43,8 @@ export class PipelineKeeper {
   private readonly refusals = new Refusals()
   /** In which mending failed: it is not tried again until something is otherwise. */
   private hopeless = ''
+  /** For which plan and workers it was decided last what is to be fetched beforehand. */
+  private spared = ''
 
   constructor(
     private readonly pipeline: string,
@@ -77,7 +83,7 @@ export class PipelineKeeper {
     const { plan, change } = this
     if (plan === undefined || change !== undefined) return
     // A supervisor that has just begun to lead has not heard those that live.
-    if (this.parts.registry.isSettling()) return
+    if (this.parts.registry.isSettling(new Set(plan.stages.map(({ worker }) => worker)))) return
     const error = this.healthOf(plan)
     if (error === undefined) {
       if (this.status?.state === 'degraded') this.say(plan, 'ready')
@@ -87,6 +93,18 @@ export class PipelineKeeper {
     if (situation === this.hopeless) return
     this.say(plan, 'degraded', error)
     this.begin(undefined, signal => this.mend(plan, situation, signal))
+  }
+
+  /** Does what is not urgent; to be called from time to time. */
+  tend(): void {
+    this.assess()
+    const { plan, change } = this
+    if (plan === undefined || change !== undefined || this.status?.state !== 'ready') return
+    const alive = this.parts.registry.alive().map(({ birth }) => [birth.worker, birth.incarnation])
+    const known = JSON.stringify([plan.term, plan.epoch, alive])
+    if (known === this.spared) return
+    this.spared = known
+    this.track(this.spare(plan))
   }
 
   /** What runs goes on running. */
@@ -100,6 +118,7 @@ export class PipelineKeeper {
     await this.stop()
     this.plan = undefined
     const { store, assignments, bus, topics } = this.parts
+    await assignments.prefetch(this.pipeline, new Map())
     await store.hold(`plan ${this.pipeline}`, [])
     await assignments.remove(activation => activation.pipeline === this.pipeline)
     for (const topic of [topics.pipeline.plan(this.pipeline), topics.pipeline.status(this.pipeline)]) {
@@ -149,9 +168,8 @@ export class PipelineKeeper {
         .find(one => activationKeyOf(one) === key)
       if (activation !== undefined) this.refusals.note(worker, activation)
     }
-    const refuses = this.refusals.check()
     try {
-      const mended = await mend(plan, { ...this.parts, refuses }, signal)
+      const mended = await mend(plan, 'worker lost', this.mendParts(), signal)
       await this.take(mended)
       this.say(mended, 'ready')
     } catch (error) {
@@ -161,6 +179,21 @@ export class PipelineKeeper {
       else this.hopeless = situation
       this.say(plan, 'degraded', failure.toInfo())
     }
+  }
+
+  private mendParts(): MendParts {
+    const { registry, slowdownOf, plans } = this.parts
+    return {
+      ...this.parts,
+      refuses: this.refusals.check(),
+      paces: () => new Paces({ speedOf: worker => registry.speedOf(worker), slowdownOf }),
+      takenBytes: (worker, pipeline) => takenBytes(worker, pipeline, plans(), TYPICAL_MEMORY.processBytes),
+    }
+  }
+
+  /** So that nothing need be fetched when a worker is lost. */
+  private async spare(plan: Plan): Promise<void> {
+    await this.parts.assignments.prefetch(this.pipeline, await spareParts(plan, this.mendParts()))
   }
 
   /** A new plan is in force: what came before, or was left half done by an earlier leader, goes. */
@@ -201,13 +234,15 @@ export class PipelineKeeper {
   }
 
   private say(
-    { pipeline, deployment, epoch }: Plan,
+    { pipeline, deployment, epoch, reason }: Plan,
     state: PipelineStatus['state'],
     error?: ErrorInfo,
   ): void {
     const { status } = this
     if (status?.state === state && status.epoch === epoch && status.error?.message === error?.message) return
-    const next = { pipeline, deployment, epoch, state, ...(error === undefined ? {} : { error }) }
+    const why = state === 'degraded' ? 'worker lost' : reason
+    const about = { pipeline, deployment, epoch, state, ...(why === undefined ? {} : { reason: why }) }
+    const next = { ...about, ...(error === undefined ? {} : { error }) }
     this.track(this.publish(next))
   }
 

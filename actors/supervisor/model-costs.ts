@@ -29,7 +29,7 @@ export interface CostsParts {
 }
 
 /** Of a runtime process on Linux, x64; measured with three networks, whose factors were 2.4 to 4.2. */
-const TYPICAL_MEMORY: MemoryCosts = { processBytes: 105e6, sessionBytes: 45e6, weightFactor: 3 }
+export const TYPICAL_MEMORY: MemoryCosts = { processBytes: 105e6, sessionBytes: 45e6, weightFactor: 3 }
 /** A model with files outside that is larger than this is never held in one piece. */
 const APART_BYTES = 2 ** 30
 const MEMORY_LIMIT_MS = 60_000

@@ -1,5 +1,5 @@
 import { type Observable, Subject } from 'rxjs'
-import { type Actual, type Beat, type Birth } from '../../core/control.js'
+import { type Actual, type Beat, type Birth, type Speed } from '../../core/control.js'
 import { FailureDetector } from '../../core/failure-detector.js'
 import { OwnPauses } from '../../core/own-pauses.js'
 
@@ -37,6 +37,8 @@ const USUAL_BEAT_MS = 250
  */
 export class WorkerRegistry {
   private readonly births = new Map<string, Birth>()
+  /** As it was last known, also of those that are gone. */
+  private readonly speeds = new Map<string, Speed>()
   private readonly actuals = new Map<string, Actual>()
   private readonly heard = new Map<string, Heard>()
   /** When births were heard of, which may be long after. */
@@ -67,6 +69,7 @@ export class WorkerRegistry {
     if (known !== undefined && known.incarnation > birth.incarnation) return
     if (known?.incarnation !== birth.incarnation) this.announcedAt.set(birth.worker, this.now())
     this.births.set(birth.worker, birth)
+    if (birth.speed !== undefined) this.speeds.set(birth.worker, birth.speed)
     this.changes.next()
   }
 
@@ -135,10 +138,16 @@ export class WorkerRegistry {
       .filter(view => view !== undefined)
   }
 
-  /** Whether a worker that was born has had no time to beat yet since that was heard of. */
-  isSettling(): boolean {
+  /** As one that is alive, or was, has said of itself. */
+  speedOf(worker: string): Speed | undefined {
+    return this.speeds.get(worker)
+  }
+
+  /** Whether a worker that was born, among some or any, has had no time to beat yet since that was heard of. */
+  isSettling(among?: ReadonlySet<string>): boolean {
     const { acceptablePauseMs } = this.silence
     return [...this.births.values()].some(({ worker, incarnation, beatMs = USUAL_BEAT_MS }) => {
+      if (among?.has(worker) === false) return false
       const since = this.now() - (this.announcedAt.get(worker) ?? -Infinity)
       const beats = this.heard.get(worker)?.beat.incarnation === incarnation
       return !beats && since < Math.min(beatMs, LONGEST_SETTLING_MS) + acceptablePauseMs

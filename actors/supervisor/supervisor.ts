@@ -1,4 +1,4 @@
-import { from, interval, merge } from 'rxjs'
+import { from, interval } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
 import {
   Actual,
@@ -184,8 +184,9 @@ export class Supervisor {
     if (known !== undefined) return known
     const { registry, assignments, options, term } = this
     const nextEpoch = () => ++this.lastEpoch
+    const slowdownOf = () => 1
     const plans = () => [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
-    const shared = { ...this.parts, registry, assignments, options, term, nextEpoch, plans }
+    const shared = { ...this.parts, registry, assignments, options, term, nextEpoch, plans, slowdownOf }
     const keeper = new PipelineKeeper(pipeline, shared)
     this.keepers.set(pipeline, keeper)
     return keeper
@@ -206,9 +207,14 @@ export class Supervisor {
   }
 
   private watchHealth(): void {
-    const check = merge(this.registry.change$, interval(HEALTH_MS)).subscribe(() => {
+    const check = this.registry.change$.subscribe(() => {
       for (const keeper of this.keepers.values()) keeper.assess()
     })
+    check.add(
+      interval(HEALTH_MS).subscribe(() => {
+        for (const keeper of this.keepers.values()) keeper.tend()
+      }),
+    )
     const unwatch = this.registry.watch()
     const beat = setInterval(() => this.beat(), LEADER_BEAT_MS)
     this.beat()

@@ -10,6 +10,8 @@ export interface PlanWorker {
   readonly links?: Actual['links']
   /** Memory that is taken already, in bytes. */
   readonly takenBytes?: number
+  /** How many times slower it is now than it says; default 1. */
+  readonly slowdown?: number
 }
 
 export interface WorkerLimits extends PlanLimits {
@@ -41,9 +43,9 @@ export function workersProblem(
 }
 
 function clusterOf(workers: readonly PlanWorker[], limits: WorkerLimits): ClusterDescription {
-  const devices = workers.map(({ birth, takenBytes = 0 }) => ({
+  const devices = workers.map(({ birth, takenBytes = 0, slowdown = 1 }) => ({
     id: birth.worker,
-    speed: birth.speed && limits.speed ? relativeSpeed(birth.speed, limits.speed) : 1,
+    speed: (birth.speed && limits.speed ? relativeSpeed(birth.speed, limits.speed) : 1) / slowdown,
     cores: birth.cores,
     memoryMiB: Math.max(0, (birth.availableBytes ?? birth.memoryBytes) - takenBytes) / MIB,
   }))

@@ -109,7 +109,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   Desired: {
     schema: control.Desired,
-    good: { term: 1, activations: [activation] },
+    good: {
+      ...{ term: 1, activations: [activation] },
+      prefetch: [{ sha256: SHA, bytes: 10, holders: ['w-2'] }],
+    },
     bad: {
       term: -1,
       activations: [{ ...activation, part: { sha256: SHA.toUpperCase(), bytes: 1 } }],
@@ -135,6 +138,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       incarnation: 1,
       term: 3,
       activations: [{ ...key, state: 'failed', error: { code: 'ACTIVATION_FAILED', message: 'no' } }],
+      prefetched: [SHA],
     },
     bad: { worker: 'a b', activations: [{ ...key, state: 'lost' }] },
   },
@@ -179,6 +183,9 @@ const ROWS: Readonly<Record<string, Row>> = {
       sampleError: 1e-7,
       links: 'auto',
       handover: 'drain',
+      reason: 'worker slow',
+      asked: { partitions: 2, replicas: false, exclude: ['w-3'] },
+      cuts: [1, 4],
       sensors,
     },
     bad: {
@@ -189,6 +196,9 @@ const ROWS: Readonly<Record<string, Row>> = {
       leastWindow: 0,
       sampleError: null,
       handover: 'stop',
+      reason: 'a whim',
+      asked: { exclude: ['W 3'] },
+      cuts: [-1],
       sensors: { ...sensors, queueFrames: 0 },
     },
   },
