@@ -49,15 +49,15 @@ export interface DeploymentParts extends CostsParts {
  */
 export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
   try {
-    await hold(spec, parts, partsOf(spec.model))
+    await holdParts(spec, parts, partsOf(spec.model))
     return await carryOut(spec, parts, signal)
   } finally {
-    await hold(spec, parts, [])
+    await holdParts(spec, parts, [])
   }
 }
 
 /** Until the assignments and the plan hold what they need themselves. */
-function hold({ deployment }: Spec, { store }: DeploymentParts, parts: readonly PartId[]): Promise<void> {
+export function holdParts({ deployment }: Spec, { store }: DeploymentParts, parts: readonly PartId[]): Promise<void> {
   return store.hold(
     `deployment ${deployment}`,
     parts.map(({ sha256 }) => sha256),
@@ -136,7 +136,7 @@ async function waitForWorkers(
 /** With the memory that other pipelines have taken there, and as fast as they are now. */
 export function workersFor(
   pipeline: string,
-  { memory }: Costs,
+  { memory }: Pick<Costs, 'memory'>,
   { plans, slowdownOf }: Pick<DeploymentParts, 'plans' | 'slowdownOf'>,
   views: readonly WorkerView[],
 ): PlanWorker[] {
@@ -162,7 +162,7 @@ export async function referenceSpeed(
   }
 }
 
-function cutAt(
+export function cutAt(
   cuts: readonly number[],
   spec: Spec,
   parts: DeploymentParts,
@@ -174,7 +174,7 @@ function cutAt(
   const data = dataOf(spec.model, store)
   return cutModel(
     { model: store.pathOf(sha256), name, data, cuts, directory, limitBytes },
-    made => hold(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
+    made => holdParts(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,
   )
 }

@@ -1,12 +1,22 @@
-import { activationKeyOf, errorOf, type PipelineStatus, type Plan, type Spec } from '../../core/control.js'
+import {
+  activationKeyOf,
+  type DispatcherReport,
+  errorOf,
+  type PipelineStatus,
+  type Plan,
+  type Spec,
+} from '../../core/control.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { deploy, type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'
-import { ActivationFailure } from './epoch.js'
-import { mend, type MendParts } from './mending.js'
+import { Dispatchers } from './dispatchers.js'
+import { ActivationFailure, publishPlan } from './epoch.js'
+import { mend } from './mending.js'
 import { TYPICAL_MEMORY } from './model-costs.js'
 import { Paces } from './paces.js'
 import { spareParts } from './prefetching.js'
 import { Refusals } from './refusals.js'
+import { Replanner } from './replanner.js'
+import { type Proposal, type ReplanParts } from './replanning.js'
 import { takenBytes } from './taken.js'
 
 /** What a keeper works with; the supervisor's. */
@@ -16,8 +26,10 @@ export interface KeeperParts extends DeploymentParts {
 
 /** Something that is being done to the pipeline; one at a time. */
 interface Change {
-  /** The deployment that it carries out; undefined where it mends. */
+  /** The deployment that it carries out; undefined where it mends or betters what is there. */
   readonly deployment: string | undefined
+  /** What it does can wait: when workers are lost, they come first. */
+  readonly yields: boolean
   readonly abort: AbortController
   /** Settles when it has ended, however. */
   readonly done: Promise<void>
@@ -46,10 +58,15 @@ export class PipelineKeeper {
   /** For which plan and workers it was decided last what is to be fetched beforehand. */
   private spared = ''
 
+  private readonly dispatchers = new Dispatchers()
+  private readonly replanner: Replanner
+
   constructor(
     private readonly pipeline: string,
     private readonly parts: KeeperParts,
-  ) {}
+  ) {
+    this.replanner = new Replanner(() => this.mendParts(), parts.options, parts.onTrouble)
+  }
 
   get inForce(): Plan | undefined {
     return this.plan
@@ -69,19 +86,23 @@ export class PipelineKeeper {
     this.track(this.parts.store.hold(`plan ${this.pipeline}`, model))
   }
 
+  onReport(report: DispatcherReport): void {
+    this.dispatchers.take(report)
+  }
+
   /** What has been done, or is being done, is not done again. */
   onSpec(spec: Spec): void {
     const { deployment } = spec
     if (this.change?.deployment === deployment || this.plan?.deployment === deployment) return
     const { status } = this
     const ended = status?.deployment === deployment && ENDED.includes(status.state)
-    if (!ended) this.begin(deployment, signal => this.deploy(spec, signal))
+    if (!ended) this.begin({ deployment, yields: false }, signal => this.deploy(spec, signal))
   }
 
   /** Sees whether the plan in force still works, and mends it where it does not. */
   assess(): void {
     const { plan, change } = this
-    if (plan === undefined || change !== undefined) return
+    if (plan === undefined || change?.yields === false) return
     // A supervisor that has just begun to lead has not heard those that live.
     if (this.parts.registry.isSettling(new Set(plan.stages.map(({ worker }) => worker)))) return
     const error = this.healthOf(plan)
@@ -92,7 +113,7 @@ export class PipelineKeeper {
     const situation = this.situation()
     if (situation === this.hopeless) return
     this.say(plan, 'degraded', error)
-    this.begin(undefined, signal => this.mend(plan, situation, signal))
+    this.begin({ deployment: undefined, yields: false }, signal => this.mend(situation, signal))
   }
 
   /** Does what is not urgent; to be called from time to time. */
@@ -100,6 +121,7 @@ export class PipelineKeeper {
     this.assess()
     const { plan, change } = this
     if (plan === undefined || change !== undefined || this.status?.state !== 'ready') return
+    this.replanner.tend(plan, proposal => this.better(plan, proposal))
     const alive = this.parts.registry.alive().map(({ birth }) => [birth.worker, birth.incarnation])
     const known = JSON.stringify([plan.term, plan.epoch, alive])
     if (known === this.spared) return
@@ -109,6 +131,7 @@ export class PipelineKeeper {
 
   /** What runs goes on running. */
   async stop(): Promise<void> {
+    this.replanner.halt()
     this.change?.abort.abort()
     await this.change?.done
   }
@@ -126,7 +149,11 @@ export class PipelineKeeper {
     }
   }
 
-  private begin(deployment: string | undefined, work: (signal: AbortSignal) => Promise<void>): void {
+  private begin(
+    about: Pick<Change, 'deployment' | 'yields'>,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): void {
+    this.replanner.halt()
     const previous = this.change
     previous?.abort.abort()
     const abort = new AbortController()
@@ -141,7 +168,7 @@ export class PipelineKeeper {
       if (!abort.signal.aborted) this.assess()
     }
     const change: Change = {
-      deployment,
+      ...about,
       abort,
       done: run().catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error))),
     }
@@ -149,8 +176,10 @@ export class PipelineKeeper {
   }
 
   private async deploy(spec: Spec, signal: AbortSignal): Promise<void> {
+    const circumstances = this.replanner.circumstances()
     try {
       await this.take(await deploy(spec, this.parts, signal))
+      this.replanner.planned(circumstances)
     } catch (error) {
       if (signal.aborted) return
       const failure = MillraceError.from(error, 'PIPELINE_FAILED').toInfo()
@@ -160,7 +189,31 @@ export class PipelineKeeper {
     }
   }
 
-  private async mend(plan: Plan, situation: string, signal: AbortSignal): Promise<void> {
+  /** Unless something else is being done by now. */
+  private better(plan: Plan, proposal: Proposal): void {
+    if (this.change !== undefined || this.plan?.epoch !== plan.epoch) return
+    this.begin({ deployment: undefined, yields: true }, signal => this.switchTo(proposal, signal))
+  }
+
+  /** What was there goes on until dispatchers have left it: no frame is lost, and none waits. */
+  private async switchTo(proposal: Proposal, signal: AbortSignal): Promise<void> {
+    this.replanner.switched()
+    try {
+      const next = await proposal.load(signal)
+      if (signal.aborted) return
+      await publishPlan(this.parts, next)
+      this.onPlan(next)
+      this.say(next, 'ready')
+      await this.dispatchers.left(next.epoch, signal)
+      await this.take(next)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  private async mend(situation: string, signal: AbortSignal): Promise<void> {
+    const { plan } = this
+    if (plan === undefined) return
     // A worker whose runtime has just crashed is not the first to be asked.
     for (const { worker, key } of this.failed(plan)) {
       const activation = this.parts.assignments
@@ -170,6 +223,7 @@ export class PipelineKeeper {
     }
     try {
       const mended = await mend(plan, 'worker lost', this.mendParts(), signal)
+      this.replanner.mended('worker lost')
       await this.take(mended)
       this.say(mended, 'ready')
     } catch (error) {
@@ -181,7 +235,7 @@ export class PipelineKeeper {
     }
   }
 
-  private mendParts(): MendParts {
+  private mendParts(): ReplanParts {
     const { registry, slowdownOf, plans } = this.parts
     return {
       ...this.parts,

@@ -55,7 +55,11 @@ export async function costsOf(
   return usual.blocks.length >= partitions ? usual : measure(model, parts, signal, partitions)
 }
 
-async function keptCosts({ sha256 }: ModelFiles, parts: CostsParts): Promise<Costs | undefined> {
+/** As `costsOf`, where it need not be measured. */
+export async function keptCosts(
+  { sha256 }: ModelFiles,
+  parts: Pick<CostsParts, 'store' | 'options'>,
+): Promise<Costs | undefined> {
   const key = { sha256, machine: thisMachine() }
   for (const folder of [profileFolder(parts.options.profileDir), ownFolder(parts)]) {
     // What cannot be used is as good as not there: `profile` says why, and this measures again.
@@ -65,7 +69,7 @@ async function keptCosts({ sha256 }: ModelFiles, parts: CostsParts): Promise<Cos
   return undefined
 }
 
-function ownFolder({ store }: CostsParts): string {
+function ownFolder({ store }: Pick<CostsParts, 'store'>): string {
   return join(store.directory, 'costs')
 }
 

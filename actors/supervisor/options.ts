@@ -33,6 +33,18 @@ export const supervisorOptions = defineOptions({
     value: 'MS',
     doc: 'Time for the search of a plan; then the best plan so far is taken.',
   },
+  replanGain: {
+    check: z.coerce.number().min(0).max(100),
+    default: 0.15,
+    value: 'PART',
+    doc: 'By what part a pipeline must become faster for a plan made anew to take the place of the one in force: 0.15 is 15 %.',
+  },
+  replanIntervalMs: {
+    check: z.coerce.number().int().min(0).max(86_400_000),
+    default: 10_000,
+    value: 'MS',
+    doc: 'Least time between two plans that are made anew for one pipeline because workers came, went or changed; it doubles with each that follows soon, up to 10 min; 0: none is.',
+  },
   profileDir: {
     ...profileOptions.profileDir,
     doc: 'Folder in which costs are looked up that `millrace profile` measured on this machine; left out, `millrace/profiles` in `XDG_CACHE_HOME` or `~/.cache`.',

@@ -16,6 +16,11 @@ export class Paces {
 
   constructor(private readonly parts: PaceParts) {}
 
+  /** The speed that a pace of 1 stands for; undefined while no worker that was asked about has measured itself. */
+  get referenceSpeed(): Speed | undefined {
+    return this.reference
+  }
+
   /** As long as nothing slows it down. */
   usual(worker: string): number {
     const speed = this.parts.speedOf(worker)

@@ -143,12 +143,17 @@ export class WorkerRegistry {
     return this.speeds.get(worker)
   }
 
+  /** Since its birth was heard of, in ms; Infinity where it was not. */
+  announcedMs(worker: string): number {
+    return this.now() - (this.announcedAt.get(worker) ?? -Infinity)
+  }
+
   /** Whether a worker that was born, among some or any, has had no time to beat yet since that was heard of. */
   isSettling(among?: ReadonlySet<string>): boolean {
     const { acceptablePauseMs } = this.silence
     return [...this.births.values()].some(({ worker, incarnation, beatMs = USUAL_BEAT_MS }) => {
       if (among?.has(worker) === false) return false
-      const since = this.now() - (this.announcedAt.get(worker) ?? -Infinity)
+      const since = this.announcedMs(worker)
       const beats = this.heard.get(worker)?.beat.incarnation === incarnation
       return !beats && since < Math.min(beatMs, LONGEST_SETTLING_MS) + acceptablePauseMs
     })

@@ -6,6 +6,7 @@ import {
   Birth,
   Death,
   decodeControl,
+  DispatcherReport,
   encodeControl,
   type LeaderBeat,
   Desired,
@@ -63,6 +64,7 @@ export class Supervisor {
   private readonly keepers = new Map<string, PipelineKeeper>()
   private readonly assignments: Assignments
   private readonly subscriptions: Subscription[] = []
+  private readonly measureSpeed: (() => Promise<Speed>) | undefined
   private lastEpoch = 0
 
   private constructor(
@@ -72,6 +74,7 @@ export class Supervisor {
   ) {
     this.registry = new WorkerRegistry(options)
     this.assignments = new Assignments(parts.bus, parts.topics, term, parts.store)
+    this.measureSpeed = once(parts.measureSpeed)
     this.ended = new Promise(resolve => {
       this.end = resolve
     })
@@ -115,6 +118,9 @@ export class Supervisor {
     await on(topics.pipeline.plans, message => this.take(Plan, message, plan => this.onPlan(plan)))
     await on(topics.pipeline.statuses, message =>
       this.take(PipelineStatus, message, status => this.onStatus(status)),
+    )
+    await on(topics.pipeline.reports, message =>
+      this.take(DispatcherReport, message, report => this.keepers.get(report.pipeline)?.onReport(report)),
     )
     const read: ReadPart = (sha256, offset, length) => store.read(sha256, offset, length)
     this.subscriptions.push(await serveParts(bus, topics, read, onTrouble))
@@ -186,7 +192,8 @@ export class Supervisor {
     const nextEpoch = () => ++this.lastEpoch
     const slowdownOf = () => 1
     const plans = () => [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
-    const shared = { ...this.parts, registry, assignments, options, term, nextEpoch, plans, slowdownOf }
+    const { measureSpeed } = this
+    const shared = { ...this.parts, measureSpeed, registry, assignments, options, term, nextEpoch, plans, slowdownOf }
     const keeper = new PipelineKeeper(pipeline, shared)
     this.keepers.set(pipeline, keeper)
     return keeper
@@ -238,5 +245,16 @@ export class Supervisor {
       ...subscriptions.map(subscription => subscription.close()),
     ])
     this.end(reason)
+  }
+}
+
+/** Asks again only where it failed. */
+function once<T>(measure: (() => Promise<T>) | undefined): (() => Promise<T>) | undefined {
+  if (measure === undefined) return undefined
+  let known: Promise<T> | undefined
+  return () => {
+    const asked = (known ??= measure())
+    asked.catch(() => (known = undefined))
+    return asked
   }
 }

@@ -30,8 +30,12 @@ export function transferMs(bytes: number, rate: number): number {
   return rate === 0 ? Infinity : bytes / rate
 }
 
-/** The share of a stage's frames that each of its devices takes, in their order: as its speed is to that of all. */
-export function sharesOf({ devices }: PlanProblem, stage: PlannedStage): number[] {
+/**
+ * The share of a stage's frames that each of its devices takes, in their order: as its speed is to that of all, unless the
+ * stage says otherwise.
+ */
+export function sharesOf({ devices }: PlanProblem, stage: PlannedStage): readonly number[] {
+  if (stage.shares !== undefined) return stage.shares
   const speeds = stage.devices.map(index => devices[index]?.speed ?? 0)
   const sum = speeds.reduce((total, speed) => total + speed, 0)
   return speeds.map(speed => speed / sum)
@@ -83,6 +87,8 @@ export function loadsOf(problem: PlanProblem, stages: readonly PlannedStage[]): 
     const bytes = chain.crossings[position]?.bytes ?? 0
     for (const from of ends(before)) {
       for (const to of ends(after)) {
+        // Within one device frames go by reference.
+        if (from.device === to.device) continue
         const share = from.share * to.share
         const rate = network.rates[from.device]?.[to.device] ?? 0
         const ms = share * (transferMs(bytes, rate) + network.messageMs)

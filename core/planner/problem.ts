@@ -70,4 +70,6 @@ export interface PlannedStage {
   readonly to: number
   /** Indices of devices, ascending. */
   readonly devices: readonly number[]
+  /** The share of its frames that each of them takes; left out: according to its speed. */
+  readonly shares?: readonly number[]
 }
