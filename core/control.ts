@@ -76,6 +76,8 @@ export const Beat = z.object({
       frames: count,
       failures: count,
       waiting: count,
+      /** Of those that wait, in its session. */
+      running: count.default(0),
       runMs: z.number(),
       /** Of the messages that it took and sent. */
       bytesIn: count.default(0),
@@ -157,6 +159,21 @@ export type ActivationState = Actual['activations'][number]
 /** Who leads. Retained. */
 export const Leader = z.object({ term: count, supervisor: name })
 export type Leader = z.infer<typeof Leader>
+
+/** What the leader finds wrong with workers that have something to run. Retained. */
+export const Findings = z.object({
+  term: count,
+  findings: z.array(
+    z.object({
+      worker: name,
+      code: z.enum(['WORKER_LOST', 'WORKER_STALLED', 'WORKER_SLOW']),
+      message: z.string(),
+      /** How many times slower than usual it is. */
+      slowdown: z.number().min(1).optional(),
+    }),
+  ),
+})
+export type Findings = z.infer<typeof Findings>
 
 /** The leader lives. */
 export const LeaderBeat = z.object({ term: count })

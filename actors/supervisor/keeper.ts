@@ -4,6 +4,7 @@ import {
   errorOf,
   type PipelineStatus,
   type Plan,
+  type PlanReason,
   type Spec,
 } from '../../core/control.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
@@ -21,6 +22,8 @@ import { takenBytes } from './taken.js'
 
 /** What a keeper works with; the supervisor's. */
 export interface KeeperParts extends DeploymentParts {
+  /** Whether an inference of an actor hangs, by `activationKeyOf`. */
+  readonly isStalled: (key: string) => boolean
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -214,6 +217,7 @@ export class PipelineKeeper {
   private async mend(situation: string, signal: AbortSignal): Promise<void> {
     const { plan } = this
     if (plan === undefined) return
+    const reason = reasonOf(this.healthOf(plan))
     // A worker whose runtime has just crashed is not the first to be asked.
     for (const { worker, key } of this.failed(plan)) {
       const activation = this.parts.assignments
@@ -222,8 +226,8 @@ export class PipelineKeeper {
       if (activation !== undefined) this.refusals.note(worker, activation)
     }
     try {
-      const mended = await mend(plan, 'worker lost', this.mendParts(), signal)
-      this.replanner.mended('worker lost')
+      const mended = await mend(plan, reason, this.mendParts(), signal)
+      this.replanner.mended(reason)
       await this.take(mended)
       this.say(mended, 'ready')
     } catch (error) {
@@ -268,13 +272,16 @@ export class PipelineKeeper {
     return this.failed(plan)[0]?.error
   }
 
-  /** Replicas that live workers do not run any more. */
+  /** Replicas that live workers do not run any more, or not on. */
   private failed({ pipeline, epoch, stages }: Plan): Failed[] {
     return stages.flatMap(({ stage, worker, replica }) => {
       const key = activationKeyOf({ pipeline, epoch, stage, replica })
       const actual = this.parts.registry.get(worker)?.actual
       const state = actual?.activations.find(one => activationKeyOf(one) === key)
-      return state?.state === 'failed' ? [{ worker, key, error: errorOf(state).toInfo() }] : []
+      if (state?.state === 'failed') return [{ worker, key, error: errorOf(state).toInfo() }]
+      if (!this.parts.isStalled(key)) return []
+      const hangs = `worker '${worker}' beats, but an inference of stage ${stage} does not end`
+      return [{ worker, key, error: new MillraceError('WORKER_STALLED', hangs).toInfo() }]
     })
   }
 
@@ -294,7 +301,7 @@ export class PipelineKeeper {
   ): void {
     const { status } = this
     if (status?.state === state && status.epoch === epoch && status.error?.message === error?.message) return
-    const why = state === 'degraded' ? 'worker lost' : reason
+    const why = state === 'degraded' ? reasonOf(error) : reason
     const about = { pipeline, deployment, epoch, state, ...(why === undefined ? {} : { reason: why }) }
     const next = { ...about, ...(error === undefined ? {} : { error }) }
     this.track(this.publish(next))
@@ -308,4 +315,8 @@ export class PipelineKeeper {
   private track(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
+}
+
+function reasonOf(error: ErrorInfo | undefined): PlanReason {
+  return error?.code === 'WORKER_STALLED' ? 'worker stalled' : 'worker lost'
 }

@@ -11,6 +11,7 @@ import {
   type LeaderBeat,
   Desired,
   PipelineStatus,
+  type Findings,
   Plan,
   Spec,
   type Speed,
@@ -20,6 +21,7 @@ import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { type SpawnProbe } from '../profiler/index.js'
 import { Assignments } from './assignments.js'
+import { WorkerFindings } from './findings.js'
 import { PipelineKeeper } from './keeper.js'
 import { claimLeadership } from './leadership.js'
 import { type SupervisorOptions } from './options.js'
@@ -65,6 +67,8 @@ export class Supervisor {
   private readonly assignments: Assignments
   private readonly subscriptions: Subscription[] = []
   private readonly measureSpeed: (() => Promise<Speed>) | undefined
+  private readonly findings: WorkerFindings
+  private told = ''
   private lastEpoch = 0
 
   private constructor(
@@ -73,6 +77,7 @@ export class Supervisor {
     readonly term: number,
   ) {
     this.registry = new WorkerRegistry(options)
+    this.findings = new WorkerFindings(this.registry, () => this.plans(), options)
     this.assignments = new Assignments(parts.bus, parts.topics, term, parts.store)
     this.measureSpeed = once(parts.measureSpeed)
     this.ended = new Promise(resolve => {
@@ -112,7 +117,7 @@ export class Supervisor {
     }
     await on(topics.worker.births, (message, worker) => this.onBirth(message, worker))
     await on(topics.worker.deaths, (message, worker) => this.onDeath(message, worker))
-    await on(topics.worker.beats, message => this.take(Beat, message, beat => this.registry.beaten(beat)))
+    await on(topics.worker.beats, message => this.take(Beat, message, beat => this.onBeat(beat)))
     await on(topics.worker.actuals, message => this.take(Actual, message, actual => this.onActual(actual)))
     await on(topics.worker.desireds, (message, worker) => this.onDesired(message, worker))
     await on(topics.pipeline.plans, message => this.take(Plan, message, plan => this.onPlan(plan)))
@@ -141,6 +146,11 @@ export class Supervisor {
   private onBirth(message: BusMessage, worker: string): void {
     if (message.payload.byteLength === 0) this.registry.left(worker)
     else this.take(Birth, message, birth => this.registry.born(birth))
+  }
+
+  private onBeat(beat: Beat): void {
+    this.findings.beaten(beat)
+    this.registry.beaten(beat)
   }
 
   private onDeath(message: BusMessage, worker: string): void {
@@ -185,15 +195,31 @@ export class Supervisor {
     this.take(Spec, message, spec => this.keeperOf(pipeline).onSpec(spec))
   }
 
+  private plans(): Plan[] {
+    return [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
+  }
+
+  /** For those who look at the cluster. */
+  private tellFindings(): void {
+    const { bus, topics } = this.parts
+    const message: Findings = { term: this.term, findings: this.findings.all() }
+    const told = JSON.stringify(message)
+    if (told === this.told) return
+    this.told = told
+    const payload = encodeControl(message)
+    this.track(bus.publish(topics.supervisor.findings, payload, { qos: 1, retain: true }))
+  }
+
   private keeperOf(pipeline: string): PipelineKeeper {
     const known = this.keepers.get(pipeline)
     if (known !== undefined) return known
     const { registry, assignments, options, term } = this
     const nextEpoch = () => ++this.lastEpoch
-    const slowdownOf = () => 1
-    const plans = () => [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
+    const slowdownOf = (worker: string) => this.findings.slowdownOf(worker)
+    const isStalled = (key: string) => this.findings.isStalled(key)
+    const plans = () => this.plans()
     const { measureSpeed } = this
-    const shared = { ...this.parts, measureSpeed, registry, assignments, options, term, nextEpoch, plans, slowdownOf }
+    const shared = { ...this.parts, measureSpeed, registry, assignments, options, term, nextEpoch, plans, slowdownOf, isStalled }
     const keeper = new PipelineKeeper(pipeline, shared)
     this.keepers.set(pipeline, keeper)
     return keeper
@@ -220,6 +246,7 @@ export class Supervisor {
     check.add(
       interval(HEALTH_MS).subscribe(() => {
         for (const keeper of this.keepers.values()) keeper.tend()
+        this.tellFindings()
       }),
     )
     const unwatch = this.registry.watch()

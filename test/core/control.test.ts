@@ -77,7 +77,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       rssBytes: 9,
       cpuMs: 1.5,
       actors: [
-        { ...key, frames: 1, failures: 0, waiting: 2, runMs: 1.5, bytesIn: 3, bytesOut: 4, link: 'peer' },
+        { ...key, frames: 1, failures: 0, waiting: 2, running: 1, runMs: 1.5, bytesIn: 3, bytesOut: 4, link: 'peer' },
       ],
     },
     bad: { worker: '', incarnation: 1.5, at: 'now', rssBytes: -1, actors: [{ ...key, frames: 1 }] },
@@ -141,6 +141,11 @@ const ROWS: Readonly<Record<string, Row>> = {
       prefetched: [SHA],
     },
     bad: { worker: 'a b', activations: [{ ...key, state: 'lost' }] },
+  },
+  Findings: {
+    schema: control.Findings,
+    good: { term: 1, findings: [{ worker: 'w-1', code: 'WORKER_SLOW', message: 'is slow', slowdown: 3 }] },
+    bad: { term: -1, findings: [{ worker: 'w-1', code: 'INTERNAL', message: '' }] },
   },
   Leader: { schema: control.Leader, good: { term: 1, supervisor: 's' }, bad: { term: null, supervisor: '' } },
   Spec: {

@@ -15,6 +15,7 @@ import { deathWill } from '../../actors/worker/index.js'
 import { type Bus } from '../../core/bus.js'
 import {
   type Activation,
+  type ActorProgress,
   type ActivationState,
   type Birth,
   Desired,
@@ -42,6 +43,8 @@ export class Puppet {
   readonly desired: Activation[] = []
   /** What it is to fetch beforehand, and says that it has. */
   prefetch: readonly PartSource[] = []
+  /** What its beats say of its actors. */
+  progress: () => readonly ActorProgress[] = () => []
 
   private constructor(
     private readonly bus: Bus,
@@ -53,7 +56,7 @@ export class Puppet {
   }
 
   async beat(): Promise<void> {
-    const beat = { worker: this.id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: [] }
+    const beat = { worker: this.id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: this.progress() }
     await this.bus.publish(worker.beat(this.id), encodeControl(beat))
   }
 

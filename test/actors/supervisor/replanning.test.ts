@@ -3,9 +3,9 @@ import test, { type ExecutionContext } from 'ava'
 import { filter } from 'rxjs'
 import { costsFileName, writeCosts } from '../../../actors/profiler/index.js'
 import { type SupervisorOptions } from '../../../actors/supervisor/index.js'
-import { type DispatcherReport, encodeControl, type Plan, type Spec } from '../../../core/control.js'
-import { inTurns, testFolder, TOPICS, until } from '../../support/actors.js'
-import { costsOf, MODEL, supervising } from '../../support/supervising.js'
+import { type DispatcherReport, encodeControl, Findings, type Plan, type Spec } from '../../../core/control.js'
+import { hear, inTurns, testFolder, TOPICS, until } from '../../support/actors.js'
+import { costsOf, MODEL, type Puppet, supervising } from '../../support/supervising.js'
 
 const SPEED = { convGflops: 10, matmulGflops: 20 }
 
@@ -127,4 +127,42 @@ test('planning anew - a loss comes first, and what was being loaded is given up'
   const mended = await until(after)
   t.is(mended.handover, 'replay')
   t.deepEqual(mended.cuts, plan.cuts)
+})
+
+/** Has workers tell how far they are: 20 frames a second, each of so many ms. */
+function working({ stages, epoch }: Plan, puppets: readonly Puppet[], msOf: (worker: string) => number) {
+  const started = Date.now()
+  for (const [i, puppet] of puppets.entries()) {
+    const worker = `w${i + 1}`
+    const mine = stages.filter(one => one.worker === worker)
+    puppet.progress = () => {
+      const frames = Math.floor((Date.now() - started) / 50)
+      const counts = { frames, runMs: frames * msOf(worker), failures: 0, waiting: 1, running: 1 }
+      const more = { bytesIn: 0, bytesOut: 0, link: 'peer' as const }
+      return mine.map(({ stage, replica }) => ({ pipeline: 'p', epoch, stage, replica, ...counts, ...more }))
+    }
+  }
+}
+
+test('a slow worker - gets less to do, and it is told which one it is and why', async t => {
+  const { user, puppets, plan, after } = await deployed(t, 3, {})
+  const findings = await hear(user, TOPICS.supervisor.findings, Findings)
+  working(plan, puppets, worker => (worker === 'w2' ? 400 : 40))
+  const better = await until(after)
+  t.like(better, { reason: 'worker slow', handover: 'drain' })
+  t.false(workersOf(better).includes('w2'))
+  const found = await until(findings, one => one.findings.length > 0)
+  t.like(found.findings[0], { worker: 'w2', code: 'WORKER_SLOW', slowdown: 10 })
+})
+
+test('a stalled worker - its stage is moved', async t => {
+  const { puppets, plan, after, statuses } = await deployed(t, 3, { partitions: 3 }, { stalledAfterMs: 500 })
+  working(plan, puppets, () => 1)
+  const [, second] = puppets
+  const hung = second?.progress() ?? []
+  if (second !== undefined) second.progress = () => hung
+  const mended = await until(after)
+  t.like(mended, { reason: 'worker stalled', handover: 'replay' })
+  t.false(workersOf(mended).includes('w2'))
+  await until(statuses, one => one.state === 'degraded' && one.error?.code === 'WORKER_STALLED')
 })

@@ -235,6 +235,7 @@ test('a worker - its beats say how far each actor is', async t => {
     frames: 7,
     failures: 1,
     waiting: 3,
+    running: 2,
     runMs: 1.5,
     link: 'peer' as const,
     bytesIn: 400,
