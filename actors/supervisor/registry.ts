@@ -43,6 +43,8 @@ export class WorkerRegistry {
   private readonly heard = new Map<string, Heard>()
   /** When births were heard of, which may be long after. */
   private readonly announcedAt = new Map<string, number>()
+  /** Until when workers that nothing was heard of are waited for. */
+  private readonly expected = new Map<string, number>()
   private readonly changes = new Subject<void>()
   private readonly pauses: OwnPauses
 
@@ -80,6 +82,11 @@ export class WorkerRegistry {
     this.actuals.delete(worker)
     this.heard.delete(worker)
     this.changes.next()
+  }
+
+  /** Waits for workers that were there, while they find their way back to a broker that has forgotten them. */
+  expect(workers: Iterable<string>, forMs: number): void {
+    for (const worker of workers) this.expected.set(worker, this.now() + forMs)
   }
 
   /** A hint: a beat of the same incarnation that comes later makes it live again. */
@@ -151,6 +158,10 @@ export class WorkerRegistry {
   /** Whether a worker that was born, among some or any, has had no time to beat yet since that was heard of. */
   isSettling(among?: ReadonlySet<string>): boolean {
     const { acceptablePauseMs } = this.silence
+    for (const [worker, until] of this.expected) {
+      if (until <= this.now() || this.get(worker) !== undefined) this.expected.delete(worker)
+      else if (among?.has(worker) !== false) return true
+    }
     return [...this.births.values()].some(({ worker, incarnation, beatMs = USUAL_BEAT_MS }) => {
       if (among?.has(worker) === false) return false
       const since = this.announcedMs(worker)
