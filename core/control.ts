@@ -257,7 +257,14 @@ const predicted = z.object({
 export type Predicted = z.infer<typeof predicted>
 
 /** Why a plan took the place of the one before, or is about to. */
-const reason = z.enum(['deployed', 'worker lost', 'worker joined', 'worker slow', 'worker stalled', 'worker changed'])
+const reason = z.enum([
+  'deployed',
+  'worker lost',
+  'worker joined',
+  'worker slow',
+  'worker stalled',
+  'worker changed',
+])
 export type PlanReason = z.infer<typeof reason>
 
 /** What was asked for that a plan made anew is bound by too, as in `Spec`. */

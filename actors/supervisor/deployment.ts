@@ -57,7 +57,11 @@ export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSi
 }
 
 /** Until the assignments and the plan hold what they need themselves. */
-export function holdParts({ deployment }: Spec, { store }: DeploymentParts, parts: readonly PartId[]): Promise<void> {
+export function holdParts(
+  { deployment }: Spec,
+  { store }: DeploymentParts,
+  parts: readonly PartId[],
+): Promise<void> {
   return store.hold(
     `deployment ${deployment}`,
     parts.map(({ sha256 }) => sha256),
@@ -71,7 +75,8 @@ export function partsOf(model: ModelFiles): PartId[] {
 
 async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
   const epoch = parts.nextEpoch()
-  const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch, reason: 'deployed' })
+  const say = (state: PipelineStatus['state']) =>
+    publishStatus(parts, { ...idOf(spec), state, epoch, reason: 'deployed' })
   await say('fetching')
   await fetchModel(spec, parts, signal)
   await say('planning')

@@ -40,11 +40,15 @@ export class WorkerFindings {
     const plans = [...this.plans()]
     const lost = plans
       .flatMap(({ stages }) => stages.map(({ worker }) => worker))
-      .filter(worker => this.registry.get(worker) === undefined && !this.registry.isSettling(new Set([worker])))
+      .filter(
+        worker => this.registry.get(worker) === undefined && !this.registry.isSettling(new Set([worker])),
+      )
     const stalled = plans.flatMap(({ pipeline, epoch, stages }) =>
       stages
         .filter(one => this.isStalled(activationKeyOf({ pipeline, epoch, ...one })))
-        .map(({ worker, stage }) => [worker, `an inference of stage ${stage} of '${pipeline}' hangs`] as const),
+        .map(
+          ({ worker, stage }) => [worker, `an inference of stage ${stage} of '${pipeline}' hangs`] as const,
+        ),
     )
     const slow = this.registry.alive().flatMap(({ birth: { worker } }) => {
       const slowdown = this.slowdownOf(worker)

@@ -10,10 +10,7 @@ export interface HolderParts {
 }
 
 /** Live workers that have a part on their disk: they run it, or fetched it beforehand. */
-export function holdersOf(
-  sha256: string,
-  { registry, assignments }: Omit<HolderParts, 'store'>,
-): string[] {
+export function holdersOf(sha256: string, { registry, assignments }: Omit<HolderParts, 'store'>): string[] {
   return registry.alive().flatMap(({ birth: { worker }, actual }) => {
     const ready = new Set(
       actual?.activations.filter(({ state }) => state === 'ready').map(one => activationKeyOf(one)),

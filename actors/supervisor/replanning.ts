@@ -119,7 +119,10 @@ function chainOfParts(placed: readonly Placed[]): Chain {
     blocks: placed.map(({ part: { computeMs, weightBytes } }) => {
       return { computeMs, weightBytes, activationBytes: 0 }
     }),
-    crossings: [{ bytes: 0, ...handling }, ...placed.map(({ part }) => ({ bytes: part.outBytes, ...handling }))],
+    crossings: [
+      { bytes: 0, ...handling },
+      ...placed.map(({ part }) => ({ bytes: part.outBytes, ...handling })),
+    ],
   }
 }
 
@@ -147,13 +150,16 @@ async function otherCuts(
 ): Promise<Candidate | undefined> {
   const { asked } = plan
   const isHere = (await parts.store.read(plan.model.sha256, 0, 1)) !== undefined
-  if (costs === undefined || asked === undefined || asked.partitions !== undefined || !isHere) return undefined
+  if (costs === undefined || asked === undefined || asked.partitions !== undefined || !isHere)
+    return undefined
   const workers = workersFor(plan.pipeline, costs, parts, parts.registry.alive())
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
-  const chosen = await choosePlan(specOf(plan), costs, workers, conditions, signal).catch((error: unknown) => {
-    if (signal.aborted) throw error
-    return undefined
-  })
+  const chosen = await choosePlan(specOf(plan), costs, workers, conditions, signal).catch(
+    (error: unknown) => {
+      if (signal.aborted) throw error
+      return undefined
+    },
+  )
   if (chosen === undefined || !fitsBeside(chosen, { problem, before, placed })) return undefined
   return { stages: [], ms: chosen.predicted.bottleneckMs, chosen }
 }

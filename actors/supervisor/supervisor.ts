@@ -257,7 +257,18 @@ export class Supervisor {
     const isStalled = (key: string) => this.findings.isStalled(key)
     const plans = () => this.plans()
     const { measureSpeed } = this
-    const shared = { ...this.parts, measureSpeed, registry, assignments, options, term, nextEpoch, plans, slowdownOf, isStalled }
+    const shared = {
+      ...this.parts,
+      measureSpeed,
+      registry,
+      assignments,
+      options,
+      term,
+      nextEpoch,
+      plans,
+      slowdownOf,
+      isStalled,
+    }
     const keeper = new PipelineKeeper(pipeline, shared)
     this.keepers.set(pipeline, keeper)
     return keeper

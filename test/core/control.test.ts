@@ -77,7 +77,17 @@ const ROWS: Readonly<Record<string, Row>> = {
       rssBytes: 9,
       cpuMs: 1.5,
       actors: [
-        { ...key, frames: 1, failures: 0, waiting: 2, running: 1, runMs: 1.5, bytesIn: 3, bytesOut: 4, link: 'peer' },
+        {
+          ...key,
+          frames: 1,
+          failures: 0,
+          waiting: 2,
+          running: 1,
+          runMs: 1.5,
+          bytesIn: 3,
+          bytesOut: 4,
+          link: 'peer',
+        },
       ],
     },
     bad: { worker: '', incarnation: 1.5, at: 'now', rssBytes: -1, actors: [{ ...key, frames: 1 }] },

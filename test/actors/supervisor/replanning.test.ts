@@ -3,7 +3,13 @@ import test, { type ExecutionContext } from 'ava'
 import { filter } from 'rxjs'
 import { costsFileName, writeCosts } from '../../../actors/profiler/index.js'
 import { type SupervisorOptions } from '../../../actors/supervisor/index.js'
-import { type DispatcherReport, encodeControl, Findings, type Plan, type Spec } from '../../../core/control.js'
+import {
+  type DispatcherReport,
+  encodeControl,
+  Findings,
+  type Plan,
+  type Spec,
+} from '../../../core/control.js'
 import { hear, inTurns, testFolder, TOPICS, until } from '../../support/actors.js'
 import { costsOf, MODEL, type Puppet, supervising } from '../../support/supervising.js'
 

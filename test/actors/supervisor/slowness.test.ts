@@ -131,7 +131,14 @@ test('a stalled actor - is one with a frame in its session that does not end, wh
   const beat = (countedAt: number, frames: number, running: number, stage = 0): void => {
     const counts = { frames, failures: 0, waiting: 3, running, runMs: 0, bytesIn: 0, bytesOut: 0 }
     const actor = { pipeline: 'p', epoch: 1, stage, replica: 0, ...counts, link: 'peer' as const }
-    stalls.beaten({ worker: 'w', incarnation: 1, at: 1e6 + countedAt, countedAt, rssBytes: 1, actors: [actor] })
+    stalls.beaten({
+      worker: 'w',
+      incarnation: 1,
+      at: 1e6 + countedAt,
+      countedAt,
+      rssBytes: 1,
+      actors: [actor],
+    })
   }
   beat(0, 7, 0)
   beat(60_000, 7, 0)
