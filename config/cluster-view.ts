@@ -3,6 +3,7 @@ import {
   type ActorProgress,
   type Birth,
   type DispatcherReport,
+  type Findings,
   type Leader,
   type PipelineStatus,
   type Plan,
@@ -21,13 +22,19 @@ export interface WorkerState {
   /** Of one core: 200 is two of them. */
   readonly cpuPercent?: number
   readonly actors: readonly ActorProgress[]
+  /** What the supervisor finds wrong with it; left out: nothing. */
+  readonly finding?: Finding
 }
+
+export type Finding = Omit<Findings['findings'][number], 'worker'>
 
 export interface PipelineState {
   readonly pipeline: string
   readonly state: PipelineStatus['state']
   readonly error?: NonNullable<PipelineStatus['error']>
   readonly epoch: number
+  /** Why the plan in force was made, or what is being done about it. */
+  readonly reason?: NonNullable<PipelineStatus['reason']>
   readonly stages: number
   readonly model: string
   /** Predictions per second of all dispatchers. */
@@ -66,6 +73,7 @@ export interface ClusterView {
 /** What was heard, by names. */
 export interface Heard {
   readonly leader: Leader | undefined
+  readonly findings: Findings | undefined
   readonly births: ReadonlyMap<string, Birth>
   /** Without those of workers that have been silent for too long. */
   readonly beats: ReadonlyMap<string, BeatTrail>
@@ -76,10 +84,13 @@ export interface Heard {
 }
 
 export function viewOf(heard: Heard): ClusterView {
-  const { leader, births, beats, plans, statuses, reports } = heard
+  const { leader, findings, births, beats, plans, statuses, reports } = heard
   return {
     ...(leader === undefined ? {} : { leader }),
-    workers: inOrder(births).map(birth => workerState(birth, beats.get(birth.worker))),
+    workers: inOrder(births).map(birth => {
+      const found = findings?.findings.find(({ worker }) => worker === birth.worker)
+      return { ...workerState(birth, beats.get(birth.worker)), ...findingOf(found) }
+    }),
     pipelines: inOrder(statuses).map(status => {
       const own = reports.filter(({ pipeline }) => pipeline === status.pipeline)
       return pipelineState(status, plans.get(status.pipeline), own)
@@ -97,8 +108,14 @@ function workerState({ worker, incarnation, cores, memoryBytes }: Birth, trail?:
   return { worker, state: 'alive', cores, memoryBytes, rssBytes, ...cpu, actors }
 }
 
+function findingOf(found: Findings['findings'][number] | undefined): Pick<WorkerState, 'finding'> {
+  if (found === undefined) return {}
+  const { worker: _, ...finding } = found
+  return { finding }
+}
+
 function pipelineState(
-  { pipeline, state, epoch, error }: PipelineStatus,
+  { pipeline, state, epoch, error, reason }: PipelineStatus,
   plan: Plan | undefined,
   dispatchers: readonly DispatcherReport[],
 ): PipelineState {
@@ -107,6 +124,7 @@ function pipelineState(
   const longest = (q: 'p50' | 'p99') => Math.max(...latencies.map(latency => latency[q]))
   return {
     ...{ pipeline, state, epoch, ...(error === undefined ? {} : { error }) },
+    ...(reason === undefined ? {} : { reason }),
     stages: new Set(plan?.stages.map(({ stage }) => stage)).size,
     model: plan?.model.name ?? '',
     fps: sum(({ fps }) => fps),

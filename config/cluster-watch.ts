@@ -6,6 +6,7 @@ import {
   Birth,
   decodeControl,
   DispatcherReport,
+  Findings,
   Leader,
   PipelineStatus,
   Plan,
@@ -35,6 +36,7 @@ interface Timed<T> {
 /** Listens to what a cluster says of itself, as long as the connection lasts; forgets it when that breaks. */
 export class ClusterWatch {
   private leader: Leader | undefined
+  private findings: Findings | undefined
   private readonly births = new Map<string, Birth>()
   private readonly trails = new Map<string, Timed<BeatTrail>>()
   private readonly plans = new Map<string, Plan>()
@@ -77,10 +79,10 @@ export class ClusterWatch {
   }
 
   view(): ClusterView {
-    const { leader, births, plans, statuses } = this
+    const { leader, findings, births, plans, statuses } = this
     const beats = this.heardOfLate(this.trails)
     const reports = [...this.heardOfLate(this.reports).values()]
-    return viewOf({ leader, births, plans, statuses, beats, reports })
+    return viewOf({ leader, findings, births, plans, statuses, beats, reports })
   }
 
   async close(): Promise<void> {
@@ -92,6 +94,7 @@ export class ClusterWatch {
     const { worker, supervisor, pipeline } = this.topics
     const now = this.now
     await this.on(supervisor.leader, Leader, leader => (this.leader = leader))
+    await this.on(supervisor.findings, Findings, findings => (this.findings = findings))
     await this.on(worker.births, Birth, (birth, name) => set(this.births, name, birth))
     await this.on(worker.beats, Beat, (beat, name) => {
       if (beat === undefined) return
@@ -133,7 +136,7 @@ export class ClusterWatch {
   }
 
   private forget(): void {
-    this.leader = undefined
+    this.leader = this.findings = undefined
     for (const map of [this.births, this.trails, this.plans, this.statuses, this.reports]) map.clear()
   }
 }

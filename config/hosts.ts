@@ -73,8 +73,10 @@ export async function localRuntime(
   return new LocalRuntime(link, topics, new InboxProbes(inbox), inbox?.url)
 }
 
-/** What a supervisor measures with; what is left out it does not measure, and takes what is typical. */
-export type SupervisorInstruments = Pick<SupervisorParts, 'spawnProbe' | 'measureSpeed'>
+/**
+ * What a supervisor measures with, and what it knew before; what is left out it does not measure, and takes what is typical.
+ */
+export type SupervisorInstruments = Pick<SupervisorParts, 'spawnProbe' | 'measureSpeed' | 'memory'>
 
 export async function startSupervisor(
   host: Host,

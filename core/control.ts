@@ -76,6 +76,8 @@ export const Beat = z.object({
       frames: count,
       failures: count,
       waiting: count,
+      /** Of those that wait, in its session. */
+      running: count.default(0),
       runMs: z.number(),
       /** Of the messages that it took and sent. */
       bytesIn: count.default(0),
@@ -88,11 +90,15 @@ export const Beat = z.object({
 export type Beat = z.infer<typeof Beat>
 export type ActorProgress = Beat['actors'][number]
 
+/** A model part, and workers that hold it: these are asked where the supervisor has it no more; left out: it has. */
+const partSource = z.object({ sha256, bytes: count, holders: z.array(name).optional() })
+export type PartSource = z.infer<typeof partSource>
+
 /** One partition that a worker is to run. */
 export const Activation = z.object({
   ...activationKey,
   term: count,
-  part: z.object({ sha256, bytes: count }),
+  part: partSource,
   /** Tensors that arrive, those handed on unchanged, and those that leave; in the words of the graph. */
   receives: z.array(z.string()),
   carries: z.array(z.string()),
@@ -121,6 +127,8 @@ export type ProbeTarget = z.infer<typeof probeTarget>
 export const Desired = z.object({
   term: count,
   activations: z.array(Activation),
+  /** Parts that it may soon have to run: it fetches them one by one, as far as its cache has room. */
+  prefetch: z.array(partSource).optional(),
   /** Links that it is to measure, and those who may measure theirs to its inbox. */
   probes: z.object({ accept: z.array(probeUser), measure: z.array(probeTarget) }).optional(),
 })
@@ -144,6 +152,8 @@ export const Actual = z.object({
       error: errorInfo.optional(),
     }),
   ),
+  /** Parts that it was to fetch beforehand, and has. */
+  prefetched: z.array(sha256).optional(),
   /** To the inboxes of other workers, as measured; the time is that of a small message there and its acknowledgement. */
   links: z.array(z.object({ to: name, mbps: z.number().positive(), rttMs: z.number().min(0) })).optional(),
 })
@@ -153,6 +163,21 @@ export type ActivationState = Actual['activations'][number]
 /** Who leads. Retained. */
 export const Leader = z.object({ term: count, supervisor: name })
 export type Leader = z.infer<typeof Leader>
+
+/** What the leader finds wrong with workers that have something to run. Retained. */
+export const Findings = z.object({
+  term: count,
+  findings: z.array(
+    z.object({
+      worker: name,
+      code: z.enum(['WORKER_LOST', 'WORKER_STALLED', 'WORKER_SLOW']),
+      message: z.string(),
+      /** How many times slower than usual it is. */
+      slowdown: z.number().min(1).optional(),
+    }),
+  ),
+})
+export type Findings = z.infer<typeof Findings>
 
 /** The leader lives. */
 export const LeaderBeat = z.object({ term: count })
@@ -205,6 +230,8 @@ export const PlanStage = z.object({
   outBytes: count,
   /** For each frame of the pipeline, as predicted on this worker. */
   computeMs: z.number(),
+  /** How many times slower than usual the worker was taken to be for that; left out: not slower. */
+  slowdown: z.number().min(1).optional(),
   /** Predicted, of a worker that runs this stage alone, its process included. */
   memoryBytes: z.number().min(0).optional(),
   /** Which way it sends what it makes. */
@@ -233,6 +260,20 @@ const predicted = z.object({
 })
 export type Predicted = z.infer<typeof predicted>
 
+/** Why a plan took the place of the one before, or is about to. */
+const reason = z.enum([
+  'deployed',
+  'worker lost',
+  'worker joined',
+  'worker slow',
+  'worker stalled',
+  'worker changed',
+])
+export type PlanReason = z.infer<typeof reason>
+
+/** What was asked for that a plan made anew is bound by too, as in `Spec`. */
+const asked = Spec.pick({ partitions: true, replicas: true, exclude: true })
+
 /** The plan in force. Retained. */
 export const Plan = z.object({
   pipeline: name,
@@ -258,6 +299,10 @@ export const Plan = z.object({
    */
   handover: z.enum(['replay', 'drain']).default('replay'),
   predicted: predicted.optional(),
+  reason: reason.optional(),
+  asked: asked.optional(),
+  /** Positions at which the model is cut: one fewer than partitions. */
+  cuts: z.array(count).optional(),
   sensors: SensorSettings.optional(),
 })
 export type Plan = z.infer<typeof Plan>
@@ -268,6 +313,8 @@ export const PipelineStatus = z.object({
   deployment: name,
   state: z.enum(['fetching', 'planning', 'loading', 'ready', 'degraded', 'failed']),
   epoch: count,
+  /** Of the plan in force, or of what is being done about it. */
+  reason: reason.optional(),
   error: errorInfo.optional(),
 })
 export type PipelineStatus = z.infer<typeof PipelineStatus>
@@ -312,8 +359,13 @@ export const Crash = z.object({
 })
 export type Crash = z.infer<typeof Crash>
 
-/** Asks whoever holds a part for some of its bytes. */
-export const PartRequest = z.object({ requester: name, offset: count, length: z.int().min(1) })
+/** Asks for some bytes of a part: a worker that holds it, or whoever is no worker and does. */
+export const PartRequest = z.object({
+  requester: name,
+  offset: count,
+  length: z.int().min(1),
+  holder: name.optional(),
+})
 export type PartRequest = z.infer<typeof PartRequest>
 
 const encoder = new TextEncoder()

@@ -174,6 +174,16 @@ export const ERRORS = {
     'a worker that held a partition is gone',
     'start the worker again and deploy once more',
   ),
+  WORKER_STALLED: row(
+    true,
+    'a worker beats, but an inference in it does not end',
+    'its partitions go to other workers; start the worker again, and report it with the model',
+  ),
+  WORKER_SLOW: row(
+    true,
+    'a worker takes much longer for its frames than before, and than others do',
+    'work moves away from it; see what else runs on its machine, and whether that is hot',
+  ),
   WORKER_ID_TAKEN: row(false, 'another live worker has this id', 'give each worker its own --id'),
   SUPERVISOR_SUPERSEDED: row(
     false,

@@ -51,6 +51,8 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
       deaths: at('supervisor', 'death', '+'),
       /** Of whoever leads. */
       beat: at('supervisor', 'beat'),
+      /** What is wrong with workers; retained. */
+      findings: at('supervisor', 'findings'),
     },
     pipeline: {
       /** What a user asked for; retained. */

@@ -121,6 +121,12 @@ export class PartStore {
     return readRange(this.pathOf(sha256), offset, length)
   }
 
+  /** Room in which a part fits without another being removed. */
+  async freeBytes(): Promise<number> {
+    const { parts, draftBytes } = await survey(this.directory)
+    return Math.max(0, this.limitBytes - draftBytes - sumOf(parts))
+  }
+
   /** A new folder on the disk of the parts, for links to them. Whoever asked removes it; after a kill, others do. */
   async workFolder(): Promise<string> {
     await this.lease.begin()

@@ -17,17 +17,22 @@ const PIECE_HEADER = 8
 
 export type ReadPart = (sha256: string, offset: number, length: number) => Promise<Uint8Array | undefined>
 
-/** Answers requests for parts that `read` knows, until the subscription is closed. */
+/**
+ * Answers requests for parts that `read` knows, until the subscription is closed.
+ * @param holder  a worker's name: only requests that name it are answered; left out: those that name none, so that each
+ *   piece is sent once
+ */
 export function serveParts(
   bus: Bus,
   topics: Topics,
   read: ReadPart,
   onError: (error: MillraceError) => void,
+  holder?: string,
 ): Promise<Subscription> {
   return bus.subscribe(topics.model.requests, message => {
     const [, sha256] = levelsBelow(topics.root, message.topic) ?? []
     const request = decodeControl(PartRequest, message.payload)
-    if (sha256 === undefined || request === undefined) return
+    if (sha256 === undefined || request === undefined || request.holder !== holder) return
     answer(bus, topics, read, sha256, request).catch((error: unknown) => onError(MillraceError.from(error)))
   })
 }
@@ -56,6 +61,8 @@ export interface FetchOptions {
   /** Wait for one piece before it is asked for again, in ms. */
   readonly pieceTimeoutMs: number
   readonly attempts: number
+  /** Workers that are asked, one after the other where one does not answer, before those who are none. */
+  readonly holders?: readonly string[]
   readonly signal?: AbortSignal
 }
 
@@ -101,31 +108,40 @@ async function pull(
   write: (chunk: Uint8Array) => Promise<void>,
 ): Promise<void> {
   let length = FIRST_PIECE
+  const sources = sourcesOf(options)
   for (let offset = 0; offset < part.bytes;) {
     const askedAt = performance.now()
-    const piece = await ask(part, options, inbox, offset, Math.min(length, part.bytes - offset))
+    const piece = await ask(part, options, sources, inbox, offset, Math.min(length, part.bytes - offset))
     await write(piece)
     offset += piece.byteLength
     length = performance.now() - askedAt < BRISK_MS ? Math.min(length * 2, LARGEST_PIECE) : FIRST_PIECE
   }
 }
 
+/** Who is to be asked, the next first: somebody who does not answer goes to the end of the line. */
+function sourcesOf({ holders = [] }: FetchOptions): (string | undefined)[] {
+  return [...holders, undefined]
+}
+
 async function ask(
   part: PartId,
   { bus, topics, requester, pieceTimeoutMs, attempts, signal }: FetchOptions,
+  sources: (string | undefined)[],
   inbox: PieceInbox,
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
-  for (let attempt = 0; attempt < attempts; attempt++) {
+  for (let attempt = 0; attempt < Math.max(attempts, sources.length); attempt++) {
     const answered = inbox.wait(offset, length, pieceTimeoutMs, signal)
-    const request: PartRequest = { requester, offset, length }
+    const [holder] = sources
+    const request: PartRequest = { requester, offset, length, ...(holder === undefined ? {} : { holder }) }
     // Not awaited: the answer or a stop may come before the broker's word.
     bus
       .publish(topics.model.request(part.sha256), encodeControl(request), { qos: 1 })
       .catch((error: unknown) => inbox.cancel(answered, MillraceError.from(error)))
     const piece = await answered
     if (piece !== undefined) return piece
+    sources.push(sources.shift())
   }
   throw new MillraceError(
     'PART_UNAVAILABLE',

@@ -48,6 +48,7 @@ export class Stage {
   private holding = false
   private stopping = false
   private waiting = 0
+  private running = 0
   private frames = 0
   private failures = 0
   private runMs = 0
@@ -112,9 +113,10 @@ export class Stage {
 
   progress(): ActorProgress {
     const { pipeline, epoch, stage, replica } = this.activation
-    const { frames, failures, waiting, runMs, bytesIn, bytesOut } = this
+    const { frames, failures, waiting, running, runMs, bytesIn, bytesOut } = this
     const link = this.next?.way ?? 'broker'
-    return { pipeline, epoch, stage, replica, frames, failures, waiting, runMs, bytesIn, bytesOut, link }
+    const counts = { frames, failures, waiting, running, runMs, bytesIn, bytesOut }
+    return { pipeline, epoch, stage, replica, ...counts, link }
   }
 
   /**
@@ -178,6 +180,7 @@ export class Stage {
   private async process({ header, message, arrivedAt }: Arrival): Promise<Departure | undefined> {
     if (this.stopping) return undefined
     const leave = this.parts.onEnter?.(header)
+    this.running++
     try {
       const result = await this.session.process(message, header, arrivedAt)
       this.runMs += result.runMs
@@ -187,6 +190,7 @@ export class Stage {
       this.parts.onTrouble(failure)
       return failed(header, failure)
     } finally {
+      this.running--
       leave?.()
     }
   }

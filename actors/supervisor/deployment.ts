@@ -22,6 +22,7 @@ import { costsOf, type CostsParts, dataOf } from './model-costs.js'
 import { activationsOf, leastWindowOf, type Placed, planStagesOf, windowOf } from './placement.js'
 import { type WorkerRegistry, type WorkerView } from './registry.js'
 import { judge, type Rehearsed } from './rehearsal.js'
+import { takenBytes } from './taken.js'
 import { type CutModel } from './workshop/messages.js'
 import { cutModel } from './workshop/workshop.js'
 
@@ -36,6 +37,8 @@ export interface DeploymentParts extends CostsParts {
   readonly measureSpeed?: (() => Promise<Speed>) | undefined
   /** All plans in force. */
   readonly plans: () => Iterable<Plan>
+  /** How many times slower than usual a worker is now: 1 or more. */
+  readonly slowdownOf: (worker: string) => number
   /** The next epoch; each call gives a larger one. */
   readonly nextEpoch: () => number
 }
@@ -48,15 +51,19 @@ export interface DeploymentParts extends CostsParts {
  */
 export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
   try {
-    await hold(spec, parts, partsOf(spec.model))
+    await holdParts(spec, parts, partsOf(spec.model))
     return await carryOut(spec, parts, signal)
   } finally {
-    await hold(spec, parts, [])
+    await holdParts(spec, parts, [])
   }
 }
 
 /** Until the assignments and the plan hold what they need themselves. */
-function hold({ deployment }: Spec, { store }: DeploymentParts, parts: readonly PartId[]): Promise<void> {
+export function holdParts(
+  { deployment }: Spec,
+  { store }: DeploymentParts,
+  parts: readonly PartId[],
+): Promise<void> {
   return store.hold(
     `deployment ${deployment}`,
     parts.map(({ sha256 }) => sha256),
@@ -70,13 +77,14 @@ export function partsOf(model: ModelFiles): PartId[] {
 
 async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
   let epoch = parts.nextEpoch()
-  const say = (state: PipelineStatus['state']) => publishStatus(parts, { ...idOf(spec), state, epoch })
+  const say = (state: PipelineStatus['state']) =>
+    publishStatus(parts, { ...idOf(spec), state, epoch, reason: 'deployed' })
   await say('fetching')
   await fetchModel(spec, parts, signal)
   await say('planning')
   await waitForWorkers(parts, signal)
   const costs = await costsOf(spec.model, spec.partitions ?? 1, parts, signal)
-  const workers = workersFor(spec, costs, parts, await waitForWorkers(parts, signal))
+  const workers = workersFor(spec.pipeline, costs, parts, await waitForWorkers(parts, signal))
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
   const choose = (known: readonly PlanWorker[]) => choosePlan(spec, costs, known, conditions, signal)
   const load = async (chosen: ChosenPlan) => {
@@ -93,12 +101,20 @@ async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal)
     loaded = await load(rehearsed.better)
     rehearsed = await judge(loaded, { ...known, workers: rehearsed.workers }, parts.registry)
   }
-  const placed = placedAs(rehearsed.chosen, loaded.cut)
+  remember(rehearsed.workers, parts)
+  const placed = placedAs(rehearsed.chosen, loaded.cut, parts)
   const stages = planStagesOf(spec, placed, parts, epoch)
   const plan = planOf(spec, rehearsed.chosen, loaded.cut, stages, parts.term, epoch)
   await publishPlan(parts, plan)
   await say('ready')
   return plan
+}
+
+/** Who plans the next time begins with what was rehearsed. */
+function remember(workers: readonly PlanWorker[], { registry, slowdownOf }: DeploymentParts): void {
+  for (const { birth, slowdown = 1 } of workers) {
+    registry.rehearsed(birth.worker, slowdown / slowdownOf(birth.worker))
+  }
 }
 
 /** A plan whose partitions are on their workers. */
@@ -114,7 +130,7 @@ async function loadChosen(
   signal: AbortSignal,
 ): Promise<LoadedPlan> {
   const cut = await cutAt(chosen.cuts, spec, parts, signal)
-  const activations = activationsOf(spec, placedAs(chosen, cut), parts, epoch)
+  const activations = activationsOf(spec, placedAs(chosen, cut, parts), parts, epoch)
   await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
   return { chosen, cut, activations }
 }
@@ -165,27 +181,23 @@ async function waitForWorkers(
   return alive()
 }
 
-/** With the memory that other pipelines have taken there, as it was predicted. */
-function workersFor(
-  { pipeline }: Spec,
-  { memory }: Costs,
-  { plans }: DeploymentParts,
+/** With the memory that other pipelines have taken there, and as fast as they are now. */
+export function workersFor(
+  pipeline: string,
+  { memory }: Pick<Costs, 'memory'>,
+  { plans, slowdownOf, registry }: Pick<DeploymentParts, 'plans' | 'slowdownOf' | 'registry'>,
   views: readonly WorkerView[],
 ): PlanWorker[] {
-  const others = [...plans()].filter(plan => plan.pipeline !== pipeline).flatMap(({ stages }) => stages)
-  return views.map(({ birth, actual }) => {
-    const here = others.filter(({ worker }) => worker === birth.worker)
-    // All that run on a worker are in one process.
-    const takenBytes = here.reduce(
-      (sum, { memoryBytes = 0 }) => sum + Math.max(0, memoryBytes - memory.processBytes),
-      0,
-    )
-    return { birth, links: actual?.links, takenBytes }
-  })
+  return views.map(({ birth, actual }) => ({
+    birth,
+    links: actual?.links,
+    takenBytes: takenBytes(birth.worker, pipeline, plans(), memory.processBytes),
+    slowdown: slowdownOf(birth.worker) * registry.rehearsedSlowdown(birth.worker),
+  }))
 }
 
 /** Of the machine that costs were measured on, where there is something to compare with it. */
-async function referenceSpeed(
+export async function referenceSpeed(
   workers: readonly PlanWorker[],
   { measureSpeed, onTrouble }: DeploymentParts,
 ): Promise<Speed | undefined> {
@@ -198,7 +210,7 @@ async function referenceSpeed(
   }
 }
 
-function cutAt(
+export function cutAt(
   cuts: readonly number[],
   spec: Spec,
   parts: DeploymentParts,
@@ -210,21 +222,35 @@ function cutAt(
   const data = dataOf(spec.model, store)
   return cutModel(
     { model: store.pathOf(sha256), name, data, cuts, directory, limitBytes },
-    made => hold(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
+    made => holdParts(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,
   )
 }
 
-function placedAs({ stages }: ChosenPlan, { parts }: CutModel): Placed[] {
+export function placedAs(
+  { stages }: ChosenPlan,
+  { parts }: CutModel,
+  { slowdownOf }: Pick<DeploymentParts, 'slowdownOf'>,
+): Placed[] {
   return stages.flatMap(({ replicas, computeMs, memoryBytes }, stage) => {
     const part = parts[stage]
-    return part === undefined ? [] : [{ part: { ...part, computeMs, memoryBytes }, replicas }]
+    if (part === undefined) return []
+    const on = replicas.map(replica => ({ ...replica, slowdown: slowdownOf(replica.worker) }))
+    return [{ part: { ...part, computeMs, memoryBytes }, replicas: on }]
   })
+}
+
+function askedOf({ partitions, replicas, exclude }: Spec): NonNullable<Plan['asked']> {
+  return {
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(exclude === undefined ? {} : { exclude }),
+  }
 }
 
 function planOf(
   spec: Spec,
-  { predicted }: ChosenPlan,
+  { cuts, predicted }: ChosenPlan,
   { inputs, outputs, sampleError }: CutModel,
   stages: PlanStage[],
   term: number,
@@ -245,6 +271,9 @@ function planOf(
     handover: 'replay',
     sampleError,
     predicted,
+    reason: 'deployed',
+    asked: askedOf(spec),
+    cuts: [...cuts],
     ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
   }
 }

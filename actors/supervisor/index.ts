@@ -1,5 +1,6 @@
 export { deployOptions, type DeployOptions, type DeployOptionsInput } from './deploy-options.js'
 export { knownLeader } from './leadership.js'
+export { Memory } from './memory.js'
 export { type SupervisorOptions, supervisorOptions } from './options.js'
 export { checkImageOptions, sensorSettingsOf } from './sensor-options.js'
 export { leaderGone } from './standby.js'

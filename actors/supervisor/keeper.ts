@@ -1,19 +1,38 @@
-import { activationKeyOf, errorOf, type PipelineStatus, type Plan, type Spec } from '../../core/control.js'
+import {
+  activationKeyOf,
+  type DispatcherReport,
+  errorOf,
+  type PipelineStatus,
+  type Plan,
+  type PlanReason,
+  type Spec,
+} from '../../core/control.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { deploy, type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'
-import { ActivationFailure } from './epoch.js'
+import { Dispatchers } from './dispatchers.js'
+import { ActivationFailure, publishPlan } from './epoch.js'
 import { mend } from './mending.js'
+import { TYPICAL_MEMORY } from './model-costs.js'
+import { Paces } from './paces.js'
+import { spareParts } from './prefetching.js'
 import { Refusals } from './refusals.js'
+import { Replanner } from './replanner.js'
+import { type Proposal, type ReplanParts } from './replanning.js'
+import { takenBytes } from './taken.js'
 
 /** What a keeper works with; the supervisor's. */
 export interface KeeperParts extends DeploymentParts {
+  /** Whether an inference of an actor hangs, by `activationKeyOf`. */
+  readonly isStalled: (key: string) => boolean
   readonly onTrouble: (error: MillraceError) => void
 }
 
 /** Something that is being done to the pipeline; one at a time. */
 interface Change {
-  /** The deployment that it carries out; undefined where it mends. */
+  /** The deployment that it carries out; undefined where it mends or betters what is there. */
   readonly deployment: string | undefined
+  /** What it does can wait: when workers are lost, they come first. */
+  readonly yields: boolean
   readonly abort: AbortController
   /** Settles when it has ended, however. */
   readonly done: Promise<void>
@@ -39,11 +58,18 @@ export class PipelineKeeper {
   private readonly refusals = new Refusals()
   /** In which mending failed: it is not tried again until something is otherwise. */
   private hopeless = ''
+  /** For which plan and workers it was decided last what is to be fetched beforehand. */
+  private spared = ''
+
+  private readonly dispatchers = new Dispatchers()
+  private readonly replanner: Replanner
 
   constructor(
     private readonly pipeline: string,
     private readonly parts: KeeperParts,
-  ) {}
+  ) {
+    this.replanner = new Replanner(() => this.mendParts(), parts.options, parts.onTrouble)
+  }
 
   get inForce(): Plan | undefined {
     return this.plan
@@ -63,21 +89,25 @@ export class PipelineKeeper {
     this.track(this.parts.store.hold(`plan ${this.pipeline}`, model))
   }
 
+  onReport(report: DispatcherReport): void {
+    this.dispatchers.take(report)
+  }
+
   /** What has been done, or is being done, is not done again. */
   onSpec(spec: Spec): void {
     const { deployment } = spec
     if (this.change?.deployment === deployment || this.plan?.deployment === deployment) return
     const { status } = this
     const ended = status?.deployment === deployment && ENDED.includes(status.state)
-    if (!ended) this.begin(deployment, signal => this.deploy(spec, signal))
+    if (!ended) this.begin({ deployment, yields: false }, signal => this.deploy(spec, signal))
   }
 
   /** Sees whether the plan in force still works, and mends it where it does not. */
   assess(): void {
     const { plan, change } = this
-    if (plan === undefined || change !== undefined) return
+    if (plan === undefined || change?.yields === false) return
     // A supervisor that has just begun to lead has not heard those that live.
-    if (this.parts.registry.isSettling()) return
+    if (this.parts.registry.isSettling(new Set(plan.stages.map(({ worker }) => worker)))) return
     const error = this.healthOf(plan)
     if (error === undefined) {
       if (this.status?.state === 'degraded') this.say(plan, 'ready')
@@ -86,11 +116,25 @@ export class PipelineKeeper {
     const situation = this.situation()
     if (situation === this.hopeless) return
     this.say(plan, 'degraded', error)
-    this.begin(undefined, signal => this.mend(plan, situation, signal))
+    this.begin({ deployment: undefined, yields: false }, signal => this.mend(situation, signal))
+  }
+
+  /** Does what is not urgent; to be called from time to time. */
+  tend(): void {
+    this.assess()
+    const { plan, change } = this
+    if (plan === undefined || change !== undefined || this.status?.state !== 'ready') return
+    this.replanner.tend(plan, proposal => this.better(plan, proposal))
+    const alive = this.parts.registry.alive().map(({ birth }) => [birth.worker, birth.incarnation])
+    const known = JSON.stringify([plan.term, plan.epoch, alive])
+    if (known === this.spared) return
+    this.spared = known
+    this.track(this.spare(plan))
   }
 
   /** What runs goes on running. */
   async stop(): Promise<void> {
+    this.replanner.halt()
     this.change?.abort.abort()
     await this.change?.done
   }
@@ -100,6 +144,7 @@ export class PipelineKeeper {
     await this.stop()
     this.plan = undefined
     const { store, assignments, bus, topics } = this.parts
+    await assignments.prefetch(this.pipeline, new Map())
     await store.hold(`plan ${this.pipeline}`, [])
     await assignments.remove(activation => activation.pipeline === this.pipeline)
     for (const topic of [topics.pipeline.plan(this.pipeline), topics.pipeline.status(this.pipeline)]) {
@@ -107,7 +152,11 @@ export class PipelineKeeper {
     }
   }
 
-  private begin(deployment: string | undefined, work: (signal: AbortSignal) => Promise<void>): void {
+  private begin(
+    about: Pick<Change, 'deployment' | 'yields'>,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): void {
+    this.replanner.halt()
     const previous = this.change
     previous?.abort.abort()
     const abort = new AbortController()
@@ -122,7 +171,7 @@ export class PipelineKeeper {
       if (!abort.signal.aborted) this.assess()
     }
     const change: Change = {
-      deployment,
+      ...about,
       abort,
       done: run().catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error))),
     }
@@ -130,8 +179,10 @@ export class PipelineKeeper {
   }
 
   private async deploy(spec: Spec, signal: AbortSignal): Promise<void> {
+    const circumstances = this.replanner.circumstances()
     try {
       await this.take(await deploy(spec, this.parts, signal))
+      this.replanner.planned(circumstances)
     } catch (error) {
       if (signal.aborted) return
       const failure = MillraceError.from(error, 'PIPELINE_FAILED').toInfo()
@@ -141,7 +192,32 @@ export class PipelineKeeper {
     }
   }
 
-  private async mend(plan: Plan, situation: string, signal: AbortSignal): Promise<void> {
+  /** Unless something else is being done by now. */
+  private better(plan: Plan, proposal: Proposal): void {
+    if (this.change !== undefined || this.plan?.epoch !== plan.epoch) return
+    this.begin({ deployment: undefined, yields: true }, signal => this.switchTo(proposal, signal))
+  }
+
+  /** What was there goes on until dispatchers have left it: no frame is lost, and none waits. */
+  private async switchTo(proposal: Proposal, signal: AbortSignal): Promise<void> {
+    this.replanner.switched()
+    try {
+      const next = await proposal.load(signal)
+      if (signal.aborted) return
+      await publishPlan(this.parts, next)
+      this.onPlan(next)
+      this.say(next, 'ready')
+      await this.dispatchers.left(next.epoch, signal)
+      await this.take(next)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  private async mend(situation: string, signal: AbortSignal): Promise<void> {
+    const { plan } = this
+    if (plan === undefined) return
+    const reason = reasonOf(this.healthOf(plan))
     // A worker whose runtime has just crashed is not the first to be asked.
     for (const { worker, key } of this.failed(plan)) {
       const activation = this.parts.assignments
@@ -149,9 +225,9 @@ export class PipelineKeeper {
         .find(one => activationKeyOf(one) === key)
       if (activation !== undefined) this.refusals.note(worker, activation)
     }
-    const refuses = this.refusals.check()
     try {
-      const mended = await mend(plan, { ...this.parts, refuses }, signal)
+      const mended = await mend(plan, reason, this.mendParts(), signal)
+      this.replanner.mended(reason)
       await this.take(mended)
       this.say(mended, 'ready')
     } catch (error) {
@@ -161,6 +237,21 @@ export class PipelineKeeper {
       else this.hopeless = situation
       this.say(plan, 'degraded', failure.toInfo())
     }
+  }
+
+  private mendParts(): ReplanParts {
+    const { registry, slowdownOf, plans } = this.parts
+    return {
+      ...this.parts,
+      refuses: this.refusals.check(),
+      paces: () => new Paces({ speedOf: worker => registry.speedOf(worker), slowdownOf }),
+      takenBytes: (worker, pipeline) => takenBytes(worker, pipeline, plans(), TYPICAL_MEMORY.processBytes),
+    }
+  }
+
+  /** So that nothing need be fetched when a worker is lost. */
+  private async spare(plan: Plan): Promise<void> {
+    await this.parts.assignments.prefetch(this.pipeline, await spareParts(plan, this.mendParts()))
   }
 
   /** A new plan is in force: what came before, or was left half done by an earlier leader, goes. */
@@ -181,13 +272,16 @@ export class PipelineKeeper {
     return this.failed(plan)[0]?.error
   }
 
-  /** Replicas that live workers do not run any more. */
+  /** Replicas that live workers do not run any more, or not on. */
   private failed({ pipeline, epoch, stages }: Plan): Failed[] {
     return stages.flatMap(({ stage, worker, replica }) => {
       const key = activationKeyOf({ pipeline, epoch, stage, replica })
       const actual = this.parts.registry.get(worker)?.actual
       const state = actual?.activations.find(one => activationKeyOf(one) === key)
-      return state?.state === 'failed' ? [{ worker, key, error: errorOf(state).toInfo() }] : []
+      if (state?.state === 'failed') return [{ worker, key, error: errorOf(state).toInfo() }]
+      if (!this.parts.isStalled(key)) return []
+      const hangs = `worker '${worker}' beats, but an inference of stage ${stage} does not end`
+      return [{ worker, key, error: new MillraceError('WORKER_STALLED', hangs).toInfo() }]
     })
   }
 
@@ -201,13 +295,15 @@ export class PipelineKeeper {
   }
 
   private say(
-    { pipeline, deployment, epoch }: Plan,
+    { pipeline, deployment, epoch, reason }: Plan,
     state: PipelineStatus['state'],
     error?: ErrorInfo,
   ): void {
     const { status } = this
     if (status?.state === state && status.epoch === epoch && status.error?.message === error?.message) return
-    const next = { pipeline, deployment, epoch, state, ...(error === undefined ? {} : { error }) }
+    const why = state === 'degraded' ? reasonOf(error) : reason
+    const about = { pipeline, deployment, epoch, state, ...(why === undefined ? {} : { reason: why }) }
+    const next = { ...about, ...(error === undefined ? {} : { error }) }
     this.track(this.publish(next))
   }
 
@@ -219,4 +315,8 @@ export class PipelineKeeper {
   private track(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
+}
+
+function reasonOf(error: ErrorInfo | undefined): PlanReason {
+  return error?.code === 'WORKER_STALLED' ? 'worker stalled' : 'worker lost'
 }

@@ -6,6 +6,13 @@ import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
 
+export interface ClaimOptions {
+  readonly settleMs: number
+  readonly limitMs: number
+  /** Told, before the claim, of the largest term that the broker has retained and of that which workers obey; 0: none. */
+  readonly onFound?: (known: number, obeyed: number) => void
+}
+
 /**
  * Takes the lead: writes the next term, and acts only after it has read that back (decision D5). The connection has a
  * client id that all supervisors share, so that a broker keeps only the newest, and does not reconnect: when it is
@@ -18,7 +25,7 @@ export async function claimLeadership(
   bus: Bus,
   topics: Topics,
   supervisor: string,
-  options: { readonly settleMs: number; readonly limitMs: number },
+  options: ClaimOptions,
 ): Promise<number> {
   const seen = new Subject<Leader>()
   let newest: Leader | undefined
@@ -40,7 +47,9 @@ export async function claimLeadership(
   )
   try {
     await readRetained(seen, options.settleMs)
-    const term = Math.max(newest?.term ?? 0, obeyed) + 1
+    const known = newest?.term ?? 0
+    options.onFound?.(known, obeyed)
+    const term = Math.max(known, obeyed) + 1
     const lost = () => new MillraceError('NO_SUPERVISOR', `the claim of term ${term} was not read back`)
     const readBack = firstWhere(seen, leader => leader.term >= term, options.limitMs, lost)
     const claim: Leader = { term, supervisor }

@@ -1,16 +1,21 @@
-import { type Activation, type Plan, type PlanStage } from '../../core/control.js'
+import { type Activation, type Plan, type PlanReason, type PlanStage } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type EpochParts, loadEpoch, publishPlan } from './epoch.js'
+import { type HolderParts, holdersOf, withHolders } from './holders.js'
+import { type Paces } from './paces.js'
 import { activationsOf, leastWindowOf, type Placed, planStagesOf, type Terms, windowOf } from './placement.js'
 import { type Candidate, reassign, type Stranded } from './reassign.js'
 import { type PreparedPart } from './workshop/messages.js'
 
-export interface MendParts extends EpochParts {
+export interface MendParts extends EpochParts, HolderParts {
   readonly term: number
   /** The next epoch; each call gives a larger one. */
   readonly nextEpoch: () => number
   /** Whether a worker has failed with a partition of late. */
   readonly refuses: (worker: string, part: PreparedPart) => boolean
+  readonly paces: () => Paces
+  /** Memory of a worker that other pipelines than this take. */
+  readonly takenBytes: (worker: string, pipeline: string) => number
 }
 
 /** Partitions are cut and checked already: to load one takes seconds at most, unless it must be fetched. */
@@ -22,35 +27,75 @@ const LOAD_LIMIT_MS = 60_000
  * @returns the plan in force
  * @throws NO_WORKER: no live worker has room for a stage, or nobody knows its partitions any more; or as `loadEpoch`
  */
-export async function mend(plan: Plan, parts: MendParts, signal: AbortSignal): Promise<Plan> {
-  const { registry, assignments, refuses, term } = parts
-  const before = placedOf(plan, assignments.of(plan.pipeline, plan.epoch))
-  const candidates = registry.alive().map(({ birth }): Candidate => ({
-    worker: birth.worker,
-    speed: 1,
-    memoryBytes: birth.availableBytes ?? birth.memoryBytes,
-  }))
-  const result = reassign(before, candidates, ({ memoryBytes }) => memoryBytes, refuses)
+export async function mend(
+  plan: Plan,
+  reason: PlanReason,
+  parts: MendParts,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const paces = parts.paces()
+  const before = placedOf(plan, parts.assignments.of(plan.pipeline, plan.epoch), paces)
+  const holds = memoised(sha256 => new Set(holdersOf(sha256, parts)))
+  const preferences = {
+    refuses: parts.refuses,
+    holds: (worker: string, { part }: PreparedPart) => holds(part.sha256).has(worker),
+  }
+  const candidates = candidatesOf(plan, parts, paces)
+  const result = reassign(before, candidates, ({ memoryBytes }) => memoryBytes, preferences)
   if ('stranded' in result) throw noRoom(result.stranded)
+  const mended = await bringInForce(plan, timed(result.placed, paces), parts, signal)
+  // What was predicted was so of the workers before.
+  const { predicted: _, ...kept } = mended
+  const inForce: Plan = { ...kept, handover: 'replay', reason }
+  await publishPlan(parts, inForce)
+  return inForce
+}
+
+/**
+ * Has workers load a plan's partitions where they are placed now.
+ * @returns the plan under its new epoch, which nobody knows yet
+ * @throws as `loadEpoch`
+ */
+export async function bringInForce(
+  plan: Plan,
+  placed: readonly Placed[],
+  parts: Omit<MendParts, 'refuses' | 'paces' | 'takenBytes'>,
+  signal: AbortSignal,
+): Promise<Plan> {
   const terms = termsOf(plan)
   const epoch = parts.nextEpoch()
-  await loadEpoch(activationsOf(terms, result.placed, parts, epoch), parts, LOAD_LIMIT_MS, signal)
-  const stages = planStagesOf(terms, result.placed, parts, epoch)
-  // What was predicted was so of the workers before.
-  const { predicted: _, ...kept } = plan
-  const window = windowOf(terms, stages.length)
-  const mended: Plan = { ...kept, term, epoch, stages, window, handover: 'replay' }
-  if (plan.leastWindow !== undefined) mended.leastWindow = leastWindowOf(stages)
-  await publishPlan(parts, mended)
-  return mended
+  const activations = await withHolders(activationsOf(terms, placed, parts, epoch), parts)
+  await loadEpoch(activations, parts, LOAD_LIMIT_MS, signal)
+  const stages = planStagesOf(terms, placed, parts, epoch)
+  const { leastWindow, ...kept } = plan
+  return {
+    ...kept,
+    ...{ term: parts.term, epoch, stages, window: windowOf(terms, stages.length) },
+    ...(leastWindow === undefined ? {} : { leastWindow: leastWindowOf(stages) }),
+  }
 }
 
-function termsOf({ pipeline, links, lz4, window, leastWindow }: Plan): Terms {
-  return { pipeline, links, lz4, ...(leastWindow === undefined ? { window } : {}) }
+/** Live workers that may run something of a plan, with the memory that is theirs to give. */
+export function candidatesOf(
+  { pipeline, asked }: Plan,
+  { registry, takenBytes }: Pick<MendParts, 'registry' | 'takenBytes'>,
+  paces: Paces,
+): Candidate[] {
+  return registry
+    .alive()
+    .filter(({ birth }) => asked?.exclude?.includes(birth.worker) !== true)
+    .map(({ birth }) => ({
+      worker: birth.worker,
+      speed: paces.now(birth.worker),
+      memoryBytes: (birth.availableBytes ?? birth.memoryBytes) - takenBytes(birth.worker, pipeline),
+    }))
 }
 
-/** What somebody is to run says where a stage's partition is, and the plan what it costs. */
-function placedOf(plan: Plan, activations: readonly Activation[]): Placed[] {
+/**
+ * What somebody is to run says where a stage's partition is, and the plan what it costs: here, on a worker of pace 1.
+ * @throws NO_WORKER: nobody knows where its partitions are
+ */
+export function placedOf(plan: Plan, activations: readonly Activation[], paces: Paces): Placed[] {
   const stages = Math.max(...plan.stages.map(({ stage }) => stage)) + 1
   return Array.from({ length: stages }, (_, stage) => {
     const planned = plan.stages.filter(one => one.stage === stage)
@@ -62,16 +107,46 @@ function placedOf(plan: Plan, activations: readonly Activation[]): Placed[] {
         `it is not known any more where the partition of stage ${stage} is; deploy the model again`,
       )
     }
+    const share = first.weight / planned.reduce((sum, { weight }) => sum + weight, 0)
+    const pace = paces.usual(first.worker) / (first.slowdown ?? 1)
     return {
-      part: partOf(activation, first),
+      part: partOf(activation, first, (first.computeMs / share) * pace),
       replicas: planned.map(({ worker, weight }) => ({ worker, weight })),
     }
   })
 }
 
-function partOf({ part, receives, carries, sends }: Activation, planned: PlanStage): PreparedPart {
-  const { operators, weightBytes, outBytes, computeMs, memoryBytes = weightBytes } = planned
-  return { part, receives, carries, sends, operators, weightBytes, outBytes, computeMs, memoryBytes }
+/** With what each replica takes on the worker that it has now. */
+export function timed(placed: readonly Placed[], paces: Paces): Placed[] {
+  return placed.map(({ part, replicas }) => {
+    const all = replicas.reduce((sum, { weight }) => sum + weight, 0)
+    const onWorker = ({ worker, weight }: Placed['replicas'][number]) => {
+      const computeMs = (part.computeMs * weight) / all / paces.now(worker)
+      return { worker, weight, computeMs, slowdown: paces.slowdown(worker) }
+    }
+    return { part, replicas: replicas.map(onWorker) }
+  })
+}
+
+function termsOf({ pipeline, links, lz4, window, leastWindow }: Plan): Terms {
+  return { pipeline, links, lz4, ...(leastWindow === undefined ? { window } : {}) }
+}
+
+function partOf({ part, ...activation }: Activation, planned: PlanStage, computeMs: number): PreparedPart {
+  const { receives, carries, sends } = activation
+  const { operators, weightBytes, outBytes, memoryBytes = weightBytes } = planned
+  const { sha256, bytes } = part
+  const about = { operators, weightBytes, outBytes, computeMs, memoryBytes }
+  return { part: { sha256, bytes }, receives, carries, sends, ...about }
+}
+
+function memoised<T>(work: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>()
+  return key => {
+    const value = known.get(key) ?? work(key)
+    known.set(key, value)
+    return value
+  }
 }
 
 function noRoom({ stage, needsBytes, mostBytes }: Stranded): MillraceError {

@@ -33,7 +33,7 @@ export interface CostsParts {
 }
 
 /** Of a runtime process on Linux, x64; measured with three networks, whose factors were 2.4 to 4.2. */
-const TYPICAL_MEMORY: MemoryCosts = { processBytes: 105e6, sessionBytes: 45e6, weightFactor: 3 }
+export const TYPICAL_MEMORY: MemoryCosts = { processBytes: 105e6, sessionBytes: 45e6, weightFactor: 3 }
 /** A model with files outside that is larger than this is never held in one piece. */
 const APART_BYTES = 2 ** 30
 const PROBE_LIMIT_MS = 60_000
@@ -59,7 +59,11 @@ export async function costsOf(
   return usual.blocks.length >= partitions ? usual : measure(model, parts, signal, partitions)
 }
 
-async function keptCosts({ sha256 }: ModelFiles, parts: CostsParts): Promise<Costs | undefined> {
+/** As `costsOf`, where it need not be measured. */
+export async function keptCosts(
+  { sha256 }: ModelFiles,
+  parts: Pick<CostsParts, 'store' | 'options'>,
+): Promise<Costs | undefined> {
   const key = { sha256, machine: thisMachine() }
   for (const folder of [profileFolder(parts.options.profileDir), ownFolder(parts)]) {
     // What cannot be used is as good as not there: `profile` says why, and this measures again.
@@ -69,7 +73,7 @@ async function keptCosts({ sha256 }: ModelFiles, parts: CostsParts): Promise<Cos
   return undefined
 }
 
-function ownFolder({ store }: CostsParts): string {
+function ownFolder({ store }: Pick<CostsParts, 'store'>): string {
   return join(store.directory, 'costs')
 }
 

@@ -33,6 +33,30 @@ export const supervisorOptions = defineOptions({
     value: 'MS',
     doc: 'Time for the search of a plan; then the best plan so far is taken.',
   },
+  slowFactor: {
+    check: z.coerce.number().min(0).max(1_000),
+    default: 2.5,
+    value: 'TIMES',
+    doc: 'How many times longer than usual a worker must take for its frames, compared with others, to count as slow; 0: none does.',
+  },
+  stalledAfterMs: {
+    check: z.coerce.number().int().min(0).max(3_600_000),
+    default: 10_000,
+    value: 'MS',
+    doc: 'Time that an inference may take before its worker counts as stalled, or twenty times what is predicted where that is more; 0: none does.',
+  },
+  replanGain: {
+    check: z.coerce.number().min(0).max(100),
+    default: 0.15,
+    value: 'PART',
+    doc: 'By what part a pipeline must become faster for a plan made anew to take the place of the one in force: 0.15 is 15 %.',
+  },
+  replanIntervalMs: {
+    check: z.coerce.number().int().min(0).max(86_400_000),
+    default: 10_000,
+    value: 'MS',
+    doc: 'Least time between two plans that are made anew for one pipeline because workers came, went or changed; it doubles with each that follows soon, up to 10 min; 0: none is.',
+  },
   profileDir: {
     ...profileOptions.profileDir,
     doc: 'Folder in which costs are looked up that `millrace profile` measured on this machine; left out, `millrace/profiles` in `XDG_CACHE_HOME` or `~/.cache`.',

@@ -13,10 +13,14 @@ export interface Placed {
   readonly replicas: readonly PlacedReplica[]
 }
 
-interface PlacedReplica {
+export interface PlacedReplica {
   readonly worker: string
   /** How many of the stage's frames it takes, beside the others; above 0. */
   readonly weight: number
+  /** On this worker, for each frame of the pipeline; left out: as the part says. */
+  readonly computeMs?: number
+  /** How many times slower than usual the worker was taken to be for that; left out: 1. */
+  readonly slowdown?: number
 }
 
 interface Where {
@@ -96,9 +100,10 @@ export function planStagesOf(
   epoch: number,
 ): PlanStage[] {
   return placed.flatMap(({ part, replicas }, stage) =>
-    replicas.map(({ worker, weight }, replica) => {
-      const { operators, weightBytes, outBytes, computeMs, memoryBytes } = part
-      const costs = { operators, weightBytes, outBytes, computeMs, memoryBytes }
+    replicas.map(({ worker, weight, computeMs = part.computeMs, slowdown = 1 }, replica) => {
+      const { operators, weightBytes, outBytes, memoryBytes } = part
+      const slow = slowdown > 1 ? { slowdown } : {}
+      const costs = { operators, weightBytes, outBytes, computeMs, ...slow, memoryBytes }
       const key = activationKeyOf({ pipeline, epoch, stage, replica })
       const actual = registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)
       const inbox = { topic: topics.data.stage(pipeline, epoch, stage, replica) }

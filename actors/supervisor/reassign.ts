@@ -4,7 +4,7 @@ import { type PreparedPart } from './workshop/messages.js'
 /** A live worker, and what it has for one pipeline. */
 export interface Candidate {
   readonly worker: string
-  /** Of one core; 1 is the supervisor's. */
+  /** Compared with what the times of parts are those of. */
   readonly speed: number
   /** What the pipeline's partitions may take of its memory in all. */
   readonly memoryBytes: number
@@ -19,19 +19,26 @@ export interface Stranded {
   readonly mostBytes: number | undefined
 }
 
+/** What decides who may take a partition, and who is asked first. */
+export interface Preferences {
+  /** Whether a worker has failed with a partition before, and is not to be asked again. */
+  readonly refuses: (worker: string, part: PreparedPart) => boolean
+  /** Whether a worker has it on its disk, so that nothing need be fetched. */
+  readonly holds: (worker: string, part: PreparedPart) => boolean
+}
+
 export type Reassigned = { readonly placed: readonly Placed[] } | { readonly stranded: Stranded }
 
 /**
  * The same partitions on the workers that are left, with as few moved as can be: a stage that has another replica goes on
- * with it, and one that has none goes to the live worker that will be done with all its work soonest. The stage that takes
- * longest chooses first. Deterministic, whatever the order of the candidates.
- * @param refuses  whether a worker has failed with a partition before, and is not to be asked again
+ * with it, and one that has none goes to the live worker that will be done with all its work soonest, of those that hold
+ * its partition if any does. The stage that takes longest chooses first. Deterministic, whatever the order of the candidates.
  */
 export function reassign(
   placed: readonly Placed[],
   candidates: readonly Candidate[],
   memoryOf: (part: PreparedPart) => number,
-  refuses: (worker: string, part: PreparedPart) => boolean,
+  { refuses, holds }: Preferences,
 ): Reassigned {
   const desks = desksOf(candidates)
   const kept = placed.map(({ part, replicas }) => ({
@@ -48,7 +55,8 @@ export function reassign(
     .sort((a, b) => b.part.computeMs - a.part.computeMs || a.stage - b.stage)
   for (const { part, stage, replicas } of byTime) {
     const able = [...desks.values()].filter(desk => !refuses(desk.worker, part))
-    const desk = soonest(able, part, memoryOf(part))
+    const holders = able.filter(desk => holds(desk.worker, part))
+    const desk = soonest(holders, part, memoryOf(part)) ?? soonest(able, part, memoryOf(part))
     if (desk === undefined) return { stranded: strandedOf(stage, memoryOf(part), able) }
     desk.take(part, memoryOf(part), 1)
     replicas.push({ worker: desk.worker, weight: 1 })

@@ -1,5 +1,6 @@
 import { type Observable, Subject } from 'rxjs'
-import { type Actual, type Beat, type Birth } from '../../core/control.js'
+import { type Actual, type Beat, type Birth, type Speed } from '../../core/control.js'
+import { quantile } from '../../core/costs/index.js'
 import { FailureDetector } from '../../core/failure-detector.js'
 import { OwnPauses } from '../../core/own-pauses.js'
 
@@ -37,10 +38,16 @@ const USUAL_BEAT_MS = 250
  */
 export class WorkerRegistry {
   private readonly births = new Map<string, Birth>()
+  /** As it was last known, also of those that are gone. */
+  private readonly speeds = new Map<string, Speed>()
+  /** How many times as long as their speeds say workers took when they last rehearsed a plan. */
+  private readonly rehearsals = new Map<string, number>()
   private readonly actuals = new Map<string, Actual>()
   private readonly heard = new Map<string, Heard>()
   /** When births were heard of, which may be long after. */
   private readonly announcedAt = new Map<string, number>()
+  /** Until when workers that nothing was heard of are waited for. */
+  private readonly expected = new Map<string, number>()
   private readonly changes = new Subject<void>()
   private readonly pauses: OwnPauses
 
@@ -49,6 +56,17 @@ export class WorkerRegistry {
     private readonly now: () => number = () => performance.now(),
   ) {
     this.pauses = new OwnPauses(JUDGE_MS, now())
+  }
+
+  /** How many times as long as its speed says a worker takes, as it was rehearsed; as the others do where it was not. */
+  rehearsedSlowdown(worker: string): number {
+    const { rehearsals } = this
+    const usual = rehearsals.size === 0 ? 1 : quantile([...rehearsals.values()], 0.5)
+    return rehearsals.get(worker) ?? usual
+  }
+
+  rehearsed(worker: string, slowdown: number): void {
+    this.rehearsals.set(worker, slowdown)
   }
 
   /** After each change of what is known, beats included. */
@@ -67,6 +85,7 @@ export class WorkerRegistry {
     if (known !== undefined && known.incarnation > birth.incarnation) return
     if (known?.incarnation !== birth.incarnation) this.announcedAt.set(birth.worker, this.now())
     this.births.set(birth.worker, birth)
+    if (birth.speed !== undefined) this.speeds.set(birth.worker, birth.speed)
     this.changes.next()
   }
 
@@ -77,6 +96,11 @@ export class WorkerRegistry {
     this.actuals.delete(worker)
     this.heard.delete(worker)
     this.changes.next()
+  }
+
+  /** Waits for workers that were there, while they find their way back to a broker that has forgotten them. */
+  expect(workers: Iterable<string>, forMs: number): void {
+    for (const worker of workers) this.expected.set(worker, this.now() + forMs)
   }
 
   /** A hint: a beat of the same incarnation that comes later makes it live again. */
@@ -135,11 +159,26 @@ export class WorkerRegistry {
       .filter(view => view !== undefined)
   }
 
-  /** Whether a worker that was born has had no time to beat yet since that was heard of. */
-  isSettling(): boolean {
+  /** As one that is alive, or was, has said of itself. */
+  speedOf(worker: string): Speed | undefined {
+    return this.speeds.get(worker)
+  }
+
+  /** Since its birth was heard of, in ms; Infinity where it was not. */
+  announcedMs(worker: string): number {
+    return this.now() - (this.announcedAt.get(worker) ?? -Infinity)
+  }
+
+  /** Whether a worker that was born, among some or any, has had no time to beat yet since that was heard of. */
+  isSettling(among?: ReadonlySet<string>): boolean {
     const { acceptablePauseMs } = this.silence
+    for (const [worker, until] of this.expected) {
+      if (until <= this.now() || this.get(worker) !== undefined) this.expected.delete(worker)
+      else if (among?.has(worker) !== false) return true
+    }
     return [...this.births.values()].some(({ worker, incarnation, beatMs = USUAL_BEAT_MS }) => {
-      const since = this.now() - (this.announcedAt.get(worker) ?? -Infinity)
+      if (among?.has(worker) === false) return false
+      const since = this.announcedMs(worker)
       const beats = this.heard.get(worker)?.beat.incarnation === incarnation
       return !beats && since < Math.min(beatMs, LONGEST_SETTLING_MS) + acceptablePauseMs
     })

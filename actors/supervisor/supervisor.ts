@@ -1,4 +1,4 @@
-import { from, interval, merge } from 'rxjs'
+import { from, interval } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
 import {
   Actual,
@@ -6,10 +6,12 @@ import {
   Birth,
   Death,
   decodeControl,
+  DispatcherReport,
   encodeControl,
   type LeaderBeat,
   Desired,
   PipelineStatus,
+  type Findings,
   Plan,
   Spec,
   type Speed,
@@ -19,8 +21,10 @@ import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { type SpawnProbe } from '../profiler/index.js'
 import { Assignments } from './assignments.js'
+import { WorkerFindings } from './findings.js'
 import { PipelineKeeper } from './keeper.js'
 import { claimLeadership } from './leadership.js'
+import { Memory } from './memory.js'
 import { type SupervisorOptions } from './options.js'
 import { LinkProbes } from './probes.js'
 import { WorkerRegistry } from './registry.js'
@@ -35,11 +39,15 @@ export interface SupervisorParts {
   readonly measureSpeed?: (() => Promise<Speed>) | undefined
   /** Starts processes in which a model's memory is measured; left out: a typical one is taken for it. */
   readonly spawnProbe?: SpawnProbe | undefined
+  /** Of the terms before this one of the same process; left out: there were none. */
+  readonly memory?: Memory | undefined
   readonly onTrouble: (error: MillraceError) => void
 }
 
 const CLAIM = { settleMs: 300, limitMs: 5_000 }
 const HEALTH_MS = 500
+/** Workers reconnect within this when their broker is back. */
+const RETURN_MS = 5_000
 /** Between two signs of life for those that stand by. */
 export const LEADER_BEAT_MS = 250
 /** The client id that all supervisors of one root share, so that a broker keeps the connection of the newest only. */
@@ -63,6 +71,11 @@ export class Supervisor {
   private readonly keepers = new Map<string, PipelineKeeper>()
   private readonly assignments: Assignments
   private readonly subscriptions: Subscription[] = []
+  private readonly measureSpeed: (() => Promise<Speed>) | undefined
+  private readonly findings: WorkerFindings
+  private told = ''
+  /** What it has said again to a broker that had forgotten it. */
+  private forgotten = false
   private lastEpoch = 0
 
   private constructor(
@@ -71,7 +84,9 @@ export class Supervisor {
     readonly term: number,
   ) {
     this.registry = new WorkerRegistry(options)
+    this.findings = new WorkerFindings(this.registry, () => this.plans(), options)
     this.assignments = new Assignments(parts.bus, parts.topics, term, parts.store)
+    this.measureSpeed = once(parts.measureSpeed)
     this.ended = new Promise(resolve => {
       this.end = resolve
     })
@@ -79,10 +94,21 @@ export class Supervisor {
 
   /** @throws SUPERVISOR_SUPERSEDED, NO_SUPERVISOR, BUS_DISCONNECTED */
   static async start(parts: SupervisorParts, options: SupervisorOptions): Promise<Supervisor> {
-    const term = await claimLeadership(parts.bus, parts.topics, parts.id, CLAIM)
-    const supervisor = new Supervisor(parts, options, term)
+    const memory = parts.memory ?? new Memory()
+    const deployed = new Set<string>()
+    const specs = await parts.bus.subscribe(parts.topics.pipeline.specs, ({ topic }) => {
+      deployed.add(levelsBelow(parts.topics.root, topic)?.[1] ?? '')
+    })
+    let forgotten = false
+    const onFound = (known: number, obeyed: number) => (forgotten = memory.exceeds(known, obeyed))
+    const claim = { ...CLAIM, onFound }
+    const claiming = claimLeadership(parts.bus, parts.topics, parts.id, claim)
+    const term = await claiming.finally(() => specs.close().catch(() => undefined))
+    memory.begin(term)
+    if (!forgotten) memory.clear()
+    const supervisor = new Supervisor({ ...parts, memory }, options, term)
     try {
-      await supervisor.watch()
+      await supervisor.watch(forgotten ? deployed : undefined)
       return supervisor
     } catch (error) {
       await supervisor.stop()
@@ -95,8 +121,11 @@ export class Supervisor {
     await this.halt(undefined)
   }
 
-  /** Specs come last, so that what is known of a pipeline is there before it is asked for. */
-  private async watch(): Promise<void> {
+  /**
+   * Specs come last, so that what is known of a pipeline is there before it is asked for.
+   * @param deployed  pipelines that were asked for of a broker that has forgotten all others; undefined: it has not
+   */
+  private async watch(deployed: ReadonlySet<string> | undefined): Promise<void> {
     const { bus, topics, store, onTrouble } = this.parts
     bus.state$.subscribe(state => {
       if (state !== 'connected')
@@ -107,14 +136,23 @@ export class Supervisor {
         handler(message, levelsBelow(topics.root, message.topic)?.[1] ?? '')
       this.subscriptions.push(await bus.subscribe(filter, named, { qos: 1 }))
     }
+    if (deployed !== undefined) await this.parts.memory?.restore(bus, topics, deployed)
+    this.forgotten = deployed !== undefined
     await on(topics.worker.births, (message, worker) => this.onBirth(message, worker))
     await on(topics.worker.deaths, (message, worker) => this.onDeath(message, worker))
-    await on(topics.worker.beats, message => this.take(Beat, message, beat => this.registry.beaten(beat)))
+    await on(topics.worker.beats, message => this.take(Beat, message, beat => this.onBeat(beat)))
     await on(topics.worker.actuals, message => this.take(Actual, message, actual => this.onActual(actual)))
     await on(topics.worker.desireds, (message, worker) => this.onDesired(message, worker))
-    await on(topics.pipeline.plans, message => this.take(Plan, message, plan => this.onPlan(plan)))
-    await on(topics.pipeline.statuses, message =>
-      this.take(PipelineStatus, message, status => this.onStatus(status)),
+    await on(topics.pipeline.plans, message => {
+      this.note(message)
+      this.take(Plan, message, plan => this.onPlan(plan))
+    })
+    await on(topics.pipeline.statuses, message => {
+      this.note(message)
+      this.take(PipelineStatus, message, status => this.onStatus(status))
+    })
+    await on(topics.pipeline.reports, message =>
+      this.take(DispatcherReport, message, report => this.keepers.get(report.pipeline)?.onReport(report)),
     )
     const read: ReadPart = (sha256, offset, length) => store.read(sha256, offset, length)
     this.subscriptions.push(await serveParts(bus, topics, read, onTrouble))
@@ -137,12 +175,18 @@ export class Supervisor {
     else this.take(Birth, message, birth => this.registry.born(birth))
   }
 
+  private onBeat(beat: Beat): void {
+    this.findings.beaten(beat)
+    this.registry.beaten(beat)
+  }
+
   private onDeath(message: BusMessage, worker: string): void {
     this.take(Death, message, ({ incarnation }) => this.registry.died(worker, incarnation))
   }
 
   /** Retained before this term: written by an earlier leader. */
   private onDesired(message: BusMessage, worker: string): void {
+    this.note(message)
     this.take(Desired, message, ({ term, activations }) => {
       if (term >= this.term) return
       this.track(this.assignments.adopt(worker, activations))
@@ -159,6 +203,10 @@ export class Supervisor {
     void this.halt(new MillraceError('NO_SUPERVISOR', `${later}: the lead must be taken anew`))
   }
 
+  private note({ topic, payload }: BusMessage): void {
+    this.parts.memory?.note(topic, payload)
+  }
+
   /** An epoch is never used twice, also where the plan that it was for never came into force. */
   private noteEpoch(epoch: number): void {
     this.lastEpoch = Math.max(this.lastEpoch, epoch)
@@ -171,12 +219,33 @@ export class Supervisor {
 
   private onPlan(plan: Plan): void {
     this.noteEpoch(plan.epoch)
+    // They look for the broker too.
+    if (this.forgotten && plan.term < this.term) {
+      const workers = plan.stages.map(({ worker }) => worker)
+      this.registry.expect(workers, RETURN_MS)
+    }
     this.keeperOf(plan.pipeline).onPlan(plan)
   }
 
   private onSpec(message: BusMessage, pipeline: string): void {
+    this.note(message)
     if (message.payload.byteLength === 0) return this.track(this.undeploy(pipeline))
     this.take(Spec, message, spec => this.keeperOf(pipeline).onSpec(spec))
+  }
+
+  private plans(): Plan[] {
+    return [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
+  }
+
+  /** For those who look at the cluster. */
+  private tellFindings(): void {
+    const { bus, topics } = this.parts
+    const message: Findings = { term: this.term, findings: this.findings.all() }
+    const told = JSON.stringify(message)
+    if (told === this.told) return
+    this.told = told
+    const payload = encodeControl(message)
+    this.track(bus.publish(topics.supervisor.findings, payload, { qos: 1, retain: true }))
   }
 
   private keeperOf(pipeline: string): PipelineKeeper {
@@ -184,8 +253,22 @@ export class Supervisor {
     if (known !== undefined) return known
     const { registry, assignments, options, term } = this
     const nextEpoch = () => ++this.lastEpoch
-    const plans = () => [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
-    const shared = { ...this.parts, registry, assignments, options, term, nextEpoch, plans }
+    const slowdownOf = (worker: string) => this.findings.slowdownOf(worker)
+    const isStalled = (key: string) => this.findings.isStalled(key)
+    const plans = () => this.plans()
+    const { measureSpeed } = this
+    const shared = {
+      ...this.parts,
+      measureSpeed,
+      registry,
+      assignments,
+      options,
+      term,
+      nextEpoch,
+      plans,
+      slowdownOf,
+      isStalled,
+    }
     const keeper = new PipelineKeeper(pipeline, shared)
     this.keepers.set(pipeline, keeper)
     return keeper
@@ -206,9 +289,15 @@ export class Supervisor {
   }
 
   private watchHealth(): void {
-    const check = merge(this.registry.change$, interval(HEALTH_MS)).subscribe(() => {
+    const check = this.registry.change$.subscribe(() => {
       for (const keeper of this.keepers.values()) keeper.assess()
     })
+    check.add(
+      interval(HEALTH_MS).subscribe(() => {
+        for (const keeper of this.keepers.values()) keeper.tend()
+        this.tellFindings()
+      }),
+    )
     const unwatch = this.registry.watch()
     const beat = setInterval(() => this.beat(), LEADER_BEAT_MS)
     this.beat()
@@ -232,5 +321,16 @@ export class Supervisor {
       ...subscriptions.map(subscription => subscription.close()),
     ])
     this.end(reason)
+  }
+}
+
+/** Asks again only where it failed. */
+function once<T>(measure: (() => Promise<T>) | undefined): (() => Promise<T>) | undefined {
+  if (measure === undefined) return undefined
+  let known: Promise<T> | undefined
+  return () => {
+    const asked = (known ??= measure())
+    asked.catch(() => (known = undefined))
+    return asked
   }
 }

@@ -12,17 +12,19 @@ import {
   decodeControl,
   Desired,
   encodeControl,
+  type PartSource,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { type LinkFigure, measureBrokerLink } from '../benchmark/index.js'
 import { availableBytes } from '../machine/index.js'
-import { fetchPart, MIB, type PartStore } from '../model-store/index.js'
+import { fetchPart, MIB, type PartStore, serveParts } from '../model-store/index.js'
 import { ownUsage, type Readiness, type Runtime } from '../runtime/index.js'
 import { crashMessages } from './crash-messages.js'
 import { Measurements, NO_PROBES } from './measurements.js'
 import { type WorkerOptions } from './options.js'
+import { Prefetcher } from './prefetcher.js'
 import { Reconciler } from './reconcile.js'
 
 export interface AgentParts {
@@ -59,6 +61,7 @@ export function deathWill(
 export class WorkerAgent {
   private readonly reconciler: Reconciler
   private readonly measurements: Measurements
+  private readonly prefetcher: Prefetcher
   private readonly connection: RxSubscription
   private beat: NodeJS.Timeout | undefined
   private brokerLink: LinkFigure | undefined
@@ -75,7 +78,7 @@ export class WorkerAgent {
     private runtime: Runtime,
   ) {
     this.reconciler = new Reconciler({
-      fetch: (activation, signal) => this.fetch(activation, signal),
+      fetch: ({ part }, signal) => this.fetch(part, signal),
       activate: (activation, model) => this.activate(activation, model),
       passivate: key => this.runtime.passivate(key),
       onChange: actual => this.report(actual),
@@ -84,6 +87,10 @@ export class WorkerAgent {
       onSpeed: () => this.announce(),
       onLinks: () => this.report(this.reconciler.actual()),
       onTrouble: parts.onTrouble,
+    })
+    this.prefetcher = new Prefetcher({
+      fetch: (part, signal) => this.prefetch(part, signal),
+      onChange: () => this.report(this.reconciler.actual()),
     })
     this.watchRuntime()
     this.connection = parts.bus.state$
@@ -116,7 +123,7 @@ export class WorkerAgent {
     const { bus, topics, id, incarnation } = this.parts
     const will = deathWill(topics, id, incarnation)
     await this.mending
-    await Promise.allSettled([this.reconciler.stop(), this.runtime.stop()])
+    await Promise.allSettled([this.reconciler.stop(), this.prefetcher.stop(), this.runtime.stop()])
     await Promise.allSettled([
       bus.publish(will.topic, will.payload, { qos: 1, timeoutMs: 1_000 }),
       ...[topics.worker.birth(id), topics.worker.actual(id)].map(topic =>
@@ -126,8 +133,10 @@ export class WorkerAgent {
   }
 
   private async begin(): Promise<void> {
-    const { bus, topics, id, incarnation } = this.parts
+    const { bus, topics, store, id, incarnation, onTrouble } = this.parts
     await bus.subscribe(topics.worker.death(id, incarnation), () => this.announce(), { qos: 1 })
+    // Whoever cut a model may be gone, and its parts with it.
+    await serveParts(bus, topics, (sha256, at, length) => store.read(sha256, at, length), onTrouble, id)
     await bus.subscribe(topics.worker.desired(id), ({ payload }) => this.desire(payload), { qos: 1 })
     if (this.parts.distant === true) this.brokerLink = await measureBrokerLink(bus, topics.worker.probe(id))
     this.announce()
@@ -167,6 +176,7 @@ export class WorkerAgent {
   private desire(payload: Uint8Array): void {
     if (payload.byteLength === 0) {
       this.measurements.apply(NO_PROBES)
+      this.prefetcher.apply([])
       return this.obey([])
     }
     const desired = decodeControl(Desired, payload)
@@ -174,6 +184,7 @@ export class WorkerAgent {
     this.term = desired.term
     this.measurements.apply(desired.probes ?? NO_PROBES)
     this.obey(desired.activations)
+    this.prefetcher.apply(desired.prefetch ?? [])
   }
 
   private obey(activations: readonly Activation[]): void {
@@ -187,9 +198,10 @@ export class WorkerAgent {
 
   private report(activations: readonly ActivationState[]): void {
     const { topics, id, incarnation } = this.parts
-    const links = this.measurements.links()
+    const [links, prefetched] = [this.measurements.links(), this.prefetcher.here()]
     const actual: Actual = {
       ...{ worker: id, incarnation, term: this.term, activations: [...activations] },
+      ...(prefetched.length === 0 ? {} : { prefetched }),
       ...(links.length === 0 ? {} : { links }),
     }
     if (!this.stopping) this.publish(topics.worker.actual(id), actual, true)
@@ -217,11 +229,22 @@ export class WorkerAgent {
       .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
 
-  private fetch({ part }: Activation, signal: AbortSignal): Promise<string> {
+  private fetch(part: PartSource, signal: AbortSignal): Promise<string> {
     const { bus, topics, store, id } = this.parts
     const { pieceTimeoutMs, activationTimeoutMs } = this.options
     const limit = AbortSignal.any([signal, AbortSignal.timeout(activationTimeoutMs)])
-    return fetchPart(part, { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, signal: limit })
+    const holders = part.holders?.filter(holder => holder !== id) ?? []
+    const options = { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, holders, signal: limit }
+    return fetchPart(part, options)
+  }
+
+  /** For what may come nothing is removed that may be needed too. */
+  private async prefetch(part: PartSource, signal: AbortSignal): Promise<boolean> {
+    const { store } = this.parts
+    if (await store.has(part)) return true
+    if ((await store.freeBytes()) < part.bytes) return false
+    await this.fetch(part, signal)
+    return true
   }
 
   private activate(activation: Activation, model: string): Promise<Readiness> {

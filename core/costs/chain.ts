@@ -27,7 +27,9 @@ export function chainOf({ blocks, crossings, codec, transport }: Costs): Chain {
 }
 
 /** A worker's memory beside weights and activations: a process with one session in it. */
-export function memoryFactorsOf({ memory }: Costs): Pick<PlanProblem, 'processBytes' | 'weightFactor'> {
+export function memoryFactorsOf({
+  memory,
+}: Pick<Costs, 'memory'>): Pick<PlanProblem, 'processBytes' | 'weightFactor'> {
   const { processBytes, sessionBytes, weightFactor } = memory
   return { processBytes: processBytes + sessionBytes, weightFactor }
 }

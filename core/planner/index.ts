@@ -29,6 +29,7 @@ export {
   type PlannedStage,
   type PlanProblem,
 } from './problem.js'
+export { busiestMs, joined, rebalanced } from './rebalance.js'
 export {
   type Lack,
   PlanInfeasibleError,

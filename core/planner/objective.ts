@@ -87,6 +87,8 @@ export function loadsOf(problem: PlanProblem, stages: readonly PlannedStage[]): 
     const bytes = chain.crossings[position]?.bytes ?? 0
     for (const from of ends(before)) {
       for (const to of ends(after)) {
+        // Within one device frames go by reference.
+        if (from.device === to.device) continue
         const share = from.share * to.share
         const rate = network.rates[from.device]?.[to.device] ?? 0
         const ms = share * (transferMs(bytes, rate) + network.messageMs)

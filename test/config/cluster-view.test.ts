@@ -26,7 +26,7 @@ async function setting(t: ExecutionContext) {
     return publish(TOPICS.pipeline.status(pipeline), status, true)
   }
   const beat = (worker: string, at: number, frames?: number, change: Partial<Beat> = {}) => {
-    const counts = { frames: frames ?? 0, failures: 1, waiting: 2, runMs: 3 * (frames ?? 0) }
+    const counts = { frames: frames ?? 0, failures: 1, waiting: 2, running: 1, runMs: 3 * (frames ?? 0) }
     const bytes = { bytesIn: 10 * counts.frames, bytesOut: 20 * counts.frames }
     const actor = {
       pipeline: 'p',

@@ -4,7 +4,7 @@ import { type ActorProgress, type Beat } from '../../core/control.js'
 
 const ACTOR: ActorProgress = {
   ...{ pipeline: 'p', epoch: 1, stage: 0, replica: 0 },
-  ...{ frames: 0, failures: 0, waiting: 0, runMs: 0, bytesIn: 0, bytesOut: 0, link: 'peer' },
+  ...{ frames: 0, failures: 0, waiting: 0, running: 0, runMs: 0, bytesIn: 0, bytesOut: 0, link: 'peer' },
 }
 const any = () => true
 

@@ -77,7 +77,17 @@ const ROWS: Readonly<Record<string, Row>> = {
       rssBytes: 9,
       cpuMs: 1.5,
       actors: [
-        { ...key, frames: 1, failures: 0, waiting: 2, runMs: 1.5, bytesIn: 3, bytesOut: 4, link: 'peer' },
+        {
+          ...key,
+          frames: 1,
+          failures: 0,
+          waiting: 2,
+          running: 1,
+          runMs: 1.5,
+          bytesIn: 3,
+          bytesOut: 4,
+          link: 'peer',
+        },
       ],
     },
     bad: { worker: '', incarnation: 1.5, at: 'now', rssBytes: -1, actors: [{ ...key, frames: 1 }] },
@@ -109,7 +119,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   Desired: {
     schema: control.Desired,
-    good: { term: 1, activations: [activation] },
+    good: {
+      ...{ term: 1, activations: [activation] },
+      prefetch: [{ sha256: SHA, bytes: 10, holders: ['w-2'] }],
+    },
     bad: {
       term: -1,
       activations: [{ ...activation, part: { sha256: SHA.toUpperCase(), bytes: 1 } }],
@@ -135,8 +148,14 @@ const ROWS: Readonly<Record<string, Row>> = {
       incarnation: 1,
       term: 3,
       activations: [{ ...key, state: 'failed', error: { code: 'ACTIVATION_FAILED', message: 'no' } }],
+      prefetched: [SHA],
     },
     bad: { worker: 'a b', activations: [{ ...key, state: 'lost' }] },
+  },
+  Findings: {
+    schema: control.Findings,
+    good: { term: 1, findings: [{ worker: 'w-1', code: 'WORKER_SLOW', message: 'is slow', slowdown: 3 }] },
+    bad: { term: -1, findings: [{ worker: 'w-1', code: 'INTERNAL', message: '' }] },
   },
   Leader: { schema: control.Leader, good: { term: 1, supervisor: 's' }, bad: { term: null, supervisor: '' } },
   Spec: {
@@ -179,6 +198,9 @@ const ROWS: Readonly<Record<string, Row>> = {
       sampleError: 1e-7,
       links: 'auto',
       handover: 'drain',
+      reason: 'worker slow',
+      asked: { partitions: 2, replicas: false, exclude: ['w-3'] },
+      cuts: [1, 4],
       sensors,
     },
     bad: {
@@ -189,6 +211,9 @@ const ROWS: Readonly<Record<string, Row>> = {
       leastWindow: 0,
       sampleError: null,
       handover: 'stop',
+      reason: 'a whim',
+      asked: { exclude: ['W 3'] },
+      cuts: [-1],
       sensors: { ...sensors, queueFrames: 0 },
     },
   },

@@ -31,6 +31,7 @@ const ROWS: readonly (readonly [string, string, string])[] = [
   ['supervisor.death', topics.supervisor.death('s1'), 'r/supervisor/death/s1'],
   ['supervisor.deaths', topics.supervisor.deaths, 'r/supervisor/death/+'],
   ['supervisor.beat', topics.supervisor.beat, 'r/supervisor/beat'],
+  ['supervisor.findings', topics.supervisor.findings, 'r/supervisor/findings'],
   ['pipeline.spec', topics.pipeline.spec('p'), 'r/pipeline/p/spec'],
   ['pipeline.specs', topics.pipeline.specs, 'r/pipeline/+/spec'],
   ['pipeline.plan', topics.pipeline.plan('p'), 'r/pipeline/p/plan'],

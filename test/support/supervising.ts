@@ -15,10 +15,12 @@ import { deathWill } from '../../actors/worker/index.js'
 import { type Bus } from '../../core/bus.js'
 import {
   type Activation,
+  type ActorProgress,
   type ActivationState,
   type Birth,
   Desired,
   encodeControl,
+  type PartSource,
   PipelineStatus,
   Plan,
   type Spec,
@@ -39,6 +41,10 @@ export const MODEL = doubler(6)
 export class Puppet {
   private readonly beats
   readonly desired: Activation[] = []
+  /** What it is to fetch beforehand, and says that it has. */
+  prefetch: readonly PartSource[] = []
+  /** What its beats say of its actors. */
+  progress: () => readonly ActorProgress[] = () => []
 
   private constructor(
     private readonly bus: Bus,
@@ -50,7 +56,7 @@ export class Puppet {
   }
 
   async beat(): Promise<void> {
-    const beat = { worker: this.id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: [] }
+    const beat = { worker: this.id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: this.progress() }
     await this.bus.publish(worker.beat(this.id), encodeControl(beat))
   }
 
@@ -78,7 +84,8 @@ export class Puppet {
     const activations = this.desired.map(({ pipeline, epoch, stage, replica }) => {
       return { pipeline, epoch, stage, replica, state: 'ready', ...state }
     })
-    const actual = encodeControl({ worker: this.id, incarnation: 1, activations })
+    const prefetched = this.prefetch.map(({ sha256 }) => sha256)
+    const actual = encodeControl({ worker: this.id, incarnation: 1, activations, prefetched })
     await this.bus.publish(worker.actual(this.id), actual, { qos: 1, retain: true })
   }
 
@@ -90,8 +97,11 @@ export class Puppet {
 
   private obey(payload: Uint8Array, state: Partial<ActivationState>): void {
     const given =
-      payload.byteLength === 0 ? [] : Desired.parse(JSON.parse(new TextDecoder().decode(payload))).activations
-    this.desired.splice(0, Infinity, ...given)
+      payload.byteLength === 0
+        ? Desired.parse({ term: 0, activations: [] })
+        : Desired.parse(JSON.parse(new TextDecoder().decode(payload)))
+    this.desired.splice(0, Infinity, ...given.activations)
+    this.prefetch = given.prefetch ?? []
     void this.give(state)
   }
 }

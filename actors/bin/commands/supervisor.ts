@@ -6,7 +6,13 @@ import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, pickOptions } from '../../../core/options.js'
 import { measureSpeed } from '../../benchmark/index.js'
 import { cpuQuota } from '../../machine/index.js'
-import { knownLeader, leaderGone, type SupervisorOptions, supervisorOptions } from '../../supervisor/index.js'
+import {
+  knownLeader,
+  leaderGone,
+  Memory,
+  type SupervisorOptions,
+  supervisorOptions,
+} from '../../supervisor/index.js'
 import { defineCommand } from '../cli/command.js'
 import { brokerConnection, hostOf, hostOptions } from '../cli/connection.js'
 import { freshId } from '../cli/names.js'
@@ -36,6 +42,7 @@ export const supervisorCommand = defineCommand({
     const instruments = {
       spawnProbe: () => forkProbe(session.debug),
       measureSpeed: () => coreSpeed(session.signal),
+      memory: new Memory(),
     }
     let led = 0
     for (let first = true; !session.signal.aborted; first = false) {

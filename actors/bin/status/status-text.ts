@@ -19,6 +19,9 @@ const STATE_COLOURS: Readonly<Record<string, keyof typeof COLOURS>> = {
   ready: 'green',
   degraded: 'yellow',
   silent: 'red',
+  lost: 'red',
+  stalled: 'red',
+  slow: 'yellow',
   failed: 'red',
 }
 
@@ -29,12 +32,15 @@ export function statusText({ leader, workers, pipelines, stages }: ClusterView, 
   const errors = pipelines.flatMap(({ pipeline, error }) =>
     error === undefined ? [] : [`${pipeline}: ${error.code}: ${error.message}`],
   )
+  const findings = workers.flatMap(({ worker, finding }) =>
+    finding === undefined ? [] : [`${worker}: ${finding.code}: ${finding.message}`],
+  )
   return [
     lead,
     tableOr(workerColumns(screen), workers, screen, 'no workers'),
     tableOr(pipelineColumns(screen), pipelines, screen, 'no pipelines'),
     ...(stages.length === 0 ? [] : [fitTable(stageColumns(stages), stages, screen.width)]),
-    ...(errors.length === 0 ? [] : [errors.join('\n')]),
+    ...([...findings, ...errors].length === 0 ? [] : [[...findings, ...errors].join('\n')]),
   ].join('\n\n')
 }
 
@@ -50,7 +56,7 @@ function tableOr<R>(
 function workerColumns({ colours }: Screen): Column<WorkerState>[] {
   return [
     { head: 'worker', cell: ({ worker }) => worker, shrinkTo: 8 },
-    { head: 'state', cell: ({ state }) => state, paint: painter(colours) },
+    { head: 'state', cell: conditionOf, paint: painter(colours) },
     { head: 'cores', cell: ({ cores }) => cores, drop: 2 },
     { head: 'cpu', cell: ({ cpuPercent }) => percent(cpuPercent), drop: 4 },
     { head: 'memory', cell: ({ rssBytes }) => amount(rssBytes, 'B'), drop: 3 },
@@ -64,6 +70,7 @@ function pipelineColumns({ colours }: Screen): Column<PipelineState>[] {
     { head: 'pipeline', cell: ({ pipeline }) => pipeline, shrinkTo: 8 },
     { head: 'state', cell: ({ state }) => state, paint: painter(colours) },
     { head: 'epoch', cell: ({ epoch }) => epoch, drop: 4 },
+    { head: 'why', cell: ({ reason }) => reason, drop: 1.5 },
     { head: 'fps', cell: ({ fps }) => figure(fps) },
     { head: 'p50 ms', cell: ({ latencyMs }) => figure(latencyMs?.p50), drop: 7 },
     { head: 'p99 ms', cell: ({ latencyMs }) => figure(latencyMs?.p99), drop: 8 },
@@ -93,6 +100,12 @@ function stageColumns(stages: readonly StageState[]): Column<StageState>[] {
     { head: 'out', cell: ({ bytesOutPerSecond }) => amount(bytesOutPerSecond, 'B/s'), drop: 3 },
     { head: 'link', cell: ({ link }) => link, drop: 1 },
   ]
+}
+
+const CONDITIONS = { WORKER_LOST: 'lost', WORKER_STALLED: 'stalled', WORKER_SLOW: 'slow' } as const
+
+function conditionOf({ state, finding }: WorkerState): string {
+  return finding === undefined ? state : CONDITIONS[finding.code]
 }
 
 /** Counts since the dispatchers started, where one tells. */

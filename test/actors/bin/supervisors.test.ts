@@ -98,3 +98,37 @@ test.serial(
     for (const part of [worker, second]) t.is((await part.stop()).status, 130)
   },
 )
+
+test.serial(
+  'supervisors - a broker that forgot everything is told again, so that newcomers find what is deployed',
+  async t => {
+    let broker = await startBroker({ port: 0 })
+    t.teardown(() => broker.close())
+    const at = ['--broker', broker.url]
+    await start(t, 'worker', '--id', 'w1', ...at)
+    const supervisor = await start(t, 'supervisor', '--id', 's1', ...at)
+    const cluster = await connect(broker.url)
+    t.teardown(() => cluster.close())
+    const known = await cluster.deploy(adder(1), { name: 'adder' })
+    await cluster.deploy(adder(1), { name: 'gone' })
+    await cluster.undeploy('gone')
+    const { epoch, term } = await firstValueFrom(known.plan$)
+    await broker.close()
+    broker = await startBroker({ port: broker.port })
+    await inTurns(() => supervisor.stdout.includes('leads in term 2'))
+    const newcomer = await connect(broker.url)
+    t.teardown(() => newcomer.close())
+    const found = await newcomer.pipeline('adder')
+    // It is what was there, and nothing was begun anew.
+    t.like(await firstValueFrom(found.plan$), { epoch, term })
+    t.is((await firstValueFrom(found.status$)).state, 'ready')
+    const frame = tensor('float32', [1, 2], Float32Array.of(0, 0))
+    const { outputs } = await firstValueFrom(of(frame).pipe(found.infer()))
+    t.is(topK(outputs['y'], 1)[0]?.value, 1)
+    t.is((await firstValueFrom(found.plan$)).epoch, epoch)
+    const specs: string[] = []
+    await newcomer.control.subscribe(newcomer.topics.pipeline.specs, ({ topic }) => specs.push(topic))
+    await inTurns(() => specs.length > 0)
+    t.deepEqual(specs, [newcomer.topics.pipeline.spec('adder')])
+  },
+)

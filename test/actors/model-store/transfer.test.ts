@@ -110,6 +110,29 @@ test('fetching a part - a part that is there is not asked for again', async t =>
   t.is(asked, 1)
 })
 
+test('fetching a part - of the workers that hold it only the one that is named answers, the next if it is silent', async t => {
+  const { holder, connect, store, options } = await party(t, { pieceTimeoutMs: 1_000, attempts: 1 })
+  const data = bytes(200_000)
+  const { sha256 } = idOf(data)
+  const answered: string[] = []
+  for (const name of ['w2', 'w3']) {
+    const read = async (_: string, at: number, length: number) => {
+      answered.push(name)
+      return data.subarray(at, at + length)
+    }
+    await serveParts(await connect(name), TOPICS, read, () => {}, name)
+  }
+  const supervisor = await holdWith(holder, idOf(data), () => undefined)
+  const path = await fetchPart(idOf(data), { ...options, holders: ['gone', 'w3', 'w2'] })
+  t.true((await readFile(path)).equals(data))
+  t.deepEqual(new Set(answered), new Set(['w3']))
+  const requests: (string | undefined)[] = []
+  supervisor.subscribe(request => requests.push(request.holder))
+  await until(supervisor, ({ offset }) => offset > 0)
+  t.deepEqual([requests[0], ...new Set(requests.slice(1))], ['gone', 'w3'])
+  t.truthy(await store.read(sha256, 0, 1))
+})
+
 test('fetching a part - a file that was changed on disk is fetched anew', async t => {
   const { holder, store, options } = await party(t)
   const data = bytes(1_000)

@@ -109,3 +109,58 @@ test('a runtime that crashed - its stages go to others while it starts again', a
   const mended = await until(after)
   t.false(workersOf(mended).includes('w3'))
 })
+
+test('a spare worker - is given every partition beforehand, and takes the lost one that it holds', async t => {
+  const { puppets, after } = await deployed(t, 5)
+  const parts = puppets.slice(0, 3).map(({ desired }) => desired[0]?.part.sha256)
+  const names = (i: number) => puppets[i]?.prefetch.map(({ sha256 }) => sha256) ?? []
+  await inTurns(() => names(3).length === 3)
+  t.deepEqual(new Set(names(3)), new Set(parts))
+  t.deepEqual(names(0), [])
+  await puppets[1]?.die()
+  const mended = await until(after)
+  t.deepEqual(workersOf(mended), ['w1', 'w4', 'w3'])
+  t.is(mended.reason, 'worker lost')
+  await inTurns(() => names(4).length === 3)
+  t.deepEqual(names(3), [])
+})
+
+test('without a spare worker - each partition is fetched beforehand by who would take it', async t => {
+  const { puppets, after } = await deployed(t, 3)
+  const shaOf = (i: number) => puppets[i]?.desired[0]?.part.sha256
+  const lost = shaOf(1)
+  await inTurns(() => puppets.filter(({ prefetch }) => prefetch.length > 0).length === 2)
+  const holder = puppets.findIndex(one => one.prefetch.some(({ sha256 }) => sha256 === lost))
+  await puppets[1]?.die()
+  t.is(workersOf(await until(after))[1], `w${holder + 1}`)
+})
+
+test('a supervisor that lost its folder - names workers that hold a partition to the one that takes it', async t => {
+  const { supervisor, start, puppets, after } = await deployed(t, 4)
+  await inTurns(() => puppets[3]?.prefetch.length === 3)
+  await supervisor.stop()
+  await start('two')
+  await inTurns(() => puppets[3]?.prefetch.some(({ holders }) => holders !== undefined) === true)
+  const lost = puppets[1]?.desired[0]?.part.sha256
+  await puppets[1]?.die()
+  const mended = await until(after)
+  t.deepEqual(workersOf(mended), ['w1', 'w4', 'w3'])
+  t.like(puppets[3]?.desired[0]?.part, { sha256: lost, holders: ['w4'] })
+})
+
+test('a lost worker - what each stage takes is told of the worker that has it now, and the excluded one is not asked', async t => {
+  const setting = await supervising(t)
+  await setting.start()
+  const speed = (times: number) => ({ speed: { convGflops: 10 * times, matmulGflops: 10 * times } })
+  const [first] = [await setting.puppet('w1', {}, speed(1)), await setting.puppet('w2', {}, speed(1))]
+  await setting.ask('d1', { partitions: 2, exclude: ['w3'] })
+  t.is(await setting.ends('d1'), 'ready')
+  const plan = await until(setting.plans)
+  await setting.puppet('w3', {}, speed(9))
+  await setting.puppet('w4', {}, speed(2))
+  await first?.die()
+  const mended = await until(setting.plans, ({ epoch }) => epoch > plan.epoch)
+  t.deepEqual(workersOf(mended), ['w4', 'w2'])
+  t.is(mended.stages[0]?.computeMs, (plan.stages[0]?.computeMs ?? 0) / 2)
+  t.is(mended.stages[1]?.computeMs, plan.stages[1]?.computeMs)
+})

@@ -19,7 +19,7 @@ function part(computeMs: number, weightBytes = 10): PreparedPart {
 }
 
 const memoryOf = ({ memoryBytes }: PreparedPart) => memoryBytes
-const nobody = () => false
+const nobody = { refuses: () => false, holds: () => false }
 
 function on(part: PreparedPart, ...workers: string[]): Placed {
   return { part, replicas: workers.map(worker => ({ worker, weight: 1 })) }
@@ -71,8 +71,8 @@ test('a reassignment - that is not possible says which stage lacks how much', t 
 test('a reassignment - a worker that failed with a partition is not asked again', t => {
   const placed = [on(part(5), 'a'), on(part(4), 'b')]
   const refuses = (worker: string, { computeMs }: PreparedPart) => worker === 'a' && computeMs === 5
-  t.deepEqual(outcome(placed, [worker('a'), worker('b')], memoryOf, refuses), ['b', 'b'])
-  t.is(outcome(placed, [worker('a')], memoryOf, refuses), '0 needs 10, nobody left')
+  t.deepEqual(outcome(placed, [worker('a'), worker('b')], memoryOf, { ...nobody, refuses }), ['b', 'b'])
+  t.is(outcome(placed, [worker('a')], memoryOf, { ...nobody, refuses }), '0 needs 10, nobody left')
 })
 
 test('a reassignment - keeps to memory, moves nothing that lives, and does not depend on the order of workers', t => {

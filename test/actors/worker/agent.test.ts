@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, scan, Subject } from 'rxjs'
-import { serveParts } from '../../../actors/model-store/index.js'
+import { fetchPart, serveParts } from '../../../actors/model-store/index.js'
 import { type LinkFigure } from '../../../actors/benchmark/index.js'
 import {
   type ProcessUsage,
@@ -239,6 +239,7 @@ test('a worker - its beats say how far each actor is', async t => {
     frames: 7,
     failures: 1,
     waiting: 3,
+    running: 2,
     runMs: 1.5,
     link: 'peer' as const,
     bytesIn: 400,
@@ -246,6 +247,39 @@ test('a worker - its beats say how far each actor is', async t => {
   }
   runtimes[0]?.actors.push(actor)
   t.deepEqual((await until(beats, ({ actors }) => actors.length > 0)).actors, [actor])
+})
+
+test('a worker - fetches beforehand what it may have to run, says so, and serves it to others', async t => {
+  const { bus, connect, start, runtimes, held } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  const more = await held.put(new TextEncoder().encode('other bytes'))
+  const unknown = { sha256: 'ab'.repeat(32), bytes: 5 }
+  const first = await held.put(PART)
+  const prefetch = [first, unknown, more]
+  const desired = encodeControl({ term: 1, activations: [], prefetch })
+  await bus.publish(worker.desired('w1'), desired, { qos: 1, retain: true })
+  const { prefetched } = await until(actuals, actual => actual.prefetched?.length === 2)
+  t.deepEqual(prefetched, [first.sha256, more.sha256])
+  t.deepEqual(runtimes[0]?.active.size, 0)
+  const store = await testStore(t)
+  const fetching = { bus: await connect('w2'), topics: TOPICS, store, requester: 'w2' }
+  const path = await fetchPart(more, { ...fetching, holders: ['w1'], pieceTimeoutMs: 5_000, attempts: 1 })
+  t.is(await readFile(path, 'utf8'), 'other bytes')
+})
+
+test('a worker - fetches nothing beforehand that something else would have to go for', async t => {
+  const { bus, start, held } = await setting(t)
+  const store = await testStore(t, { limitBytes: 20 })
+  await start({ store })
+  const [kept, small] = [await store.put(PART), await held.put(new TextEncoder().encode('8 bytes!'))]
+  const large = await held.put(new TextEncoder().encode('twelve bytes'))
+  const actuals = await hear(bus, worker.actuals, Actual)
+  const desired = encodeControl({ term: 1, activations: [], prefetch: [large, small] })
+  await bus.publish(worker.desired('w1'), desired, { qos: 1, retain: true })
+  const { prefetched } = await until(actuals, actual => actual.prefetched !== undefined)
+  t.deepEqual(prefetched, [small.sha256])
+  t.true(await store.has(kept))
 })
 
 test('a worker - fetches, loads and reports what it is to run, and lets go what it is not', async t => {

@@ -1,0 +1,123 @@
+import test, { type ExecutionContext } from 'ava'
+import { filter, firstValueFrom, skip, timeout } from 'rxjs'
+import { openSession } from '../../actors/session/index.js'
+import { startBroker } from '../../broker/index.js'
+import { connect, type DeployOptions, type Pipeline } from '../../config/index.js'
+import { relativeError } from '../../core/compare.js'
+import { type Plan } from '../../core/control.js'
+import { ModelBuilder } from '../../core/synthetic/index.js'
+import { type Tensors } from '../../core/tensor.js'
+import { row } from '../support/actors.js'
+import { Account, Feed } from '../support/feed.js'
+import { Members } from '../support/members.js'
+
+const LIMIT_MS = 120_000
+const DISTINCT = 5
+const SIZE = 192
+/** Of the time, a slowed process runs a fifth. */
+const DUTY = { everyMs: 150, runsMs: 30 }
+
+/** Blocks of some ms each, with two numbers between one and the next. */
+function laborious(blocks: number): Uint8Array {
+  const model = new ModelBuilder('laborious')
+  let x = model.input('x', [1, 2])
+  const ones = model.weight('ones', [SIZE, SIZE], () => new Float32Array(SIZE * SIZE).fill(1 / SIZE))
+  for (let i = 1; i <= blocks; i++) {
+    const mean = model.node('ReduceMean', [x], { axes: [0, 1], keepdims: 1 })
+    let work = model.node('Add', [ones, mean])
+    for (let round = 0; round < 6; round++) work = model.node('MatMul', [work, ones])
+    const result = model.node('ReduceMean', [work], { axes: [0, 1], keepdims: 1 })
+    x = model.node('Add', [x, model.node('Tanh', [result])], {}, i === blocks ? 'y' : `x${i}`)
+  }
+  model.output(x, [1, 2])
+  return model.build()
+}
+
+const MODEL = laborious(6)
+
+function frameOf(sequence: number): Tensors {
+  return { x: row((sequence % DISTINCT) / 4, 0.5) }
+}
+
+async function running(t: ExecutionContext, workers: readonly string[], options: DeployOptions) {
+  t.timeout(4 * LIMIT_MS)
+  const broker = await startBroker({ port: 0 })
+  t.teardown(() => broker.close())
+  const members = new Members(broker.url)
+  t.teardown(() => members.stop())
+  const join = (id: string) => members.start(id, ['--no-benchmark'])
+  await Promise.all([members.start('supervisor'), ...workers.map(join)])
+  const cluster = await connect(broker.url)
+  t.teardown(() => cluster.close())
+  const pipeline = await cluster.deploy(MODEL, { name: 'p', replicas: false, ...options })
+  const account = new Account(pipeline)
+  const feed = new Feed(pipeline, frameOf, next => {
+    function* source(): Generator<Tensors> {
+      for (let frame = next(); frame !== undefined; frame = next()) yield frame
+    }
+    return pipeline.pull(source()).pipe(pipeline.infer({ stream: 'a', deadlineMs: LIMIT_MS }))
+  })
+  return { members, join, pipeline, account, feed }
+}
+
+async function more(pipeline: Pipeline, count: number): Promise<void> {
+  await firstValueFrom(pipeline.predictions$.pipe(skip(count - 1), timeout(LIMIT_MS)))
+}
+
+function planned(pipeline: Pipeline, test: (plan: Plan) => boolean): Promise<Plan> {
+  return firstValueFrom(pipeline.plan$.pipe(filter(test), timeout(LIMIT_MS)))
+}
+
+/** Each frame was predicted once, in order, and right. */
+async function checkFrames(t: ExecutionContext, pipeline: Pipeline, { entries, given }: Account) {
+  const { admitted, predicted, dropped, failed } = pipeline.counts()
+  t.log(`${admitted} admitted, ${predicted} predicted`)
+  t.deepEqual([predicted, dropped, failed], [admitted, 0, 0])
+  t.is(entries.length, admitted)
+  t.deepEqual(
+    given.map(({ sequence }) => sequence),
+    Array.from({ length: admitted }, (_, i) => i),
+  )
+  const session = await openSession(MODEL)
+  const expected: Tensors[] = []
+  for (let i = 0; i < DISTINCT; i++) expected.push(await session.run(frameOf(i)))
+  await session.release()
+  const errors = given.map(({ sequence, outputs }) =>
+    relativeError(outputs, expected[sequence % DISTINCT] ?? {}),
+  )
+  t.true(Math.max(...errors) <= 1e-4)
+}
+
+test.serial(
+  'a worker that joins under load - takes part; no frame is lost, and none out of order',
+  async t => {
+    const { join, pipeline, account, feed } = await running(t, ['w1', 'w2'], {})
+    await more(pipeline, 20)
+    const before = await firstValueFrom(pipeline.plan$)
+    t.false(before.stages.some(({ worker }) => worker === 'w3'))
+    await join('w3')
+    const better = await planned(pipeline, ({ stages }) => stages.some(({ worker }) => worker === 'w3'))
+    t.like(better, { handover: 'drain', reason: 'worker joined', deployment: before.deployment })
+    await more(pipeline, 40)
+    await feed.stop()
+    await checkFrames(t, pipeline, account)
+  },
+)
+
+test.serial('a worker that becomes slow under load - is relieved, and no frame is lost', async t => {
+  const workers = ['w1', 'w2', 'w3', 'w4']
+  const { members, pipeline, account, feed } = await running(t, workers, { partitions: 3 })
+  await more(pipeline, 100)
+  const pid = members.processes().get('runtime of w2') ?? NaN
+  const stopAndGo = setInterval(() => {
+    process.kill(pid, 'SIGSTOP')
+    setTimeout(() => process.kill(pid, 'SIGCONT'), DUTY.everyMs - DUTY.runsMs)
+  }, DUTY.everyMs)
+  t.teardown(() => clearInterval(stopAndGo))
+  const better = await planned(pipeline, ({ stages }) => stages.every(({ worker }) => worker !== 'w2'))
+  clearInterval(stopAndGo)
+  t.like(better, { handover: 'drain', reason: 'worker slow' })
+  await more(pipeline, 40)
+  await feed.stop()
+  await checkFrames(t, pipeline, account)
+})
