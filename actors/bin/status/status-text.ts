@@ -70,7 +70,6 @@ function pipelineColumns({ colours }: Screen): Column<PipelineState>[] {
     { head: 'pipeline', cell: ({ pipeline }) => pipeline, shrinkTo: 8 },
     { head: 'state', cell: ({ state }) => state, paint: painter(colours) },
     { head: 'epoch', cell: ({ epoch }) => epoch, drop: 4 },
-    { head: 'why', cell: ({ reason }) => reason, drop: 1.5 },
     { head: 'fps', cell: ({ fps }) => figure(fps) },
     { head: 'p50 ms', cell: ({ latencyMs }) => figure(latencyMs?.p50), drop: 7 },
     { head: 'p99 ms', cell: ({ latencyMs }) => figure(latencyMs?.p99), drop: 8 },
@@ -78,6 +77,7 @@ function pipelineColumns({ colours }: Screen): Column<PipelineState>[] {
     { head: 'predicted', cell: ended(frames => frames.predicted), drop: 3 },
     { head: 'dropped', cell: ended(frames => frames.dropped), drop: 2 },
     { head: 'failed', cell: ended(frames => frames.failed), drop: 5 },
+    { head: 'why', cell: ({ reason }) => reason, drop: 1.5 },
     { head: 'model', cell: ({ model }) => model, shrinkTo: 8, drop: 1 },
   ]
 }

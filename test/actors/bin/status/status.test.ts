@@ -33,10 +33,15 @@ const VIEW: ClusterView = {
       ...{ worker: 'w1', state: 'alive', cores: 4, memoryBytes: 8e9, rssBytes: 2.5e8, cpuPercent: 61.2 },
       actors: [],
     },
+    {
+      ...{ worker: 'w2', state: 'alive', cores: 4, memoryBytes: 8e9, actors: [] },
+      finding: { code: 'WORKER_SLOW', message: 'takes 4 times as long as usual', slowdown: 4 },
+    },
   ],
   pipelines: [
     {
       ...{ pipeline: 'digits', state: 'degraded', epoch: 3, stages: 1, model: 'digits.onnx', fps: 47.52 },
+      reason: 'worker lost',
       error: { code: 'WORKER_LOST', message: "worker 'w2' is gone" },
       latencyMs: { p50: 9.171, p99: 149.5 },
       frames: { admitted: 9, predicted: 4, dropped: 3, failed: 1, inFlight: 1 },
@@ -56,7 +61,9 @@ test('status - shows rates in units that are read at a glance, and why a pipelin
   const text = statusText(VIEW, { width: 120, colours: false })
   t.regex(text, /^supervisor 's', term 1\n/)
   t.regex(text, /^w1 +alive +4 +61 % +250 MB +8 GB +-$/m)
-  t.regex(text, /^digits +degraded +3 +47.5 +9.17 +150 +- +- +- +- +digits.onnx$/m)
+  t.regex(text, /^digits +degraded +3 +47.5 +9.17 +150 +- +- +- +- +worker lost +digits.onnx$/m)
+  t.regex(text, /^w2 +slow +4 /m)
+  t.regex(text, /^w2: WORKER_SLOW: takes 4 times as long as usual$/m)
   t.regex(text, /^digits\/0 +w1 +47.2 +0.38 +2 +1 +18.1 kB\/s +2.99 MB\/s +peer$/m)
   t.regex(text, /^digits: WORKER_LOST: worker 'w2' is gone$/m)
   t.false(text.includes('\u001b'))
