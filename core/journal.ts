@@ -46,6 +46,8 @@ export interface DispatcherJournal {
   readonly hasRoom: boolean
   /** Streams with frames that have not ended. */
   readonly unfinished: readonly string[]
+  /** The first sequence number that no frame of a stream has had. */
+  nextOf(stream: string): number
   stream(name: string): StreamJournal
   /** Resolves when all that was handed over so far is on disk. @throws JOURNAL_FAILED */
   written(): Promise<void>

@@ -175,6 +175,11 @@ export class Dispatcher {
     return new PushStream(flow, journal?.stream, () => this.closeFlow(flow))
   }
 
+  /** The sequence number of the next frame of a stream, at which a source that can go back goes on after a crash. */
+  nextSequence(stream: string): number {
+    return Math.max(this.streams.nextOf(stream), this.journal?.nextOf(stream) ?? 0)
+  }
+
   /**
    * The items of `source`, each pulled only when the window has room, so that a source of any length is held back; fails
    * with STOPPED when the dispatcher was closed.

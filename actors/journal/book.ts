@@ -31,6 +31,10 @@ export class Book {
     return [...this.streams].flatMap(([name, stream]) => (stream.size > 0 ? [name] : []))
   }
 
+  nextOf(stream: string): number {
+    return this.streams.get(stream)?.nextSequence ?? this.floor
+  }
+
   /** A stream as it is now; it is opened once at a time. */
   stream(name: string): StreamBook {
     const stream = this.known(name)
@@ -41,11 +45,14 @@ export class Book {
     return stream
   }
 
+  private get floor(): number {
+    return Number(this.store.records.get(keys.floor(this.pipeline)) ?? 0)
+  }
+
   private known(name: string): StreamBook {
     const { pipeline, store, held, path } = this
-    const floor = Number(store.records.get(keys.floor(pipeline)) ?? 0)
     const place = { pipeline, stream: name, path }
-    const stream = this.streams.get(name) ?? new StreamBook(place, store, held, floor)
+    const stream = this.streams.get(name) ?? new StreamBook(place, store, held, this.floor)
     this.streams.set(name, stream)
     return stream
   }
@@ -55,9 +62,7 @@ export class Book {
     for (const [name, stream] of this.streams) {
       if (this.streams.size <= MOST_STREAMS) return
       if (name === wanted || stream.size > 0) continue
-      const key = keys.floor(this.pipeline)
-      const floor = Math.max(Number(this.store.records.get(key) ?? 0), stream.nextSequence)
-      this.store.set(key, String(floor))
+      this.store.set(keys.floor(this.pipeline), String(Math.max(this.floor, stream.nextSequence)))
       stream.remove()
       this.streams.delete(name)
     }

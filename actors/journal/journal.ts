@@ -77,6 +77,7 @@ export class Journal {
       get unfinished() {
         return book.unfinished
       },
+      nextOf: name => book.nextOf(name),
       stream: name => book.stream(name),
       written: () => this.store.written(),
       release: () => void this.leased.delete(pipeline),
