@@ -22,6 +22,8 @@ export interface ConnectionWish {
   readonly reconnect?: boolean
   /** Largest message that is to leave in one piece, for receivers that cannot join chunks; the broker may take less. */
   readonly maxMessageBytes?: number
+  /** See `BusOptions.durable`. Default false. */
+  readonly durable?: boolean
   /** Pings after so many seconds without a message; left out, the default of `connectBus`. */
   readonly keepaliveS?: number
 }

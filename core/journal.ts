@@ -38,6 +38,14 @@ export interface StreamJournal {
   forget(id: string): void
 }
 
+/** A journal, as those see it that admit frames. */
+export interface FrameJournal {
+  /** What it has of a pipeline, for one dispatcher. @throws JOURNAL_IN_USE: another one has it */
+  lease(pipeline: string): DispatcherJournal
+  /** Resolves when all that was handed over so far is on disk. @throws JOURNAL_FAILED */
+  written(): Promise<void>
+}
+
 /** What a journal has of one pipeline's frames: it outlives the dispatcher that admits them. */
 export interface DispatcherJournal {
   /** Of each dispatcher that has it, one after the other. */
@@ -49,8 +57,6 @@ export interface DispatcherJournal {
   /** The first sequence number that no frame of a stream has had. */
   nextOf(stream: string): number
   stream(name: string): StreamJournal
-  /** Resolves when all that was handed over so far is on disk. @throws JOURNAL_FAILED */
-  written(): Promise<void>
   /** Lets the next dispatcher have it. */
   release(): void
 }

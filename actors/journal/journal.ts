@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type DispatcherJournal } from '../../core/journal.js'
+import { type DispatcherJournal, type FrameJournal } from '../../core/journal.js'
 import { MillraceError } from '../../core/errors.js'
 import { Book } from './book.js'
 import { keys } from './keys.js'
@@ -12,12 +12,12 @@ export interface JournalSettings {
   readonly maxBytes: number
   /** Whether each write waits for the disk. */
   readonly sync: boolean
-  /** Is told JOURNAL_FULL each time that there is no room any more. */
+  /** Is told JOURNAL_FULL each time that there is no room any more, and once what writing fails with. */
   readonly onTrouble: (error: MillraceError) => void
 }
 
 /** A folder with the frames of several pipelines that were admitted and have not ended. One process has it at a time. */
-export class Journal {
+export class Journal implements FrameJournal {
   private readonly books = new Map<string, Book>()
   private readonly held: Held = { bytes: 0 }
   private readonly leased = new Set<string>()
@@ -32,7 +32,7 @@ export class Journal {
 
   /** @throws JOURNAL_IN_USE, JOURNAL_CORRUPT, JOURNAL_FAILED */
   static async open(path: string, settings: JournalSettings): Promise<Journal> {
-    const store = await openStore(path, settings.sync)
+    const store = await openStore(path, settings)
     const journal = new Journal(path, store, settings)
     if (!store.records.has(keys.id)) store.set(keys.id, randomBytes(6).toString('hex'))
     for (const pipeline of pipelinesIn(store)) journal.bookOf(pipeline)
@@ -79,7 +79,6 @@ export class Journal {
       },
       nextOf: name => book.nextOf(name),
       stream: name => book.stream(name),
-      written: () => this.store.written(),
       release: () => void this.leased.delete(pipeline),
     }
   }

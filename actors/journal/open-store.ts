@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { MillraceError } from '../../core/errors.js'
 import { claim, ownerOf, wasClaimed } from './owner.js'
 import { keys } from './keys.js'
-import { codeOf, corrupt, failed, Store } from './store.js'
+import { codeOf, corrupt, failed, Store, type StoreSettings } from './store.js'
 
 /** Without it LevelDB begins anew, and removes what it finds. */
 const LEVEL_FILE = 'CURRENT'
@@ -11,7 +11,7 @@ const LEVEL_FILE = 'CURRENT'
  * The store in a folder, which is made where it is not there.
  * @throws JOURNAL_IN_USE, JOURNAL_CORRUPT, JOURNAL_FAILED
  */
-export async function openStore(path: string, sync: boolean): Promise<Store> {
+export async function openStore(path: string, settings: StoreSettings): Promise<Store> {
   try {
     await mkdir(path, { recursive: true })
     const files = await readdir(path)
@@ -19,7 +19,7 @@ export async function openStore(path: string, sync: boolean): Promise<Store> {
     if (!fresh && !files.includes(LEVEL_FILE)) throw corrupt(path, `it has no file ${LEVEL_FILE}`)
     if (fresh && files.length > 0 && !files.includes(LEVEL_FILE))
       throw new MillraceError('JOURNAL_FAILED', `'${path}' has other files in it: choose an empty folder`)
-    return await claimed(path, await Store.open(path, sync), fresh)
+    return await claimed(path, await Store.open(path, settings), fresh)
   } catch (error) {
     throw await explained(path, error)
   }

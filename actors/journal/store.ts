@@ -12,6 +12,13 @@ interface Waiter {
   readonly reject: (error: MillraceError) => void
 }
 
+export interface StoreSettings {
+  /** Whether each batch waits for the disk. */
+  readonly sync: boolean
+  /** Is told what writing fails with, once. */
+  readonly onTrouble: (error: MillraceError) => void
+}
+
 /** Records are small and all in memory too; bodies are on disk only. */
 const RECORD = 'r/'
 const BODY = 'b/'
@@ -35,18 +42,17 @@ export class Store {
   private constructor(
     private readonly level: Level,
     private readonly path: string,
-    private readonly sync: boolean,
+    private readonly settings: StoreSettings,
   ) {}
 
   /**
-   * @param sync  whether each batch waits for the disk
    * @throws what LevelDB throws; JOURNAL_CORRUPT: records are missing
    */
-  static async open(path: string, sync: boolean): Promise<Store> {
+  static async open(path: string, settings: StoreSettings): Promise<Store> {
     // Tensors hardly get smaller.
     const level: Level = new ClassicLevel(path, { valueEncoding: 'view', compression: false })
     await level.open()
-    const store = new Store(level, path, sync)
+    const store = new Store(level, path, settings)
     try {
       await store.load()
       return store
@@ -158,12 +164,13 @@ export class Store {
 
   private async writeBatch(changes: Change[]): Promise<void> {
     const digest: Change = { type: 'put', key: DIGEST, value: encoder.encode(this.digest.toString()) }
-    await this.level.batch([...changes, digest], { sync: this.sync })
+    await this.level.batch([...changes, digest], { sync: this.settings.sync })
   }
 
   /** LevelDB may lose what is written after a write that failed: it must not seem to be there. */
   private fail(error: MillraceError, waiters: readonly Waiter[]): void {
     this.broken = error
+    this.settings.onTrouble(error)
     for (const { reject } of [...waiters, ...this.waiters]) reject(error)
     this.changes = []
     this.waiters = []
