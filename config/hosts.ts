@@ -105,7 +105,11 @@ export async function startSupervisor(
 const LARGEST_ANSWER_BYTES = 2 ** 20
 
 /** Its folder of model parts is not used. */
-export async function startIngress(host: IngressHost, options: IngressOptions, cleanup: Cleanup): Promise<Ingress> {
+export async function startIngress(
+  host: IngressHost,
+  options: IngressOptions,
+  cleanup: Cleanup,
+): Promise<Ingress> {
   const { topics, sendTimeoutMs, journal, onTrouble } = host
   const id = `ingress-${randomBytes(6).toString('hex')}`
   const open = async (what: string, wish: Partial<ConnectionWish> = {}) => {

@@ -58,13 +58,15 @@ export class Answers {
 
   private send(topic: string, bytes: Uint8Array, qos: 0 | 1): Promise<boolean> {
     const { timeoutMs } = this
-    const sent = this.bus.publish(topic, bytes, { qos, ...(timeoutMs === undefined ? {} : { timeoutMs }) }).then(
-      () => true,
-      (error: unknown) => {
-        this.trouble(MillraceError.from(error))
-        return false
-      },
-    )
+    const sent = this.bus
+      .publish(topic, bytes, { qos, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+      .then(
+        () => true,
+        (error: unknown) => {
+          this.trouble(MillraceError.from(error))
+          return false
+        },
+      )
     this.leaving.add(sent)
     void sent.finally(() => this.leaving.delete(sent))
     return sent

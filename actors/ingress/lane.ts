@@ -183,7 +183,10 @@ export class Lane {
     const frame = sensor?.end(sequence, true)
     if (frame === undefined) return
     const line = lineOf(frame, stream, sequence)
-    void sensor?.answer(sequence, this.parts.answers.predicted(this.pipeline, line, prediction, this.settings))
+    void sensor?.answer(
+      sequence,
+      this.parts.answers.predicted(this.pipeline, line, prediction, this.settings),
+    )
     this.drain()
   }
 

@@ -24,7 +24,8 @@ export class WaitingRoom {
   ) {}
 
   add(arrival: Arrival): void {
-    const release = this.waiting.size < this.limits.most ? this.budget.hold(arrival.payload.byteLength) : undefined
+    const release =
+      this.waiting.size < this.limits.most ? this.budget.hold(arrival.payload.byteLength) : undefined
     if (release === undefined) return this.giveUp(arrival)
     const late = () => {
       this.remove(entry)

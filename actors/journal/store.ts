@@ -188,7 +188,9 @@ export function failed(path: string, error: unknown): MillraceError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const what = messageOf(cause)
   if (/corruption/i.test(what) || codeOf(cause) === 'LEVEL_CORRUPTION') return corrupt(path, what, error)
-  return new MillraceError('JOURNAL_FAILED', `the journal '${path}' cannot be used: ${what}`, { cause: error })
+  return new MillraceError('JOURNAL_FAILED', `the journal '${path}' cannot be used: ${what}`, {
+    cause: error,
+  })
 }
 
 export function codeOf(error: unknown): unknown {

@@ -46,8 +46,7 @@ test('killing the program that holds a dispatcher - who keeps its position sees 
   await cluster.deploy(DIGITS_MODEL, { name: 'digits', partitions: 2 })
 
   const total = (ROUNDS + 1) * PER_ROUND
-  const run = () =>
-    new CliRun([broker.url, journal, out, String(total), String(DISTINCT)], {}, PROGRAM)
+  const run = () => new CliRun([broker.url, journal, out, String(total), String(DISTINCT)], {}, PROGRAM)
   let again = 0
   for (let round = 0; round < ROUNDS; round++) {
     const program = run()

@@ -78,10 +78,22 @@ test('a journal - after a crash come first the predictions that were not deliver
   }
   await done
   t.deepEqual(
-    got.map(({ dispatcher, stream, sequence, outputs }) => [dispatcher, stream, sequence, outputs['y']?.data[0]]),
+    got.map(({ dispatcher, stream, sequence, outputs }) => [
+      dispatcher,
+      stream,
+      sequence,
+      outputs['y']?.data[0],
+    ]),
     [1, 2, 3, 4, 5].map(i => [given[0]?.dispatcher, 'cam', i, i === 5 ? 9 : i]),
   )
-  t.deepEqual(next.dispatcher.counts(), { admitted: 5, predicted: 5, dropped: 0, failed: 0, duplicates: 0, open: 0 })
+  t.deepEqual(next.dispatcher.counts(), {
+    admitted: 5,
+    predicted: 5,
+    dropped: 0,
+    failed: 0,
+    duplicates: 0,
+    open: 0,
+  })
 })
 
 test('a journal - what was delivered but not recorded comes again, and nothing twice in one life', async t => {
@@ -95,7 +107,10 @@ test('a journal - what was delivered but not recorded comes again, and nothing t
   await inTurns(() => again.desk.sent.length === 1)
   again.desk.answer(0)
   again.desk.answer(0)
-  t.deepEqual((await again.complete).map(({ sequence }) => sequence), [0])
+  t.deepEqual(
+    (await again.complete).map(({ sequence }) => sequence),
+    [0],
+  )
   await journal.written()
   t.deepEqual(await (await resumed(t, path)).complete, [])
 })
@@ -108,7 +123,11 @@ test('a journal - frames that failed, were refused or dropped have ended, and th
   await inTurns(() => desk.sent.length === 2)
   desk.fail(0)
   subscription.unsubscribe()
-  t.deepEqual(desk.ends, ['cam/2 failed FRAME_SHAPE', 'cam/0 failed INFERENCE_FAILED', 'cam/1 dropped unsubscribed'])
+  t.deepEqual(desk.ends, [
+    'cam/2 failed FRAME_SHAPE',
+    'cam/0 failed INFERENCE_FAILED',
+    'cam/1 dropped unsubscribed',
+  ])
   await journal.written()
   const { desk: next, complete } = await resumed(t, path)
   t.deepEqual(await complete, [])
@@ -184,7 +203,10 @@ test('a journal - frames that are pushed stay in it until their pusher says that
   const again = next.dispatcher.push({ stream: 'sensor' }, kept => {
     return new DeferredFrame(kept.bytes, async () => row(...(await kept.read())))
   })
-  t.deepEqual(again.journal?.kept.map(({ sequence, note }) => [sequence, note]), [[1, 'door']])
+  t.deepEqual(
+    again.journal?.kept.map(({ sequence, note }) => [sequence, note]),
+    [[1, 'door']],
+  )
   await inTurns(() => next.sent.length === 1)
   t.deepEqual(next.sent[0]?.tensors, { x: row(1, 2) })
 })

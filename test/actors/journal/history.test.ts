@@ -115,8 +115,9 @@ class Pair {
 
 async function accountOf(stream: StreamJournal): Promise<Account> {
   const frames = await Promise.all(
-    stream.kept.map(async ({ sequence, note, read }) => {
-      return [sequence, { note, content: [...(await read())] }] as const
+    stream.kept.map(async kept => {
+      const { sequence, note } = kept
+      return [sequence, { note, content: [...(await kept.read())] }] as const
     }),
   )
   return { next: stream.nextSequence, frames: new Map(frames), ids: new Map(stream.ids) }

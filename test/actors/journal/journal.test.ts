@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { Journal } from '../../../actors/journal/index.js'
+import { type Journal } from '../../../actors/journal/index.js'
 import { type NewFrame } from '../../../core/journal.js'
 import { testFolder } from '../../support/actors.js'
 import { inCheckout } from '../../support/index.js'
@@ -39,7 +39,7 @@ test('the journal - is of one process at a time: another is told which one has i
   const path = await testFolder(t)
   const door = inCheckout('dist/actors/journal/index.js')
   const settings = '{ maxBytes: 1, sync: false, onTrouble: () => {} }'
-  const program = `import { Journal } from '${door}'
+  const program = `import { type Journal } from '${door}'
     await Journal.open('${path}', ${settings})
     console.log('open'); setInterval(() => {}, 1000)`
   const other = spawn(process.execPath, ['--input-type=module', '-e', program], {
