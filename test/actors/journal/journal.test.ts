@@ -39,7 +39,7 @@ test('the journal - is of one process at a time: another is told which one has i
   const path = await testFolder(t)
   const door = inCheckout('dist/actors/journal/index.js')
   const settings = '{ maxBytes: 1, sync: false, onTrouble: () => {} }'
-  const program = `import { type Journal } from '${door}'
+  const program = `import { Journal } from '${door}'
     await Journal.open('${path}', ${settings})
     console.log('open'); setInterval(() => {}, 1000)`
   const other = spawn(process.execPath, ['--input-type=module', '-e', program], {
