@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import aedesPersistence from 'aedes-persistence'
+import { HeldPublishes } from './held-publishes.js'
 import { RetainedCap } from './retained-cap.js'
 import { type StoredPacket } from './session-queue.js'
 import { type SessionLimits, Sessions } from './sessions.js'
@@ -59,18 +60,23 @@ export interface BoundedStore {
   readonly sessions: Sessions
 }
 
-export function boundedStore(limits: StoreLimits): BoundedStore {
+/** @param held  publishers that wait for durable clients */
+export function boundedStore(limits: StoreLimits, held = new HeldPublishes()): BoundedStore {
   const store = createStore()
   const retained = new RetainedCap(limits)
   const sessions = new Sessions(limits, id => {
     void store.cleanSubscriptions({ id })
     void store.cleanIncoming({ id })
   })
-  Object.assign(store, sessionMethods(store, sessions), { storeRetained: keeper(store, retained) })
+  Object.assign(store, sessionMethods(store, sessions, held), { storeRetained: keeper(store, retained) })
   return { persistence: store, retained, sessions }
 }
 
-function sessionMethods(store: Store, sessions: Sessions): Omit<Store, 'cleanIncoming' | 'storeRetained'> {
+function sessionMethods(
+  store: Store,
+  sessions: Sessions,
+  held: HeldPublishes,
+): Omit<Store, 'cleanIncoming' | 'storeRetained'> {
   const cleanSubscriptions = store.cleanSubscriptions.bind(store)
   const storeIncoming = store.incomingStorePacket.bind(store)
   return {
@@ -78,15 +84,20 @@ function sessionMethods(store: Store, sessions: Sessions): Omit<Store, 'cleanInc
     outgoingEnqueueCombi: async (subs, packet) => {
       if (subs.length === 0) return
       const own = owned(packet)
-      for (const { clientId } of subs) sessions.enqueue(clientId, own)
+      for (const { clientId } of subs) sessions.enqueue(clientId, { ...own, ...held.taker(clientId, packet) })
     },
     outgoingUpdate: async ({ id }, packet) => sessions.get(id)?.update(packet),
-    outgoingClearMessageId: async ({ id }, { messageId }) => sessions.get(id)?.acknowledge(messageId),
+    outgoingClearMessageId: async ({ id }, { messageId }) => {
+      const packet = sessions.get(id)?.acknowledge(messageId)
+      packet?.settle?.(true)
+      return packet
+    },
     outgoingStream: ({ id }) => Readable.from(sessions.get(id)?.waiting() ?? []),
     // Only its id is asked for again [MQTT-4.3.3-2]; payloads would add up to a thousand times the largest packet.
     incomingStorePacket: (client, packet) => storeIncoming(client, { ...packet, payload: NOTHING }),
     cleanSubscriptions: client => {
       sessions.forget(client.id)
+      held.forget(client.id)
       return cleanSubscriptions(client)
     },
   }

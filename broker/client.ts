@@ -4,6 +4,7 @@ import { connect, type IClientOptions, MqttClient } from 'mqtt'
 import { type Will } from '../core/bus.js'
 import { MillraceError, messageOf } from '../core/errors.js'
 import { withLimit } from '../core/wait.js'
+import { type DurableIntake } from './durable-intake.js'
 
 export interface ClientOptions {
   readonly clientId: string
@@ -18,6 +19,8 @@ export interface ClientOptions {
   readonly keepaliveS?: number | undefined
   /** False: the broker is to keep the session when the client goes. Default true. */
   readonly clean?: boolean | undefined
+  /** Takes each message of quality 1 over, which is then not confirmed when it comes. */
+  readonly durable?: DurableIntake | undefined
   /** Learns whether the broker had kept a session. */
   readonly onSession?: ((present: boolean) => void) | undefined
 }
@@ -57,6 +60,7 @@ async function open(
   const { reconnect = true, connectTimeoutMs = 5_000 } = options
   const client = create(settingsOf(options))
   client.on('connect', () => leaveAtOnce(client.stream))
+  options.durable?.attach(client)
   heedWhatComes(client)
   stayKnown(client, options.keepaliveS)
   client.once('connect', ({ sessionPresent }) => options.onSession?.(sessionPresent))
@@ -83,7 +87,8 @@ function settingsOf(options: ClientOptions): IClientOptions {
     will,
     reconnect = true,
     connectTimeoutMs = 5_000,
-    clean = true,
+    durable,
+    clean = durable === undefined,
     keepaliveS = KEEPALIVE_S,
   } = options
   return {

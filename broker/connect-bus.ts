@@ -2,7 +2,8 @@ import { type Duplex } from 'node:stream'
 import { type Bus, type Will } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { checkTopic } from '../core/topic-filter.js'
-import { dial, dialStream } from './client.js'
+import { type ClientOptions, dial, dialStream } from './client.js'
+import { DurableIntake } from './durable-intake.js'
 import { MqttBus, type MqttBusOptions } from './mqtt-bus.js'
 
 export interface BusOptions {
@@ -17,6 +18,11 @@ export interface BusOptions {
   readonly connectTimeoutMs?: number | undefined
   /** Pings after so many seconds without a message. Default 15. */
   readonly keepaliveS?: number | undefined
+  /**
+   * True: the broker keeps what is for this client while that is away, and each message of quality 1 until `confirm` of it
+   * is called. Only one subscription is meaningful then. Default false.
+   */
+  readonly durable?: boolean | undefined
   /** Default 64 KiB: no message takes long on a slow link (decision D11). */
   readonly maxMessageBytes?: number | undefined
 }
@@ -32,20 +38,21 @@ const LEAST_MESSAGE_BYTES = 64
  *   MESSAGE_TOO_LARGE: of the will
  */
 export async function connectBus(url: string, options: BusOptions): Promise<Bus> {
-  const settings = settingsOf(options)
-  return new MqttBus(await dial(url, options), settings)
+  const { settings, dialled } = settingsOf(options)
+  return new MqttBus(await dial(url, dialled), settings)
 }
 
 /** A bus over a stream to a broker in this process. */
 export async function connectStream(stream: () => Duplex, options: BusOptions): Promise<Bus> {
-  const settings = settingsOf(options)
-  return new MqttBus(await dialStream(stream, options), settings)
+  const { settings, dialled } = settingsOf(options)
+  return new MqttBus(await dialStream(stream, dialled), settings)
 }
 
-function settingsOf(options: BusOptions): MqttBusOptions {
+function settingsOf(options: BusOptions): { settings: MqttBusOptions; dialled: ClientOptions } {
   const { clientId, reconnect = true, maxMessageBytes = DEFAULT_MESSAGE_BYTES, will } = options
   check(maxMessageBytes, will)
-  return { clientId, maxMessageBytes, reconnect }
+  const durable = options.durable === true ? new DurableIntake() : undefined
+  return { settings: { clientId, maxMessageBytes, reconnect, durable }, dialled: { ...options, durable } }
 }
 
 function check(maxMessageBytes: number, will: Will | undefined): void {

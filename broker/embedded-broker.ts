@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { duplexPair } from 'node:stream'
-import { Aedes, type AedesOptions, type Client } from 'aedes'
+import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes'
 import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { isLoopback } from '../core/link.js'
@@ -10,6 +10,7 @@ import { type Access, accessFor, type Grant, type User } from './access.js'
 import { type BoundedStore, boundedStore } from './bounded-store.js'
 import { ClientStream } from './client-stream.js'
 import { type BusOptions, connectStream } from './connect-bus.js'
+import { HeldPublishes } from './held-publishes.js'
 import { type Intake, IntakeClients } from './intake.js'
 import { isAny, listen } from './listen.js'
 import { type BrokerLimits, brokerLimits, type BrokerLimitsInput } from './options.js'
@@ -91,11 +92,13 @@ export class EmbeddedBroker {
     if (users.length === 0 && options.access === undefined && !isLoopback(host)) {
       throw new MillraceError('BROKER_EXPOSED', `anybody who reaches ${host} could connect`)
     }
-    const store = boundedStore(limits)
+    const held = new HeldPublishes()
+    const store = boundedStore(limits, held)
     const intakeClients = intake === undefined ? undefined : new IntakeClients()
-    const aedes = new Aedes({
+    const publish: Handing = (packet, then) => aedes.publish(packet, then)
+    const aedes: Aedes = new Aedes({
       ...AEDES,
-      ...hooks(access, limits, intake),
+      ...hooks({ access, limits, intake, held, publish }),
       ...(intakeClients === undefined ? {} : { preConnect: intakeClients.preConnect }),
       persistence: store.persistence,
     })
@@ -216,7 +219,18 @@ export function startBroker(options: BrokerOptions = {}): Promise<EmbeddedBroker
   return EmbeddedBroker.start(options)
 }
 
-function hooks(access: Access, limits: BrokerLimits, intake: Intake | undefined): AedesOptions {
+type Handing = (packet: PublishPacket, then: (error?: Error) => void) => void
+
+interface HookParts {
+  readonly access: Access
+  readonly limits: BrokerLimits
+  readonly intake: Intake | undefined
+  readonly held: HeldPublishes
+  /** Hands a message out. */
+  readonly publish: Handing
+}
+
+function hooks({ access, limits, intake, held, publish }: HookParts): AedesOptions {
   const grants = new WeakMap<Client, Grant>()
   return {
     connectTimeout: limits.connectTimeoutMs,
@@ -236,11 +250,14 @@ function hooks(access: Access, limits: BrokerLimits, intake: Intake | undefined)
         packet.retain = false
         intake(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, stream)
       }
-      done(null)
+      if (packet.qos !== 1 || !held.concerns(topic)) return done(null)
+      held.hold(packet, publish, done)
     },
     authorizeSubscribe: (client, subscription, done) => {
       streamOf(client)?.subscribed(subscription.qos)
-      done(null, grants.get(client)?.maySubscribe(subscription.topic) === true ? subscription : null)
+      const allowed = grants.get(client)?.maySubscribe(subscription.topic) === true
+      if (allowed && subscription.qos > 0) held.subscribed(client.id, subscription.topic)
+      done(null, allowed ? subscription : null)
     },
   }
 }

@@ -7,6 +7,7 @@ export {
   type EmbeddedBroker,
   startBroker,
 } from './embedded-broker.js'
+export { DURABLE_ID } from './held-publishes.js'
 export { InboxBroker } from './inbox-broker.js'
 export { InboxProbes } from './inbox-probes.js'
 export { localAddressTowards } from './local-address.js'

@@ -14,6 +14,7 @@ import { Pending } from '../core/pending.js'
 import { type SubscriptionEntry, Subscriptions } from '../core/subscriptions.js'
 import { checkFilter, checkTopic } from '../core/topic-filter.js'
 import { withLimit } from '../core/wait.js'
+import { type DurableIntake } from './durable-intake.js'
 import { Joiner, mustSplit, Splitter, takesSeveral } from './chunking.js'
 
 const DEFAULT_TIMEOUT_MS = 10_000
@@ -33,6 +34,7 @@ export interface MqttBusOptions {
   readonly maxMessageBytes: number
   /** False: a lost connection closes the bus. */
   readonly reconnect: boolean
+  readonly durable?: DurableIntake | undefined
 }
 
 /**
@@ -57,12 +59,14 @@ export class MqttBus implements Bus {
 
   constructor(
     private readonly client: MqttClient,
-    options: MqttBusOptions,
+    private readonly options: MqttBusOptions,
   ) {
     this.clientId = options.clientId
     this.maxMessageBytes = options.maxMessageBytes
     unlimitListeners(client)
-    client.on('message', (topic, payload, packet) => this.receive(topic, payload, packet))
+    client.on('message', (topic, payload, packet) => {
+      if (options.durable === undefined || packet.qos !== 1) this.receive(topic, payload, packet)
+    })
     client.on('connect', () => void this.restore())
     // The state says what happened; without a listener the error would end the process.
     client.on('error', () => undefined)
@@ -96,6 +100,9 @@ export class MqttBus implements Bus {
     checkFilter(filter)
     this.refuseIfDown(0)
     const entry = this.subscriptions.add(filter, qos, handler)
+    this.options.durable?.listen((packet, confirm) => {
+      this.receive(packet.topic, Buffer.from(packet.payload), packet, confirm)
+    })
     try {
       await this.subscribeFilter(filter, this.subscriptions.filters().get(filter) ?? qos)
     } catch (error) {
@@ -194,12 +201,14 @@ export class MqttBus implements Bus {
     await this.brief.waitFor(asked, DEFAULT_TIMEOUT_MS, late).catch(() => undefined)
   }
 
-  private receive(topic: string, message: Buffer, packet: IPublishPacket): void {
+  private receive(topic: string, message: Buffer, packet: IPublishPacket, confirm?: () => void): void {
     const joined = this.joiner.accept(topic, message)
-    if (joined.state === 'partial') return
+    // Of a payload in chunks only the last one waits.
+    if (joined.state === 'partial') return confirm?.()
     const whole = joined.state === 'whole'
     const payload = whole ? joined.payload : message
-    this.subscriptions.deliver({ topic, payload, owned: whole, retained: packet.retain })
+    const confirmed = confirm === undefined ? {} : { confirm }
+    this.subscriptions.deliver({ topic, payload, owned: whole, retained: packet.retain, ...confirmed })
   }
 
   private async restore(): Promise<void> {

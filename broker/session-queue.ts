@@ -7,6 +7,8 @@ export interface StoredPacket {
   readonly brokerCounter?: number | undefined
   /** Given when the message is sent. */
   messageId?: number | undefined
+  /** Is told whether the client acknowledged it; false: it went before. */
+  readonly settle?: (taken: boolean) => void
 }
 
 /** What a message takes beside its payload and topic, about. */
@@ -32,7 +34,10 @@ export class SessionQueue {
 
   /** @returns how many messages went: the oldest, or this one where it is larger than the bound */
   add(packet: StoredPacket): number {
-    if (sizeOf(packet) > this.maxBytes) return 1
+    if (sizeOf(packet) > this.maxBytes) {
+      packet.settle?.(false)
+      return 1
+    }
     const place = packet.brokerCounter ?? --this.next
     this.remove(place)
     this.packets.set(place, packet)
@@ -40,7 +45,7 @@ export class SessionQueue {
     let gone = 0
     for (const oldest of this.packets.keys()) {
       if (this.held <= this.maxBytes) break
-      this.remove(oldest)
+      this.remove(oldest)?.settle?.(false)
       gone++
     }
     return gone

@@ -43,7 +43,9 @@ export class Sessions {
 
   /** The session has ended. */
   forget(id: string): void {
+    const gone = this.queues.get(id)?.waiting() ?? []
     this.queues.delete(id)
+    for (const { settle } of gone) settle?.(false)
   }
 
   arrived({ id }: { readonly id: string }): void {

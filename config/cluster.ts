@@ -10,6 +10,7 @@ import {
   type DeployOptionsInput,
   sensorSettingsOf,
 } from '../actors/supervisor/index.js'
+import { type Journal } from '../actors/journal/index.js'
 import { type Bus, type BusMessage } from '../core/bus.js'
 import { type Cleanup } from '../core/cleanup.js'
 import {
@@ -23,6 +24,7 @@ import {
   type Spec,
 } from '../core/control.js'
 import { MillraceError } from '../core/errors.js'
+import { type DispatcherJournal } from '../core/journal.js'
 import { brokerLink, type Link } from '../core/link.js'
 import { parseOptions } from '../core/options.js'
 import { levelsBelow, type Topics } from '../core/topics.js'
@@ -38,6 +40,9 @@ export interface ClusterParts {
   readonly data: Bus
   readonly topics: Topics
   readonly options: ConnectOptions
+  /** Keeps the frames of its dispatchers. */
+  readonly journal?: Journal | undefined
+  readonly trouble$?: Subject<MillraceError>
   /** What is stopped with the connection; the cluster itself, where it was started for it. */
   readonly cleanup: Cleanup
 }
@@ -48,7 +53,7 @@ const SETTLE_MS = 300
 /** A running cluster, seen by one of its users. */
 export class Cluster {
   /** Trouble that nothing waits for, such as a message that is not one. */
-  readonly trouble$ = new Subject<MillraceError>()
+  readonly trouble$: Subject<MillraceError>
   private readonly statuses = new LatestByName<PipelineStatus>()
   private readonly plans = new LatestByName<Plan>()
   private readonly crash$ = new Subject<Crash>()
@@ -57,6 +62,7 @@ export class Cluster {
   private readonly pipelines = new Set<Pipeline>()
 
   private constructor(private readonly parts: ClusterParts) {
+    this.trouble$ = parts.trouble$ ?? new Subject()
     this.link = brokerLink(parts.data, parts.options)
   }
 
@@ -181,16 +187,27 @@ export class Cluster {
     const unknown = () => new MillraceError('PIPELINE_UNKNOWN', `no pipeline '${name}' is in force`)
     const right = (plan: Plan) => deployment === undefined || plan.deployment === deployment
     const plan = await firstWhere(plan$, right, options.connectTimeoutMs, unknown)
-    const id = `d-${randomBytes(6).toString('hex')}`
+    const journal = this.journalOf(name)
+    const anew = journal === undefined || journal instanceof MillraceError
+    const id = anew ? `d-${randomBytes(6).toString('hex')}` : journal.id
     const restored$ = restorations(data)
     const onTrouble = (error: MillraceError) => this.trouble$.next(error)
     const { link, crash$ } = this
-    const parts = { id, pipeline: name, topics, link, plan$, restored$, crash$, onTrouble }
+    const parts = { id, pipeline: name, topics, link, plan$, restored$, crash$, onTrouble, journal }
     const dispatcher = await Dispatcher.start(parts, plan)
     reportOn(dispatcher, { id, pipeline: name, bus: control, topics })
     const pipeline = new Pipeline(name, this.statuses.of(name), dispatcher)
     this.pipelines.add(pipeline)
     return pipeline
+  }
+
+  /** What its journal has of a pipeline; for a further connection to the same one, why that cannot use it. */
+  private journalOf(pipeline: string): DispatcherJournal | MillraceError | undefined {
+    try {
+      return this.parts.journal?.lease(pipeline)
+    } catch (error) {
+      return MillraceError.from(error)
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineOptions, type Options, type OptionsInput } from '../core/options.js'
+import { defineOptions, type Options } from '../core/options.js'
 import { DEFAULT_ROOT } from '../core/topics.js'
 
 export const connectOptions = defineOptions({
@@ -30,4 +30,3 @@ export const connectOptions = defineOptions({
 })
 
 export type ConnectOptions = Options<typeof connectOptions>
-export type ConnectOptionsInput = OptionsInput<typeof connectOptions>

@@ -1,11 +1,18 @@
 import { randomBytes } from 'node:crypto'
+import { Subject } from 'rxjs'
 import { type Bus, type Will } from '../core/bus.js'
+import { type Journal, journalOptions, openJournal } from '../actors/journal/index.js'
 import { Cleanup } from '../core/cleanup.js'
-import { parseOptions } from '../core/options.js'
+import { type MillraceError } from '../core/errors.js'
+import { defineOptions, type OptionsInput, parseOptions, pickOptions } from '../core/options.js'
 import { topicsOf } from '../core/topics.js'
 import { checkCapable, connectBus, probeBroker } from '../broker/index.js'
 import { Cluster } from './cluster.js'
-import { connectOptions, type ConnectOptions, type ConnectOptionsInput } from './connect-options.js'
+import { connectOptions, type ConnectOptions } from './connect-options.js'
+
+/** What a program gives for its connection. */
+export const programOptions = defineOptions({ ...connectOptions, ...journalOptions })
+export type ProgramOptionsInput = OptionsInput<typeof programOptions>
 
 /** What a part of Millrace asks of a connection to the cluster's broker. */
 export interface ConnectionWish {
@@ -15,6 +22,8 @@ export interface ConnectionWish {
   readonly reconnect?: boolean
   /** Largest message that is to leave in one piece, for receivers that cannot join chunks; the broker may take less. */
   readonly maxMessageBytes?: number
+  /** See `BusOptions.durable`. Default false. */
+  readonly durable?: boolean
   /** Pings after so many seconds without a message; left out, the default of `connectBus`. */
   readonly keepaliveS?: number
 }
@@ -60,11 +69,23 @@ async function largestMessage(
 /**
  * Connects to a running cluster.
  * @param url  of its broker, such as `mqtt://127.0.0.1:1883`
- * @throws BROKER_UNREACHABLE, BROKER_REFUSED, BROKER_INCAPABLE, OPTION_UNKNOWN, OPTION_INVALID, TOPIC_INVALID
+ * @throws BROKER_UNREACHABLE, BROKER_REFUSED, BROKER_INCAPABLE, JOURNAL_IN_USE, JOURNAL_CORRUPT, JOURNAL_FAILED,
+ *   OPTION_UNKNOWN, OPTION_INVALID, TOPIC_INVALID
  */
-export async function connect(url: string, options: ConnectOptionsInput = {}): Promise<Cluster> {
-  const parsed = parseOptions(connectOptions, options, 'connect')
-  return openCluster(busOpener(url, parsed), parsed, new Cleanup())
+export async function connect(url: string, options: ProgramOptionsInput = {}): Promise<Cluster> {
+  const parsed = parseOptions(programOptions, options, 'connect')
+  const own = pickOptions(connectOptions, parsed)
+  const trouble$ = new Subject<MillraceError>()
+  const journal = await openJournal(pickOptions(journalOptions, parsed), error => trouble$.next(error))
+  const cleanup = new Cleanup()
+  if (journal !== undefined) cleanup.defer('closing the journal', () => journal.close())
+  return openCluster(busOpener(url, own), own, cleanup, { journal, trouble$ })
+}
+
+/** What outlives a connection, and where it tells of trouble. */
+interface Keeping {
+  readonly journal: Journal | undefined
+  readonly trouble$: Subject<MillraceError>
 }
 
 /** @param cleanup  what is stopped after the connections; run here if they cannot be opened */
@@ -72,6 +93,7 @@ export async function openCluster(
   open: OpenBus,
   options: ConnectOptions,
   cleanup: Cleanup,
+  keeping: Partial<Keeping> = {},
 ): Promise<Cluster> {
   const topics = topicsOf(options.root)
   const id = randomBytes(6).toString('hex')
@@ -80,7 +102,7 @@ export async function openCluster(
     cleanup.defer('closing the control connection', () => control.close())
     const data = await open({ clientId: `millrace-${id}-data` })
     cleanup.defer('closing the data connection', () => data.close())
-    return await Cluster.open({ control, data, topics, options, cleanup })
+    return await Cluster.open({ control, data, topics, options, cleanup, ...keeping })
   } catch (error) {
     await cleanup.run()
     throw error

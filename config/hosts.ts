@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Journal } from '../actors/journal/index.js'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
 import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
@@ -15,10 +16,10 @@ import {
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
-import { type InboxBroker, InboxProbes, PATIENT_KEEPALIVE_S, PeerLink } from '../broker/index.js'
+import { DURABLE_ID, type InboxBroker, InboxProbes, PATIENT_KEEPALIVE_S, PeerLink } from '../broker/index.js'
 import { brokerLink } from '../core/link.js'
 import { type Topics } from '../core/topics.js'
-import { type OpenBus } from './connect.js'
+import { type ConnectionWish, type OpenBus } from './connect.js'
 import { restorations } from './restorations.js'
 
 /** What a worker or a supervisor needs of the place where it runs. */
@@ -34,6 +35,11 @@ export interface Host {
   /** Whether the broker is on another machine. Default false. */
   readonly distant?: boolean | undefined
   readonly onTrouble: (error: MillraceError) => void
+}
+
+/** For sensors whose frames are to outlive the ingress. */
+export interface IngressHost extends Host {
+  readonly journal?: Journal | undefined
 }
 
 /** @param createRuntime  left out: the actors run in this process */
@@ -101,21 +107,25 @@ export async function startSupervisor(
 const LARGEST_ANSWER_BYTES = 2 ** 20
 
 /** Its folder of model parts is not used. */
-export async function startIngress(host: Host, options: IngressOptions, cleanup: Cleanup): Promise<Ingress> {
-  const { topics, sendTimeoutMs, onTrouble } = host
+export async function startIngress(
+  host: IngressHost,
+  options: IngressOptions,
+  cleanup: Cleanup,
+): Promise<Ingress> {
+  const { topics, sendTimeoutMs, journal, onTrouble } = host
   const id = `ingress-${randomBytes(6).toString('hex')}`
-  const open = async (what: string, maxMessageBytes?: number) => {
-    const size = maxMessageBytes === undefined ? {} : { maxMessageBytes }
-    const bus = await host.open({ clientId: `millrace-${id}-${what}`, ...size })
+  const open = async (what: string, wish: Partial<ConnectionWish> = {}) => {
+    const bus = await host.open({ clientId: `millrace-${id}-${what}`, ...wish })
     cleanup.defer(`closing the ingress's connection for ${what}`, () => bus.close())
     return bus
   }
   const control = await open('control')
   const data = await open('data')
-  const sensors = await open('sensors', LARGEST_ANSWER_BYTES)
+  const kept = journal === undefined ? {} : { clientId: `${DURABLE_ID}${journal.id}`, durable: true }
+  const sensors = await open('sensors', { maxMessageBytes: LARGEST_ANSWER_BYTES, ...kept })
   const link = brokerLink(data, { sendTimeoutMs })
   const restored$ = restorations(data)
-  const parts = { id, topics, control, sensors, link, restored$, onTrouble }
+  const parts = { id, topics, control, sensors, link, restored$, onTrouble, journal }
   const ingress = await Ingress.start(parts, options)
   cleanup.defer('stopping the ingress', () => ingress.stop())
   return ingress

@@ -53,6 +53,11 @@ export class Pipeline {
     return this.dispatcher.pull(source)
   }
 
+  /** The sequence number of the next frame of a stream; see `Dispatcher.nextSequence`. */
+  nextSequence(stream: string): number {
+    return this.dispatcher.nextSequence(stream)
+  }
+
   /** Ends this connection's part in the pipeline; the pipeline stays deployed. */
   close(): Promise<void> {
     return this.dispatcher.close()

@@ -12,6 +12,11 @@ export interface BusMessage {
   readonly owned: boolean
   /** True when the broker kept it for new subscribers, false when it was just published. */
   readonly retained: boolean
+  /**
+   * Set on a durable connection for a message of quality 1: to be called when it has been taken care of. Until then the
+   * broker has it, and delivers it again after the next connection.
+   */
+  readonly confirm?: () => void
 }
 
 export interface PublishOptions {

@@ -210,6 +210,27 @@ export const ERRORS = {
     'the disk with the folder for model parts has no room for another',
     'make room on it, or choose another with --cache-dir',
   ),
+  // Journal
+  JOURNAL_IN_USE: row(
+    true,
+    'the journal is open already',
+    'the message says where; end that, or choose another folder for this one',
+  ),
+  JOURNAL_FAILED: row(
+    true,
+    'the journal cannot be read or written, as on a full disk; what was acknowledged before is in it',
+    'the message carries the reason; put it right, and open the journal again',
+  ),
+  JOURNAL_CORRUPT: row(
+    false,
+    'the journal is damaged',
+    'move its folder away and start with a new one; the frames in it that had not ended are lost',
+  ),
+  JOURNAL_FULL: row(
+    true,
+    'the frames in the journal take as much as they may, so that no more are admitted until some have ended',
+    'open the streams that the message names, so that their frames go through, or raise the limit',
+  ),
   ACTIVATION_FAILED: row(
     true,
     'a worker could not load a partition',

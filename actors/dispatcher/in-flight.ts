@@ -37,13 +37,13 @@ export class InFlight {
     return this.frames.size
   }
 
-  begin({ frame, load }: QueuedFrame, flow: StreamFlow): SentFrame {
+  begin({ frame, load, deadlineAt }: QueuedFrame, flow: StreamFlow): SentFrame {
     const { dispatcher, stream, sequence } = frame
     const identity = { dispatcher, stream, sequence }
     const sent: SentFrame = {
       ...{ key: identityKey(identity), identity, turn: this.turns++, frame, flow },
       tensors: load === undefined ? frame.tensors : undefined,
-      deadlineAt: frame.admittedAt + flow.options.deadlineMs,
+      deadlineAt,
       ahead: this.frames.size,
       ...{ epoch: undefined, sentAt: 0, leftAt: undefined, copies: 0, retries: 0 },
     }

@@ -1,4 +1,5 @@
 import { type MillraceError } from '../../core/errors.js'
+import { type StreamJournal } from '../../core/journal.js'
 import { type FrameInput } from './check-frame.js'
 import { type DeferredFrame } from './deferred-frame.js'
 import { type Prediction } from './prediction.js'
@@ -18,6 +19,8 @@ export const UNWATCHED: Watcher = { next: () => {}, complete: () => {}, error: (
 export class PushStream {
   constructor(
     private readonly flow: StreamFlow,
+    /** Where its frames are kept until `ended` is called. */
+    readonly journal: StreamJournal | undefined,
     private readonly end: () => void,
   ) {}
 
@@ -39,6 +42,11 @@ export class PushStream {
   /** A frame that is dropped at once. */
   discard(reason: string): void {
     this.flow.discard(reason)
+  }
+
+  /** All is done that was to be done about a frame: the journal may forget it. */
+  ended(sequence: number): void {
+    this.journal?.end(sequence)
   }
 
   /** What has not ended is dropped as `unsubscribed`. */

@@ -28,9 +28,14 @@ export class Streams {
         `stream '${stream}' is in use; end it first or choose another name`,
       )
     }
-    const flow = create(stream, this.next.get(stream) ?? this.nextOfOthers)
+    const flow = create(stream, this.nextOf(stream))
     this.flows.set(stream, flow)
     return flow
+  }
+
+  /** The sequence number of the next frame of a stream. */
+  nextOf(stream: string): number {
+    return this.flows.get(stream)?.nextSequence ?? this.next.get(stream) ?? this.nextOfOthers
   }
 
   close(flow: StreamFlow): void {

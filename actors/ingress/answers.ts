@@ -9,30 +9,34 @@ const TROUBLE_MS = 1_000
 
 /** Publishes what comes of the frames of sensors. */
 export class Answers {
-  private readonly leaving = new Set<Promise<void>>()
+  private readonly leaving = new Set<Promise<boolean>>()
   private troubledAt = -Infinity
 
   constructor(
     private readonly bus: Bus,
     private readonly topics: Topics,
     private readonly onTrouble: (error: MillraceError) => void,
+    /** Limit on the wait until the broker has one, in ms. */
+    private readonly timeoutMs?: number,
   ) {}
 
+  /** @returns whether the broker has the answer */
   predicted(
     pipeline: string,
     note: FrameNote,
     prediction: Prediction,
     { topK, raw }: Pick<SensorSettings, 'topK' | 'raw'>,
-  ): void {
+  ): Promise<boolean> {
     const { maxMessageBytes } = this.bus
     const { bytes, complete } = predictionLine(note, prediction, topK, maxMessageBytes)
-    this.send(this.topics.sensor.results(pipeline, note.stream), bytes, 1)
+    const sent = this.send(this.topics.sensor.results(pipeline, note.stream), bytes, 1)
     if (raw === 'always' || (raw === 'large' && !complete)) this.sendRaw(pipeline, note, prediction)
+    return sent
   }
 
-  /** The frame has no prediction. */
-  missed(pipeline: string, note: FrameNote, mishap: Mishap): void {
-    this.send(this.topics.sensor.results(pipeline, note.stream), mishapLine(note, mishap), 1)
+  /** The frame has no prediction. @returns whether the broker has the answer */
+  missed(pipeline: string, note: FrameNote, mishap: Mishap): Promise<boolean> {
+    return this.send(this.topics.sensor.results(pipeline, note.stream), mishapLine(note, mishap), 1)
   }
 
   /** Resolves when all has left, or cannot. */
@@ -45,19 +49,27 @@ export class Answers {
     const bytes = rawPrediction(note, prediction)
     const { maxMessageBytes } = this.bus
     if (bytes.byteLength <= maxMessageBytes) {
-      this.send(this.topics.sensor.raw(pipeline, note.stream), bytes, 0)
+      void this.send(this.topics.sensor.raw(pipeline, note.stream), bytes, 0)
     } else {
       const what = `a prediction of ${bytes.byteLength} bytes for '${pipeline}/${note.stream}' was left out`
       this.trouble(new MillraceError('MESSAGE_TOO_LARGE', `${what}, the limit is ${maxMessageBytes}`))
     }
   }
 
-  private send(topic: string, bytes: Uint8Array, qos: 0 | 1): void {
+  private send(topic: string, bytes: Uint8Array, qos: 0 | 1): Promise<boolean> {
+    const { timeoutMs } = this
     const sent = this.bus
-      .publish(topic, bytes, { qos })
-      .catch((error: unknown) => this.trouble(MillraceError.from(error)))
-      .finally(() => this.leaving.delete(sent))
+      .publish(topic, bytes, { qos, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+      .then(
+        () => true,
+        (error: unknown) => {
+          this.trouble(MillraceError.from(error))
+          return false
+        },
+      )
     this.leaving.add(sent)
+    void sent.finally(() => this.leaving.delete(sent))
+    return sent
   }
 
   /** Without a broker every line is one; a few say as much. */

@@ -8,4 +8,6 @@ export interface Arrival extends SensorTopic {
   readonly bytes: number
   /** ms since the Unix epoch. */
   readonly arrivedAt: number
+  /** Tells the broker that it need not keep the message any more. */
+  readonly confirm: () => void
 }

@@ -2,6 +2,7 @@ import { BehaviorSubject, type Observable, Subject } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
 import { Crash, decodeControl, Plan } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
+import { type FrameJournal } from '../../core/journal.js'
 import { type LedgerCounts } from '../../core/ledger.js'
 import { type Link } from '../../core/link.js'
 import { levelsBelow, parseSensorTopic, type Topics } from '../../core/topics.js'
@@ -10,10 +11,10 @@ import { Answers } from './answers.js'
 import { type Arrival } from './arrival.js'
 import { Budget } from './budget.js'
 import { type Decode, decoderOf } from './decode.js'
-import { Lane } from './lane.js'
+import { Lane, type LaneParts } from './lane.js'
 import { type IngressOptions } from './options.js'
 import { Slots } from './slots.js'
-import { WaitingRoom } from './waiting.js'
+import { MOST_KEPT, MOST_UNKNOWN, WaitingRoom } from './waiting.js'
 
 export interface IngressParts {
   /** Begins the names of its dispatchers; its own among all of the cluster. */
@@ -28,7 +29,17 @@ export interface IngressParts {
   /** Each time the link is whole again after a break. */
   readonly restored$: Observable<void>
   readonly onTrouble: (error: MillraceError) => void
+  /**
+   * Keeps frames until the broker has their answers. Messages of `sensors`, which is durable then, are confirmed when they
+   * are in it.
+   */
+  readonly journal?: FrameJournal | undefined
 }
+
+/** An answer waits so long for a broker that is away; then its frame is answered after the next start. */
+const ANSWER_LIMIT_MS = 600_000
+/** What waits for room in the journal finds it by then, whoever made it. */
+const DRAIN_MS = 100
 
 export interface IngressCounts {
   /** Messages below the topic of frames. */
@@ -42,6 +53,8 @@ export interface IngressCounts {
   /** The ledger of each pipeline that is deployed. */
   readonly pipelines: Readonly<Record<string, LedgerCounts>>
 }
+
+type Refused = Pick<Arrival, 'pipeline' | 'stream' | 'frameId' | 'arrivedAt' | 'confirm'>
 
 interface Entry {
   readonly plan$: BehaviorSubject<Plan>
@@ -61,6 +74,8 @@ export class Ingress {
   private readonly budget: Budget
   private readonly waiting: WaitingRoom
   private readonly decode: Decode
+  /** Lanes of pipelines that were taken down, until what they have of the journal is free. */
+  private readonly closing = new Map<string, Promise<void>>()
   private readonly stopped$ = new Subject<void>()
   private readonly tally = { received: 0, ignored: 0, refused: 0, duplicates: 0 }
   private stopping: Promise<void> | undefined
@@ -69,10 +84,11 @@ export class Ingress {
     private readonly parts: IngressParts,
     private readonly options: IngressOptions,
   ) {
-    const { sensors, topics, onTrouble } = parts
-    this.answers = new Answers(sensors, topics, onTrouble)
+    const { sensors, topics, onTrouble, journal } = parts
+    this.answers = new Answers(sensors, topics, onTrouble, journal && ANSWER_LIMIT_MS)
     this.budget = new Budget(options.maxQueuedBytes)
-    this.waiting = new WaitingRoom(options.unknownWaitMs, this.budget, arrival => this.unknown(arrival))
+    const waits = { waitMs: options.unknownWaitMs, most: journal === undefined ? MOST_UNKNOWN : MOST_KEPT }
+    this.waiting = new WaitingRoom(waits, this.budget, arrival => this.unknown(arrival))
     this.decode = decoderOf(options, new Slots(options.decoders))
   }
 
@@ -107,6 +123,10 @@ export class Ingress {
     const { control, sensors, topics, restored$ } = this.parts
     const restored = restored$.subscribe(() => this.openAll())
     this.stopped$.subscribe(() => restored.unsubscribe())
+    if (this.parts.journal !== undefined) {
+      const timer = setInterval(() => this.drain(), DRAIN_MS)
+      this.stopped$.subscribe(() => clearInterval(timer))
+    }
     this.subscriptions.push(
       await control.subscribe(topics.pipeline.plans, message => this.onPlan(message), { qos: 1 }),
       await control.subscribe(topics.pipeline.crashes, message => this.onCrash(message), { qos: 1 }),
@@ -145,17 +165,38 @@ export class Ingress {
   }
 
   private async startLane(name: string, entry: Entry): Promise<void> {
-    const { id, topics, control, link, restored$, onTrouble } = this.parts
+    const { topics, control, link, restored$, onTrouble } = this.parts
+    await this.closing.get(name)
     const plan = entry.plan$.value
+    const journal = this.parts.journal?.lease(name)
+    const id = journal?.id ?? this.parts.id
     const { plan$ } = entry
     const { crash$ } = this
-    const parts = { id, pipeline: name, topics, link, plan$, restored$, crash$, onTrouble }
+    const parts = { id, pipeline: name, topics, link, plan$, restored$, crash$, onTrouble, journal }
     const dispatcher = await Dispatcher.start(parts, plan)
     const { answers, budget, decode, options } = this
     if (this.entries.get(name) !== entry || this.stopping !== undefined) return dispatcher.close()
     reportOn(dispatcher, { id, pipeline: name, bus: control, topics })
-    entry.lane = new Lane(name, plan, { dispatcher, answers, budget, decode, options })
-    for (const arrival of this.waiting.take(name)) entry.lane.offer(arrival)
+    const confirm: LaneParts['confirm'] = (arrival, outcome) => this.confirm(arrival, outcome)
+    const lane = new Lane(name, plan, { dispatcher, answers, budget, decode, options, journal, confirm })
+    entry.lane = lane
+    for (const arrival of this.waiting.take(name)) this.offer(lane, arrival)
+  }
+
+  private offer(lane: Lane, arrival: Arrival): void {
+    const outcome = lane.offer(arrival)
+    if (outcome !== 'held') this.confirm(arrival, outcome)
+  }
+
+  /** Once it is on disk, or the broker has its answer, a message need not be kept by the broker (promise 5). */
+  private confirm(arrival: Arrival, outcome: 'taken' | 'answered'): void {
+    const done = outcome === 'taken' ? this.parts.journal?.written() : this.answers.sent()
+    // What the journal did not take comes again, to the next ingress.
+    Promise.resolve(done).then(arrival.confirm, () => undefined)
+  }
+
+  private drain(): void {
+    for (const { lane } of this.entries.values()) lane?.drain()
   }
 
   /** The pipeline was taken down. */
@@ -164,44 +205,45 @@ export class Ingress {
     this.entries.delete(name)
     entry?.plan$.complete()
     this.tally.duplicates += entry?.lane?.duplicates ?? 0
-    entry?.lane?.close().catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+    const closed = entry?.lane
+      ?.close()
+      .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
+      .finally(() => this.closing.delete(name))
+    if (closed !== undefined) this.closing.set(name, closed)
   }
 
-  private receive({ topic, payload, owned, retained }: BusMessage): void {
+  private receive({ topic, payload, owned, retained, confirm = () => {} }: BusMessage): void {
     this.tally.received++
     const parsed = parseSensorTopic(this.parts.topics.root, topic)
     // What a broker keeps was a frame once, and comes again with each connection.
-    if (parsed === undefined || retained) return void this.tally.ignored++
+    if (parsed === undefined || retained) {
+      this.tally.ignored++
+      return confirm()
+    }
     const arrivedAt = Date.now()
     if ('problem' in parsed) {
-      return this.refuse(
-        parsed,
-        arrivedAt,
-        new MillraceError('TOPIC_INVALID', `'${topic}': ${parsed.problem}`),
-      )
+      const problem = new MillraceError('TOPIC_INVALID', `'${topic}': ${parsed.problem}`)
+      return this.refuse({ ...parsed, arrivedAt, confirm }, problem)
     }
     const bytes = payload.byteLength
     const kept =
       bytes > this.options.maxFrameBytes ? new Uint8Array() : owned ? payload : new Uint8Array(payload)
-    const arrival = { ...parsed, arrivedAt, payload: kept, bytes }
+    const arrival = { ...parsed, arrivedAt, payload: kept, bytes, confirm }
     const lane = this.entries.get(parsed.pipeline)?.lane
     if (lane === undefined) this.waiting.add(arrival)
-    else lane.offer(arrival)
+    else this.offer(lane, arrival)
   }
 
   private unknown(arrival: Arrival): void {
     const problem = new MillraceError('PIPELINE_UNKNOWN', `no pipeline '${arrival.pipeline}' is deployed`)
-    this.refuse(arrival, arrival.arrivedAt, problem)
+    this.refuse(arrival, problem)
   }
 
-  private refuse(
-    { pipeline, stream, frameId }: Pick<Arrival, 'pipeline' | 'stream' | 'frameId'>,
-    arrivedAt: number,
-    error: MillraceError,
-  ): void {
+  private refuse(refused: Refused, error: MillraceError): void {
+    const { pipeline, stream, frameId, arrivedAt, confirm } = refused
     this.tally.refused++
     const note = { ...(frameId === undefined ? {} : { frameId }), stream, ageMs: Date.now() - arrivedAt }
-    this.answers.missed(pipeline, note, { error: error.toInfo() })
+    void this.answers.missed(pipeline, note, { error: error.toInfo() }).then(confirm)
   }
 
   private async halt(): Promise<void> {

@@ -8,7 +8,9 @@ interface Waiting {
 }
 
 /** Frames that wait at once. */
-const MOST = 256
+export const MOST_UNKNOWN = 256
+/** The same where a broker has kept some while the ingress was away, which come before it can know of any pipeline. */
+export const MOST_KEPT = 100_000
 
 /** Where frames wait for a pipeline that is not known yet: its plan and its first frame may come at the same time. */
 export class WaitingRoom {
@@ -16,19 +18,20 @@ export class WaitingRoom {
 
   /** @param giveUp  takes a frame that has waited for `waitMs` in vain */
   constructor(
-    private readonly waitMs: number,
+    private readonly limits: { readonly waitMs: number; readonly most: number },
     private readonly budget: Budget,
     private readonly giveUp: (arrival: Arrival) => void,
   ) {}
 
   add(arrival: Arrival): void {
-    const release = this.waiting.size < MOST ? this.budget.hold(arrival.payload.byteLength) : undefined
+    const release =
+      this.waiting.size < this.limits.most ? this.budget.hold(arrival.payload.byteLength) : undefined
     if (release === undefined) return this.giveUp(arrival)
     const late = () => {
       this.remove(entry)
       this.giveUp(arrival)
     }
-    const entry: Waiting = { arrival, release, timer: setTimeout(late, this.waitMs) }
+    const entry: Waiting = { arrival, release, timer: setTimeout(late, this.limits.waitMs) }
     this.waiting.add(entry)
   }
 

@@ -8,6 +8,7 @@ import { type Crash, type Plan } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameHeader } from '../../core/frame.js'
 import { type LedgerEntry } from '../../core/ledger.js'
+import { type DispatcherJournal } from '../../core/journal.js'
 import { type Link } from '../../core/link.js'
 import { row, TOPICS } from './actors.js'
 
@@ -92,11 +93,19 @@ export class Desk {
   private receive: BusHandler = () => {}
   private opened: Dispatcher | undefined
 
-  private constructor(readonly time: TestTime | undefined) {}
+  private constructor(
+    readonly time: TestTime | undefined,
+    private readonly journal: DispatcherJournal | undefined,
+  ) {}
 
   /** @param time  left out: the machine's */
-  static async open(t: ExecutionContext, plan = planOf(1), time?: TestTime): Promise<Desk> {
-    const desk = new Desk(time)
+  static async open(
+    t: ExecutionContext,
+    plan = planOf(1),
+    time?: TestTime,
+    journal?: DispatcherJournal,
+  ): Promise<Desk> {
+    const desk = new Desk(time, journal)
     await desk.start(plan)
     t.teardown(() => desk.dispatcher.close())
     return desk
@@ -178,9 +187,10 @@ export class Desk {
         },
       }),
     }
-    const { plan$, restored$, crash$ } = this
+    const { plan$, restored$, crash$, journal } = this
     const onTrouble = (error: MillraceError) => this.troubles.push(error)
-    const parts = { id: 'door', pipeline: 'p', topics: TOPICS, link, plan$, restored$, crash$, onTrouble }
+    const own = { id: journal?.id ?? 'door', journal }
+    const parts = { ...own, pipeline: 'p', topics: TOPICS, link, plan$, restored$, crash$, onTrouble }
     const time = this.time === undefined ? {} : { time: this.time }
     this.opened = await Dispatcher.start({ ...parts, ...time }, plan)
     this.opened.epochs$.subscribe(epochs => this.epochs.push(epochs))

@@ -8,6 +8,7 @@ import { KeptProcesses } from '../cli/kept-processes.js'
 import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
 import { findPlaces, workerCount, workerOption } from '../cli/places.js'
 import { type Session } from '../cli/session.js'
+import { type JournalOptions, journalOptions } from '../../journal/index.js'
 import { storeOptions } from '../../model-store/index.js'
 import { OwnRun } from '../detached/own-run.js'
 import { startDetached } from '../detached/start-detached.js'
@@ -34,6 +35,7 @@ const options = defineOptions({
   },
   ...stateOption,
   cacheLimitMib: storeOptions.cacheLimitMib,
+  ...journalOptions,
 })
 
 export const upCommand = defineCommand({
@@ -68,12 +70,19 @@ async function serve(
   const { cacheLimitMib } = given
   const members = { broker, workers, places, password: user?.password, connection, cacheLimitMib }
   await startMembers(session, { ...members, keep: true, folder: own?.parts })
-  await startIngress(session, ['--broker', broker, ...connection], user?.password)
+  await startIngress(session, ['--broker', broker, ...connection, ...journalWords(given)], user?.password)
   const stop = own === undefined ? '; stop with Ctrl-C' : ''
   const text = `broker on ${broker}, a supervisor and ${workers} workers${stop}\n${usage(root)}`
   session.print(text, { broker, workers, ...sensorTopics(root) })
   if (record === undefined) session.announce({ url: broker })
   else own?.announce(record)
+}
+
+/** The journal is the ingress's: one process has it. */
+function journalWords({ journal, journalLimitMib, journalSync }: JournalOptions): string[] {
+  if (journal === undefined) return []
+  const sync = journalSync ? ['--journal-sync'] : []
+  return ['--journal', journal, '--journal-limit-mib', String(journalLimitMib), ...sync]
 }
 
 async function startIngress(

@@ -165,8 +165,8 @@ test('streams - numbers are never used again, though only some names are remembe
   const nothing = () => {}
   const actions: FlowActions = {
     inputs: () => [],
-    admit: (sequence, tensors) => ({ dispatcher: 'd', stream: 's', sequence, tensors, admittedAt: 0 }),
-    ...{ drop: nothing, fail: nothing, queued: nothing },
+    frame: (sequence, tensors) => ({ dispatcher: 'd', stream: 's', sequence, tensors, admittedAt: 0 }),
+    ...{ admit: nothing, drop: nothing, fail: nothing, queued: nothing },
     ...{ deliver: nothing, complete: nothing, error: nothing },
   }
   const openAt = (name: string): number => {

@@ -5,7 +5,7 @@ import { commands } from '../../../actors/bin/commands/index.js'
 import { inferOptions } from '../../../actors/dispatcher/index.js'
 import { deployOptions } from '../../../actors/supervisor/index.js'
 import { brokerLimits } from '../../../broker/index.js'
-import { connectOptions } from '../../../config/connect-options.js'
+import { programOptions } from '../../../config/connect.js'
 import { embeddedOptions } from '../../../config/embedded.js'
 import { type ErrorRow, ERRORS } from '../../../core/errors.js'
 import { type OptionRow, type OptionTable } from '../../../core/options.js'
@@ -14,7 +14,7 @@ import { type Sections } from './fill.js'
 /** Every table of options and errors, as Markdown made from the tables that the code works with. */
 export function generatedSections(): Sections {
   return {
-    'connect options': optionsTable(connectOptions),
+    'connect options': optionsTable(programOptions),
     'embedded options': optionsTable(embeddedOptions),
     'deploy options': optionsTable(deployOptions),
     'infer options': optionsTable(inferOptions),
