@@ -7,6 +7,7 @@ export {
   type EmbeddedBroker,
   startBroker,
 } from './embedded-broker.js'
+export { FaultyLine } from './faulty-line.js'
 export { InboxBroker } from './inbox-broker.js'
 export { InboxProbes } from './inbox-probes.js'
 export { localAddressTowards } from './local-address.js'

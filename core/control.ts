@@ -308,6 +308,10 @@ export const Crash = z.object({
 })
 export type Crash = z.infer<typeof Crash>
 
+/** What a link lets through: all, nothing and the ends are told, or nothing and they are not. */
+export const LinkState = z.enum(['whole', 'cut', 'silent'])
+export type LinkState = z.infer<typeof LinkState>
+
 /** Asks whoever holds a part for some of its bytes. */
 export const PartRequest = z.object({ requester: name, offset: count, length: z.int().min(1) })
 export type PartRequest = z.infer<typeof PartRequest>
