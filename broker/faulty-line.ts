@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { type LinkState } from '../core/control.js'
+import { type LineState } from '../core/faults.js'
 import { listen } from './listen.js'
 
 interface Pair {
@@ -14,7 +14,7 @@ interface Pair {
  */
 export class FaultyLine {
   private readonly pairs = new Set<Pair>()
-  private current: LinkState = 'whole'
+  private current: LineState = 'whole'
 
   private constructor(
     private readonly server: Server,
@@ -39,7 +39,7 @@ export class FaultyLine {
    * `cut`: what is connected breaks, and what comes is refused. `silent`: nothing comes through any more, in either
    * direction, and nobody is told; `whole` lets through what waited meanwhile.
    */
-  become(state: LinkState): void {
+  become(state: LineState): void {
     this.current = state
     for (const pair of this.pairs) this.apply(pair)
   }

@@ -17,6 +17,12 @@ const OPENING_MS = 30_000
 const RETRY_MS = 50
 const LATER_RETRY_MS = 2_000
 
+export interface PeerOutletOptions {
+  readonly sendTimeoutMs: number
+  /** Where to dial instead of a peer's URL; left out: there. */
+  readonly dialled?: ((url: string) => Promise<string>) | undefined
+}
+
 export type PeerAddress = LinkAddress & { readonly peer: NonNullable<LinkAddress['peer']> }
 
 /**
@@ -35,7 +41,7 @@ export class PeerOutlet implements Outlet {
   constructor(
     private readonly address: PeerAddress,
     private readonly fallback: Outlet,
-    private readonly options: { readonly sendTimeoutMs: number },
+    private readonly options: PeerOutletOptions,
   ) {
     this.settled = this.settle()
     // Whoever does not ask learns it from `send`.
@@ -93,13 +99,14 @@ export class PeerOutlet implements Outlet {
   private async attempt(connectTimeoutMs: number): Promise<'connected' | 'refused' | 'unreachable'> {
     const { url, username, password } = this.address.peer
     try {
+      const where = (await this.options.dialled?.(url)) ?? url
       const clientId = `millrace-peer-${randomBytes(8).toString('hex')}`
       const limits = {
         connectTimeoutMs,
         maxMessageBytes: INBOX_PACKET_BYTES,
         keepaliveS: PATIENT_KEEPALIVE_S,
       }
-      this.adopt(await connectBus(url, { clientId, username, password, ...limits }))
+      this.adopt(await connectBus(where, { clientId, username, password, ...limits }))
       return 'connected'
     } catch (error) {
       return MillraceError.from(error).code === 'BROKER_REFUSED' ? 'refused' : 'unreachable'

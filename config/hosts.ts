@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
 import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
+import { type ActorFaults } from '../actors/faults/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
 import {
   leaderClientId,
@@ -15,7 +16,7 @@ import {
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
-import { type InboxBroker, InboxProbes, PATIENT_KEEPALIVE_S, PeerLink } from '../broker/index.js'
+import { type InboxBroker, InboxProbes, type Lines, PATIENT_KEEPALIVE_S, PeerLink } from '../broker/index.js'
 import { brokerLink } from '../core/link.js'
 import { type Topics } from '../core/topics.js'
 import { type OpenBus } from './connect.js'
@@ -57,6 +58,12 @@ export async function startWorker(
   return agent
 }
 
+/** What a runtime that allows faults suffers them with. */
+export interface RuntimeDisturbance {
+  readonly actors: ActorFaults
+  readonly lines: Lines
+}
+
 /**
  * A runtime in this process, with a connection of its own for frames (decision D1).
  * @param inbox  where it takes frames straight from its peers; left out: through the cluster's broker only
@@ -65,12 +72,15 @@ export async function localRuntime(
   { id, open, topics, sendTimeoutMs }: Host,
   cleanup: Cleanup,
   inbox?: InboxBroker,
+  disturbance?: RuntimeDisturbance,
 ): Promise<LocalRuntime> {
   const clientId = `millrace-runtime-${id}-${process.pid}-${Date.now()}`
   const bus = await open({ clientId, keepaliveS: PATIENT_KEEPALIVE_S })
   cleanup.defer("closing the runtime's connection", () => bus.close())
-  const link = new PeerLink({ worker: id, bus, inbox, sendTimeoutMs })
-  return new LocalRuntime(link, topics, new InboxProbes(inbox), inbox?.url)
+  const lines = disturbance?.lines
+  const dialled = lines === undefined ? undefined : (url: string) => lines.through(url)
+  const link = new PeerLink({ worker: id, bus, inbox, sendTimeoutMs, dialled })
+  return new LocalRuntime(link, topics, new InboxProbes(inbox), inbox?.url, disturbance?.actors)
 }
 
 /** What a supervisor measures with; what is left out it does not measure, and takes what is typical. */

@@ -24,7 +24,7 @@ const tensorSpec = z.object({
 const speed = z.object({ convGflops: z.number().positive(), matmulGflops: z.number().positive() })
 export type Speed = z.infer<typeof speed>
 
-const errorInfo = z.object({
+export const errorInfo = z.object({
   code: z.string().transform((code): ErrorCode => (isErrorCode(code) ? code : 'INTERNAL')),
   message: z.string(),
 })
@@ -307,10 +307,6 @@ export const Crash = z.object({
   others: count.default(0),
 })
 export type Crash = z.infer<typeof Crash>
-
-/** What a link lets through: all, nothing and the ends are told, or nothing and they are not. */
-export const LinkState = z.enum(['whole', 'cut', 'silent'])
-export type LinkState = z.infer<typeof LinkState>
 
 /** Asks whoever holds a part for some of its bytes. */
 export const PartRequest = z.object({ requester: name, offset: count, length: z.int().min(1) })
