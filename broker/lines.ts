@@ -4,6 +4,7 @@ import { FaultyLine } from './faulty-line.js'
 /** Of a process that allows faults: a line to each address that it dials, opened when it first does. */
 export class Lines {
   private readonly lines = new Map<string, Promise<FaultyLine>>()
+  private readonly ends = new Map<string, NodeJS.Timeout>()
 
   /** @returns where to dial instead of `url` */
   async through(url: string): Promise<string> {
@@ -15,10 +16,12 @@ export class Lines {
     const line = await this.lines.get(url)
     if (line === undefined) return
     line.become(state)
-    setTimeout(() => line.become('whole'), ms).unref()
+    clearTimeout(this.ends.get(url))
+    this.ends.set(url, setTimeout(() => line.become('whole'), ms).unref())
   }
 
   async close(): Promise<void> {
+    for (const timer of this.ends.values()) clearTimeout(timer)
     const lines = await Promise.all(this.lines.values())
     await Promise.all(lines.map(line => line.close()))
   }

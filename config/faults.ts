@@ -164,7 +164,10 @@ export class FaultInjector {
     )
     try {
       const none = () =>
-        new MillraceError('FAULTS_REFUSED', `nobody obeys a '${fault.type}' on '${topic}': no faults are allowed there`)
+        new MillraceError(
+          'FAULTS_REFUSED',
+          `nobody obeys a '${fault.type}' on '${topic}': no faults are allowed there`,
+        )
       const answered = firstWhere(answers, () => true, ANSWER_MS, none)
       await control.publish(topic, encodeControl({ order, fault }), { qos: 1 })
       const answer = await answered

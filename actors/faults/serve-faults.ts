@@ -28,7 +28,8 @@ export function serveFaults(
   const carryOut = async ({ order, fault }: FaultOrder) => {
     try {
       const effect = effectOf(fault)
-      if (effect === undefined) throw new MillraceError('FAULTS_REFUSED', `no '${fault.type}' can happen here`)
+      if (effect === undefined)
+        throw new MillraceError('FAULTS_REFUSED', `no '${fault.type}' can happen here`)
       await effect.now?.()
       await answer({ order })
       effect.after?.()

@@ -64,7 +64,10 @@ export const workerCommand = defineCommand({
       orAnother: false,
     }
     const spawn = () => {
-      const child = forkRuntime({ id, inbox, faults: faults?.lasting, ...runtimeSettings(given) }, session.debug)
+      const child = forkRuntime(
+        { id, inbox, faults: faults?.lasting, ...runtimeSettings(given) },
+        session.debug,
+      )
       runtimes.add(child)
       child.once('exit', () => runtimes.delete(child))
       return child

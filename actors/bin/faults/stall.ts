@@ -16,7 +16,10 @@ process.send('ready')
 /** @returns what stops the processes, for so long, as soon as it is called */
 export async function stall(pids: readonly number[], ms: number): Promise<() => void> {
   const args = ['-e', PROGRAM, String(ms), ...pids.map(String)]
-  const helper = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], detached: true })
+  const helper = spawn(process.execPath, args, {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    detached: true,
+  })
   await Promise.race([once(helper, 'message'), failure(helper)])
   return () => {
     helper.send('go')

@@ -23,12 +23,16 @@ export interface Scene {
 
 /** A fault that is about to happen. */
 export interface Strike {
-  /** Lets it happen, at once. */
-  readonly now: () => void
+  /** Lets it happen: at once, or just before this resolves. */
+  readonly now: () => undefined | Promise<unknown>
+  /** The frame with which it happens, where it is a frame's doing; the window is filled up to it. */
+  readonly at?: number
   /** Signs that it was noticed, beside what the supervisor says of the pipeline. */
   readonly signs?: Observable<unknown>
   /** What belongs to the fault and comes later, such as the return of what was killed. */
   readonly later?: (recovery: Recovery) => Promise<void>
+  /** When all frames have ended. */
+  readonly undo?: () => Promise<unknown>
   /** Frames that it is meant to make fail. */
   readonly mayFail?: (frame: FrameIdentity) => boolean
 }
@@ -63,6 +67,8 @@ export interface CellResult extends Recovered, Verdict {
   readonly late: readonly string[]
 }
 
+/** The only stream of a cell. */
+export const STREAM = 'chaos'
 const WARM_UP_FRAMES = 100
 const BEFORE_FRAMES = 60
 const LEAST_FRAMES = 350
@@ -86,6 +92,7 @@ export async function runCell(cell: Cell, stand: Stand): Promise<CellResult> {
   await strike.later?.(stream.recovery)
   await stream.goOn()
   const verdict = await stream.end()
+  await strike.undo?.()
   const { recovery } = stream
   const replayed = stand.sends.replayed(underWay)
   const found = { ...verdict, ...recovery.times(), underWay: underWay.length, window: plan.window, replayed }
@@ -140,7 +147,7 @@ class CellStream {
     pipeline.predictions$.subscribe(() => this.delivered++)
     this.frames = new PacedFrames(sequence => stand.frame(sequence))
     this.done = new Promise((resolve, reject) => {
-      const flow = pipeline.pull(this.frames.source()).pipe(pipeline.infer({ stream: 'chaos' }))
+      const flow = pipeline.pull(this.frames.source()).pipe(pipeline.infer({ stream: STREAM }))
       flow.subscribe({ error: reject, complete: resolve })
     })
     this.done.catch(() => undefined)
@@ -158,21 +165,40 @@ class CellStream {
   }
 
   /** @returns the frames that were under way */
-  async strikeWhenFull({ now }: Strike): Promise<string[]> {
-    const { pipeline, plan, checker, recovery } = this
+  async strikeWhenFull({ now, at = 0 }: Strike): Promise<string[]> {
+    const { recovery } = this
     const pace = this.frames.hurry()
-    const underWay = await new Promise<string[]>(resolve => {
-      const watch = pipeline.frames$.subscribe(() => {
-        if (checker.open.size < plan.window) return
-        watch.unsubscribe()
-        // In this turn: later ones have results of some of them.
-        recovery.strike()
-        now()
-        resolve([...checker.open.keys()])
-      })
+    const first = await this.whenFull(at, () => {
+      const ordered = now()
+      if (ordered === undefined) recovery.strike()
+      return ordered
     })
+    if (first.result === undefined) {
+      pace()
+      return first.underWay
+    }
+    // One that is ordered happens when that is confirmed; by then these frames are through, and others have come.
+    await first.result
+    recovery.strike()
+    const { underWay } = await this.whenFull(0, () => undefined)
     pace()
     return underWay
+  }
+
+  /**
+   * Acts as soon as the window is full, and in that very turn: later ones have results of some frames.
+   * @param least  a frame that must have been admitted by then
+   */
+  private whenFull<T>(least: number, act: () => T): Promise<{ result: T; underWay: string[] }> {
+    const { open } = this.checker
+    return new Promise(resolve => {
+      const watch = this.pipeline.frames$.subscribe(({ sequence }) => {
+        if (open.size < this.plan.window || sequence < least) return
+        watch.unsubscribe()
+        const underWay = [...open.keys()]
+        resolve({ result: act(), underWay })
+      })
+    })
   }
 
   /** Until the stream has resumed and gone on for a while. */

@@ -1,14 +1,24 @@
-import { filter, firstValueFrom, ReplaySubject, timeout } from 'rxjs'
-import { decodeControl, Leader } from '../../../core/control.js'
+import { filter, firstValueFrom, ReplaySubject, skip, Subject, timeout } from 'rxjs'
+import { type FaultInjector, faultsOf } from '../../../config/faults.js'
+import { Beat, decodeControl, Leader } from '../../../core/control.js'
 import { inCheckout } from '../../support/index.js'
 import { hasMosquitto } from '../../support/mosquitto.js'
-import { type Cell, type Place, type Scene, type Strike } from './cell.js'
+import { type Cell, type Place, type Scene, STREAM, type Strike } from './cell.js'
 import { pidsOf, signalAll } from './processes.js'
 
 const PLACES: readonly Place[] = ['first', 'middle', 'last']
 const LIMIT_MS = 60_000
 const KILLED = { digits: { detectMs: 200, resumeMs: 1_000 }, resnet50: { detectMs: 200, resumeMs: 2_000 } }
 const SILENT = { detectMs: 1_500, resumeMs: 3_000 }
+
+const SLOWER = 5
+const SLOW_MS = 3_000
+const DAMAGED_SHARE = 0.05
+const FRAMES_AT_FAULT = 150
+/** Comes soon after the stream has been measured. */
+const POISONOUS_FRAME = 180
+/** Longer than anybody may take to find another way. */
+const BROKEN_MS = 20_000
 
 type Parts = Omit<Cell, 'name' | 'place'>
 
@@ -30,19 +40,19 @@ async function movedFrom({ pipeline, worker }: Scene): Promise<void> {
 /** A machine that loses its power: agent and runtime at once. */
 async function killWorker(scene: Scene): Promise<Strike> {
   const pids = pidsOf(scene, scene.worker)
-  return { now: () => signalAll(pids, 'SIGKILL') }
+  return { now: () => void signalAll(pids, 'SIGKILL') }
 }
 
 async function killRuntime(scene: Scene): Promise<Strike> {
   const [runtime = 0] = pidsOf(scene, scene.worker)
-  return { now: () => process.kill(runtime, 'SIGKILL') }
+  return { now: () => void signalAll([runtime], 'SIGKILL') }
 }
 
 /** A machine that sleeps, and wakes when others have its work. */
 async function stopWorker(scene: Scene): Promise<Strike> {
   const pids = pidsOf(scene, scene.worker)
   return {
-    now: () => signalAll(pids, 'SIGSTOP'),
+    now: () => void signalAll(pids, 'SIGSTOP'),
     later: async () => {
       await movedFrom(scene)
       signalAll(pids, 'SIGCONT')
@@ -53,7 +63,7 @@ async function stopWorker(scene: Scene): Promise<Strike> {
 /** A process that sleeps and is not waited for: its agent kills it. */
 async function stopRuntime(scene: Scene): Promise<Strike> {
   const [runtime = 0] = pidsOf(scene, scene.worker)
-  return { now: () => process.kill(runtime, 'SIGSTOP') }
+  return { now: () => void signalAll([runtime], 'SIGSTOP') }
 }
 
 /** The link between a worker and the broker, until others have its work. */
@@ -61,7 +71,7 @@ function breakLine(state: 'cut' | 'silent') {
   return async (scene: Scene): Promise<Strike> => {
     const line = scene.stand.lines.get(scene.worker)
     return {
-      now: () => line?.become(state),
+      now: () => void line?.become(state),
       later: async () => {
         await movedFrom(scene)
         line?.become('whole')
@@ -76,7 +86,7 @@ function breakOwnLine(state: 'cut' | 'silent', forMs: number) {
     const line = scene.stand.lines.get('dispatcher')
     return {
       signs: disconnections(scene),
-      now: () => line?.become(state),
+      now: () => void line?.become(state),
       later: async () => {
         await new Promise(resolve => setTimeout(resolve, forMs))
         line?.become('whole')
@@ -90,7 +100,7 @@ function killBroker(remembers: boolean) {
     const { broker } = scene.stand
     return {
       signs: disconnections(scene),
-      now: () => broker.kill(),
+      now: () => void broker.kill(),
       later: () => broker.restart(remembers),
     }
   }
@@ -108,7 +118,7 @@ async function killSupervisor(scene: Scene): Promise<Strike> {
     if (claim?.supervisor === second) claims.next(claim)
   })
   return {
-    now: () => process.kill(leader, 'SIGKILL'),
+    now: () => void signalAll([leader], 'SIGKILL'),
     signs: claims,
     later: async () => {
       await firstValueFrom(claims.pipe(timeout(LIMIT_MS)))
@@ -133,6 +143,64 @@ async function noMemory(scene: Scene): Promise<Strike> {
   }
 }
 
+/** A worker that computes ever so slowly, and is not gone. */
+async function slowWorker({ stand, pipeline, stage, plan }: Scene): Promise<Strike> {
+  const inject = faultsOf(stand.cluster, pipeline)
+  const slower = pace(inject, stage)
+  return {
+    now: () => slower(SLOWER),
+    later: async () => {
+      await new Promise(resolve => setTimeout(resolve, SLOW_MS))
+      // A plan that took the work from it has ended it too.
+      const { epoch } = await firstValueFrom(pipeline.plan$)
+      if (epoch === plan.epoch) await slower(1)
+    },
+  }
+}
+
+function pace(inject: FaultInjector, stage: number): (factor: number) => Promise<unknown> {
+  return factor => inject.slow(stage, factor)
+}
+
+/** Of all that leaves a stage, one message in twenty is damaged. */
+async function corruptPayloads({ stand, pipeline, stage }: Scene): Promise<Strike> {
+  const inject = faultsOf(stand.cluster, pipeline)
+  return {
+    signs: stand.cluster.trouble$.pipe(filter(({ code }) => code.startsWith('ENVELOPE_'))),
+    now: () => inject.corrupt(stage, DAMAGED_SHARE),
+    later: async () => {
+      await firstValueFrom(pipeline.predictions$.pipe(skip(FRAMES_AT_FAULT), timeout(LIMIT_MS)))
+      await inject.corrupt(stage, 0)
+    },
+  }
+}
+
+/** A frame that kills whoever runs it. */
+async function poisonFrame({ stand, pipeline, stage }: Scene): Promise<Strike> {
+  const inject = faultsOf(stand.cluster, pipeline)
+  const sequence = POISONOUS_FRAME
+  await inject.poison(stage, { stream: STREAM, sequence })
+  return {
+    now: () => undefined,
+    at: sequence,
+    mayFail: frame => frame.sequence === sequence,
+  }
+}
+
+/** The link from one stage to the next, straight between their workers. */
+function breakPeerLink(how: 'cut' | 'silent') {
+  return async ({ stand, pipeline, stage, worker }: Scene): Promise<Strike> => {
+    const inject = faultsOf(stand.cluster, pipeline)
+    const rerouted = new Subject<void>()
+    await stand.cluster.control.subscribe(stand.cluster.topics.worker.beat(worker), ({ payload }) => {
+      const actors = decodeControl(Beat, payload)?.actors ?? []
+      if (actors.some(actor => actor.stage === stage && actor.link === 'broker')) rerouted.next()
+    })
+    const cut = (ms: number) => inject.cut(stage, stage + 1, ms, how)
+    return { signs: rerouted, now: () => cut(BROKEN_MS), undo: () => cut(0) }
+  }
+}
+
 /** Every cell, in the order in which they run. */
 export function allCells(): Cell[] {
   const digits = { bed: 'digits', destroys: true } as const
@@ -153,6 +221,22 @@ export function allCells(): Cell[] {
     { name: 'cut-own-link', place: 'first', ...digits, prepare: breakOwnLine('cut', 300) },
     { name: 'silent-own-link', place: 'first', ...digits, prepare: breakOwnLine('silent', 4_000) },
     { name: 'kill-supervisor', place: 'middle', ...digits, destroys: false, prepare: killSupervisor },
+    ...[0, 1].flatMap(from => {
+      const place = PLACES[from] ?? 'first'
+      return (['cut', 'silent'] as const).map(how => ({
+        ...{
+          name: `${how}-peer-link@${place}`,
+          place,
+          ...digits,
+          destroys: how === 'silent',
+          targets: SILENT,
+        },
+        prepare: breakPeerLink(how),
+      }))
+    }),
+    ...everywhere('slow', { ...digits, destroys: false, prepare: slowWorker }),
+    ...everywhere('corrupt', { ...digits, destroys: false, prepare: corruptPayloads }),
+    ...everywhere('poison', { ...digits, prepare: poisonFrame }),
     ...everywhere('no-memory', { ...digits, prepare: noMemory }),
     { name: 'kill-broker-forgets', place: 'middle', ...digits, prepare: killBroker(false) },
     ...(hasMosquitto()
@@ -162,6 +246,7 @@ export function allCells(): Cell[] {
         ]
       : []),
     ...everywhere('resnet50-kill-worker', { ...resnet50, targets: KILLED.resnet50, prepare: killWorker }),
+    ...everywhere('resnet50-slow', { ...resnet50, destroys: false, prepare: slowWorker }),
     ...everywhere('resnet50-stop-worker', { ...resnet50, targets: SILENT, prepare: stopWorker }),
   ]
 }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,10 @@ import { allCells } from './cells.js'
 import { cellsTable, summaryOf, timesTable } from './report.js'
 import { Stand, type StandWish } from './stand.js'
 
-const USAGE = `usage: npm run chaos -- --matrix [--cell NAME ...] [--bed digits|mosquitto|resnet50] [--seed N]`
+const USAGE = `usage: npm run chaos -- --matrix [--cell NAME ...] [--bed digits|mosquitto|resnet50] [--seed N]
+       npm run chaos -- --seed N --minutes M [--model digits|resnet50]`
+
+const DIGITS = inCheckout('examples/digits/digits.onnx')
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-chaos-'))
 try {
@@ -27,8 +30,12 @@ async function main(): Promise<number> {
       cell: { type: 'string', multiple: true, default: [] },
       bed: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      minutes: { type: 'string' },
+      model: { type: 'string', default: 'digits' },
     },
   })
+  const { seed, minutes, model } = values
+  if (minutes !== undefined) return atRandom(model === 'resnet50' ? resnet50() : DIGITS, seed, minutes)
   const cells = allCells().filter(({ name, bed }) => {
     const wanted =
       values.cell.length === 0 || values.cell.some(one => name === one || name.startsWith(`${one}@`))
@@ -78,10 +85,17 @@ function lineOf({ cell, detectMs, resumeMs, problems, late }: CellResult): strin
 function wishOf(bed: Bed, seed: number): StandWish {
   const broker = bed === 'mosquitto' ? 'mosquitto' : 'embedded'
   if (bed !== 'resnet50') {
-    const model = inCheckout('examples/digits/digits.onnx')
-    return { model, partitions: 3, spares: 1, broker, window: 8, seed, distinct: 97 }
+    return { model: DIGITS, partitions: 3, spares: 1, broker, window: 8, seed, distinct: 97 }
   }
   return { model: resnet50(), partitions: 4, spares: 1, broker, window: 10, seed, distinct: 12 }
+}
+
+/** Faults of every kind that can be mended, as chance has it. @returns the exit status */
+function atRandom(model: string, seed: string, minutes: string): number {
+  const program = inCheckout('dist/actors/bin/millrace.js')
+  const kinds = 'kill,crash,stall,slow,cut,silence,corrupt,poison'
+  const args = [program, 'chaos', model, '--seed', seed, '--minutes', minutes, '--fault', kinds]
+  return spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
 }
 
 /** Built once for a run. */

@@ -107,7 +107,7 @@ export class Stand {
     this.lines.set(id, known)
     known.become('whole')
     const supervisor = ['--dead-after-ms', '3000', '--cache-dir', join(folder, 'supervisor')]
-    const worker = ['--runtime-stall-ms', '1500', '--cache-dir', join(folder, 'workers')]
+    const worker = ['--runtime-stall-ms', '1500', '--cache-dir', join(folder, 'workers'), '--allow-faults']
     const more = id === 'supervisor' ? supervisor : id.startsWith('w') ? worker : [...supervisor, '--standby']
     await members.start(id, more, { url: known.url, env: { MILLRACE_BENCHMARK: 'off', ...env } })
   }
