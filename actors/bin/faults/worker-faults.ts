@@ -1,6 +1,6 @@
 import { type ChildProcess } from 'node:child_process'
 import { type Lines } from '../../../broker/index.js'
-import { ActorFault, type Fault, type LineFault } from '../../../core/faults.js'
+import { type ActorFault, type Fault, type LineFault } from '../../../core/faults.js'
 import { type FaultEffect } from '../../faults/index.js'
 import { stall } from './stall.js'
 

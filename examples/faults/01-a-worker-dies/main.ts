@@ -3,8 +3,9 @@ import { after, placesOf, play } from '../play.js'
 
 await play(async scene => {
   await scene.predictions(50)
-  const [degraded, replanned, resumed] = [scene.degraded(), scene.replanned(), scene.resumed()]
+  const [degraded, replanned] = [scene.degraded(), scene.replanned()]
   const fault = await scene.inject.kill('middle')
+  const resumed = scene.resumed()
   console.log(`killed ${fault.worker}, which ran stage ${fault.stage}, as a power cut would`)
 
   const { error } = await degraded

@@ -5,8 +5,9 @@ const FROZEN_MS = 5_000
 
 await play(async scene => {
   await scene.predictions(50)
-  const [degraded, replanned, resumed] = [scene.degraded(), scene.replanned(), scene.resumed()]
+  const [degraded, replanned] = [scene.degraded(), scene.replanned()]
   const fault = await scene.inject.stall('last', FROZEN_MS)
+  const resumed = scene.resumed()
   console.log(`stopped ${fault.worker}, which ran stage ${fault.stage}, for ${FROZEN_MS} ms: nobody is told`)
 
   const { error } = await degraded

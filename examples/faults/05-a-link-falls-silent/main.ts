@@ -5,8 +5,8 @@ const SILENT_MS = 8_000
 
 await play(async scene => {
   await scene.predictions(50)
-  const resumed = scene.resumed()
   const fault = await scene.inject.cut('first', 'middle', SILENT_MS, 'silent')
+  const resumed = scene.resumed()
   console.log(
     `for ${SILENT_MS} ms nothing gets from ${fault.worker} straight to the next stage, and nobody is told`,
   )
