@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, play } from '../play.js'
 
-const SILENT_MS = 8_000
+const SILENT_MS = 20_000
 
 await play(async scene => {
   await scene.predictions(50)
