@@ -17,6 +17,8 @@ export interface ClientStreamLimits {
 const SLICE_BYTES = 64 * 1024
 /** What a piece takes beside its bytes, about. */
 const PIECE_BYTES = 128
+/** The answer to a ping. */
+const PINGRESP = Buffer.from([0xd0, 0])
 /** More than can wait here: the broker never waits for one client, because then all others would wait with it. */
 const NEVER_FULL = Number.MAX_SAFE_INTEGER
 
@@ -93,6 +95,11 @@ export class ClientStream extends Duplex {
   hold(): void {
     this.held = true
     this.socket.pause()
+  }
+
+  /** Whoever is held is told that it is not forgotten, where nothing else goes to it. [MQTT-3.13] */
+  reassure(): void {
+    if (this.held && !this.writing && this.queue.length === 0 && !this.destroyed) this.socket.write(PINGRESP)
   }
 
   release(): void {

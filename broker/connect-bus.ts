@@ -37,7 +37,7 @@ const LEAST_MESSAGE_BYTES = 64
  * @throws BROKER_UNREACHABLE, BROKER_REFUSED, OPTION_INVALID: the URL or the limit is none; TOPIC_INVALID,
  *   MESSAGE_TOO_LARGE: of the will
  */
-export async function connectBus(url: string, options: BusOptions): Promise<Bus> {
+export async function connectBus(url: string, options: BusOptions): Promise<MqttBus> {
   const { settings, dialled } = settingsOf(options)
   return new MqttBus(await dial(url, dialled), settings)
 }

@@ -8,6 +8,8 @@ import { spansItsBuffer } from './owned.js'
 
 /** Largest packet that comes in whole; senders split what is larger. */
 export const INBOX_PACKET_BYTES = 16 * 2 ** 20
+/** Well within what a sender waits for an answer. */
+const REASSURE_MS = 300
 /** Each upstream runtime has a connection for each of its stages. */
 const MOST_CONNECTIONS = 256
 
@@ -32,6 +34,8 @@ export interface InboxCredentials {
 export class InboxBroker {
   private readonly inboxes = new Map<string, Inbox>()
   private readonly joiner = new Joiner()
+  /** A sender that hears nothing takes the link for broken. */
+  private readonly reassuring = setInterval(() => this.reassure(), REASSURE_MS).unref()
 
   private constructor(private broker: EmbeddedBroker | undefined) {}
 
@@ -82,7 +86,14 @@ export class InboxBroker {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.reassuring)
     await this.broker?.close()
+  }
+
+  private reassure(): void {
+    for (const { held, senders } of this.inboxes.values()) {
+      if (held) for (const sender of senders) sender.reassure()
+    }
   }
 
   private access(): Access {

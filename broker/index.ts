@@ -7,9 +7,11 @@ export {
   type EmbeddedBroker,
   startBroker,
 } from './embedded-broker.js'
+export { FaultyLine } from './faulty-line.js'
 export { DURABLE_ID } from './held-publishes.js'
 export { InboxBroker } from './inbox-broker.js'
 export { InboxProbes } from './inbox-probes.js'
+export { Lines } from './lines.js'
 export { localAddressTowards } from './local-address.js'
 export { PeerLink, type PeerLinkParts } from './peer-link.js'
 export { type BrokerCapabilities, checkCapable, probeBroker, type ProbeOptions } from './probe.js'

@@ -112,6 +112,20 @@ export class MqttBus implements Bus {
     return { close: () => this.unsubscribe(entry) }
   }
 
+  /** Asks the other end for a sign of life. Resolves when anything has come from it, or the connection has ended. */
+  answer(): Promise<void> {
+    const { client } = this
+    return new Promise(resolve => {
+      const settle = () => {
+        client.off('packetreceive', settle).off('close', settle)
+        resolve()
+      }
+      client.on('packetreceive', settle).on('close', settle)
+      if (client.connected) client.sendPing()
+      else settle()
+    })
+  }
+
   close(): Promise<void> {
     this.closing ??= this.shutDown()
     return this.closing

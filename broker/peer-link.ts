@@ -1,16 +1,15 @@
 import { type Bus, type BusHandler, type Subscription } from '../core/bus.js'
 import { brokerLink, type Inlet, type Link, type LinkAddress, type Outlet } from '../core/link.js'
 import { type InboxBroker } from './inbox-broker.js'
-import { type PeerAddress, PeerOutlet } from './peer-outlet.js'
+import { type PeerAddress, PeerOutlet, type PeerOutletOptions } from './peer-outlet.js'
 
-export interface PeerLinkParts {
+export interface PeerLinkParts extends PeerOutletOptions {
   /** The worker whose runtime this is. */
   readonly worker: string
   /** The connection to the cluster's broker. */
   readonly bus: Bus
   /** Left out: nobody can send straight here. */
   readonly inbox?: InboxBroker | undefined
-  readonly sendTimeoutMs: number
 }
 
 /**

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
 import { PATIENT_KEEPALIVE_S } from './client.js'
 import { connectBus } from './connect-bus.js'
 import { INBOX_PACKET_BYTES } from './inbox-broker.js'
+import { type MqttBus } from './mqtt-bus.js'
+import { SilenceWatch } from './silence.js'
 
 /** By then it is known whether the peer can be reached, or the fallback is taken: with some margin within 2 s. */
 const SETTLE_MS = 1_200
@@ -17,6 +18,12 @@ const OPENING_MS = 30_000
 const RETRY_MS = 50
 const LATER_RETRY_MS = 2_000
 
+export interface PeerOutletOptions {
+  readonly sendTimeoutMs: number
+  /** Where to dial instead of a peer's URL; left out: there. */
+  readonly dialled?: ((url: string) => Promise<string>) | undefined
+}
+
 export type PeerAddress = LinkAddress & { readonly peer: NonNullable<LinkAddress['peer']> }
 
 /**
@@ -25,7 +32,8 @@ export type PeerAddress = LinkAddress & { readonly peer: NonNullable<LinkAddress
  */
 export class PeerOutlet implements Outlet {
   readonly settled: Promise<LinkKind>
-  private bus: Bus | undefined
+  private bus: MqttBus | undefined
+  private readonly silence = new SilenceWatch(async () => this.bus?.answer())
   private connected = false
   private readonly ended = new AbortController()
   /** Settles when no try to connect is under way and none will be. */
@@ -35,7 +43,7 @@ export class PeerOutlet implements Outlet {
   constructor(
     private readonly address: PeerAddress,
     private readonly fallback: Outlet,
-    private readonly options: { readonly sendTimeoutMs: number },
+    private readonly options: PeerOutletOptions,
   ) {
     this.settled = this.settle()
     // Whoever does not ask learns it from `send`.
@@ -43,16 +51,35 @@ export class PeerOutlet implements Outlet {
   }
 
   get way(): LinkKind {
-    return this.connected || this.address.peer.only ? 'peer' : 'broker'
+    return this.isOpen || this.address.peer.only ? 'peer' : 'broker'
   }
 
   async send(message: Uint8Array): Promise<void> {
-    const { topic, peer } = this.address
-    if (this.bus !== undefined && this.connected) {
-      return this.bus.publish(topic, message, { qos: 0, timeoutMs: this.options.sendTimeoutMs })
+    const { peer } = this.address
+    if (this.bus !== undefined && (this.isOpen || (this.connected && peer.only))) {
+      return this.sendStraight(this.bus, message)
     }
     if (peer.only) throw unreachable(this.address)
     return this.fallback.send(message)
+  }
+
+  private get isOpen(): boolean {
+    return this.connected && !this.silence.signal.aborted
+  }
+
+  /** Where the connection falls silent before the message has left, it goes the other way. */
+  private async sendStraight(bus: MqttBus, message: Uint8Array): Promise<void> {
+    const { topic, peer } = this.address
+    const { sendTimeoutMs } = this.options
+    this.silence.sent()
+    const { signal } = this.silence
+    const how = { qos: 0, timeoutMs: sendTimeoutMs, ...(peer.only ? {} : { signal }) } as const
+    try {
+      await bus.publish(topic, message, how)
+    } catch (error) {
+      if (!signal.aborted || peer.only) throw error
+      await this.fallback.send(message)
+    }
   }
 
   /** Takes as long as a try to connect that is under way, at most. */
@@ -93,20 +120,21 @@ export class PeerOutlet implements Outlet {
   private async attempt(connectTimeoutMs: number): Promise<'connected' | 'refused' | 'unreachable'> {
     const { url, username, password } = this.address.peer
     try {
+      const where = (await this.options.dialled?.(url)) ?? url
       const clientId = `millrace-peer-${randomBytes(8).toString('hex')}`
       const limits = {
         connectTimeoutMs,
         maxMessageBytes: INBOX_PACKET_BYTES,
         keepaliveS: PATIENT_KEEPALIVE_S,
       }
-      this.adopt(await connectBus(url, { clientId, username, password, ...limits }))
+      this.adopt(await connectBus(where, { clientId, username, password, ...limits }))
       return 'connected'
     } catch (error) {
       return MillraceError.from(error).code === 'BROKER_REFUSED' ? 'refused' : 'unreachable'
     }
   }
 
-  private adopt(bus: Bus): void {
+  private adopt(bus: MqttBus): void {
     this.bus = bus
     bus.state$.subscribe(state => (this.connected = state === 'connected'))
     if (this.ended.signal.aborted) void bus.close()

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type Journal } from '../actors/journal/index.js'
 import { Ingress, type IngressOptions } from '../actors/ingress/index.js'
 import { MIB, PartStore, storeOptions } from '../actors/model-store/index.js'
+import { type ActorFaults } from '../actors/faults/index.js'
 import { LocalRuntime, type Runtime } from '../actors/runtime/index.js'
 import {
   leaderClientId,
@@ -16,7 +17,14 @@ import {
 import { deathWill, WorkerAgent, type WorkerOptions } from '../actors/worker/index.js'
 import { type Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
-import { DURABLE_ID, type InboxBroker, InboxProbes, PATIENT_KEEPALIVE_S, PeerLink } from '../broker/index.js'
+import {
+  DURABLE_ID,
+  type InboxBroker,
+  InboxProbes,
+  type Lines,
+  PATIENT_KEEPALIVE_S,
+  PeerLink,
+} from '../broker/index.js'
 import { brokerLink } from '../core/link.js'
 import { type Topics } from '../core/topics.js'
 import { type ConnectionWish, type OpenBus } from './connect.js'
@@ -63,6 +71,12 @@ export async function startWorker(
   return agent
 }
 
+/** What a runtime that allows faults suffers them with. */
+export interface RuntimeDisturbance {
+  readonly actors: ActorFaults
+  readonly lines: Lines
+}
+
 /**
  * A runtime in this process, with a connection of its own for frames (decision D1).
  * @param inbox  where it takes frames straight from its peers; left out: through the cluster's broker only
@@ -71,12 +85,15 @@ export async function localRuntime(
   { id, open, topics, sendTimeoutMs }: Host,
   cleanup: Cleanup,
   inbox?: InboxBroker,
+  disturbance?: RuntimeDisturbance,
 ): Promise<LocalRuntime> {
   const clientId = `millrace-runtime-${id}-${process.pid}-${Date.now()}`
   const bus = await open({ clientId, keepaliveS: PATIENT_KEEPALIVE_S })
   cleanup.defer("closing the runtime's connection", () => bus.close())
-  const link = new PeerLink({ worker: id, bus, inbox, sendTimeoutMs })
-  return new LocalRuntime(link, topics, new InboxProbes(inbox), inbox?.url)
+  const lines = disturbance?.lines
+  const dialled = lines === undefined ? undefined : (url: string) => lines.through(url)
+  const link = new PeerLink({ worker: id, bus, inbox, sendTimeoutMs, dialled })
+  return new LocalRuntime(link, topics, new InboxProbes(inbox), inbox?.url, disturbance?.actors)
 }
 
 /**

@@ -24,7 +24,7 @@ const tensorSpec = z.object({
 const speed = z.object({ convGflops: z.number().positive(), matmulGflops: z.number().positive() })
 export type Speed = z.infer<typeof speed>
 
-const errorInfo = z.object({
+export const errorInfo = z.object({
   code: z.string().transform((code): ErrorCode => (isErrorCode(code) ? code : 'INTERNAL')),
   message: z.string(),
 })

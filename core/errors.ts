@@ -236,6 +236,11 @@ export const ERRORS = {
     'a worker could not load a partition',
     'the message carries the reason of ONNX Runtime',
   ),
+  FAULTS_REFUSED: row(
+    false,
+    'a fault was ordered where none is allowed',
+    'start the worker, or `millrace up`, with --allow-faults; never where frames matter',
+  ),
   PIPELINE_UNKNOWN: row(
     false,
     'no pipeline of this name is deployed',

@@ -97,6 +97,14 @@ export function topicsOf(root: string = DEFAULT_ROOT) {
     },
     /** Where one client finds out what the broker can do; levels below it are used too. */
     probe: (client: string) => at('probe', name(client)),
+    fault: {
+      /** What a worker that allows faults is to suffer. */
+      worker: (id: string) => at('fault', 'worker', name(id)),
+      /** The same for the cluster's broker. */
+      broker: at('fault', 'broker'),
+      /** The answer to one order. */
+      answer: (order: string) => at('fault', 'answer', name(order)),
+    },
     model: {
       /** A part is asked for here; whoever holds it answers. */
       request: (sha256: string) => at('model', hash(sha256), 'request'),

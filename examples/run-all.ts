@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-const examples = readdirSync(FOLDER).filter(name => /^\d\d-/.test(name))
+const numbered = (folder: string) => readdirSync(folder).filter(name => /^\d\d-/.test(name))
+const examples = [...numbered(FOLDER), ...numbered(`${FOLDER}faults`).map(name => `faults/${name}`)]
 const wanted = process.argv.slice(2)
 const unknown = wanted.find(start => !examples.some(name => name.startsWith(start)))
 if (unknown !== undefined) {

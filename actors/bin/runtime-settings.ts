@@ -1,3 +1,5 @@
+import { type ActorFault } from '../../core/faults.js'
+
 /** Where a runtime's inbox broker listens. */
 export interface InboxSettings {
   readonly host: string
@@ -14,6 +16,8 @@ export interface RuntimeSettings {
   readonly progressMs: number
   readonly inbox: InboxSettings
   readonly connect: Readonly<Record<string, unknown>>
+  /** What its actors suffer from the start; left out: it allows no faults. */
+  readonly faults?: readonly ActorFault[] | undefined
 }
 
 export const RUNTIME_SETTINGS = 'MILLRACE_RUNTIME'

@@ -1,18 +1,24 @@
 import { connectOptions } from '../../config/connect-options.js'
 import { busOpener } from '../../config/connect.js'
-import { localRuntime } from '../../config/hosts.js'
-import { InboxBroker } from '../../broker/index.js'
+import { localRuntime, type RuntimeDisturbance } from '../../config/hosts.js'
+import { InboxBroker, Lines } from '../../broker/index.js'
 import { Cleanup } from '../../core/cleanup.js'
 import { MillraceError } from '../../core/errors.js'
+import { type ActorFault } from '../../core/faults.js'
 import { parseOptions } from '../../core/options.js'
 import { topicsOf } from '../../core/topics.js'
+import { type RuntimeFault } from './faults/worker-faults.js'
+import { ActorFaults } from '../faults/index.js'
 import { type InboxSettings, RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
 import { type AgentChannel, type RuntimeReply, type RuntimeRequest, serveRuntime } from '../runtime/index.js'
 
 /** The runtime process of a worker: hosts actors for the agent that started it. */
 const channel: AgentChannel = {
   send: reply => void process.send?.(reply satisfies RuntimeReply, undefined, undefined, () => undefined),
-  onRequest: handler => void process.on('message', (request: RuntimeRequest) => handler(request)),
+  onRequest: handler =>
+    void process.on('message', (request: RuntimeRequest | RuntimeFault) => {
+      if (request.type !== 'fault') handler(request)
+    }),
 }
 const cleanup = new Cleanup()
 // The agent alone ends a runtime: with a message, by going away, or with a kill.
@@ -24,16 +30,18 @@ process.on('disconnect', die)
 if (!process.connected) die()
 
 try {
-  const { id, broker, progressMs, inbox, connect } = JSON.parse(
+  const { id, broker, progressMs, inbox, connect, faults } = JSON.parse(
     process.env[RUNTIME_SETTINGS] ?? '{}',
   ) as RuntimeSettings
   const options = parseOptions(connectOptions, connect, 'runtime')
   const onTrouble = (error: MillraceError) => channel.send({ type: 'trouble', error: error.toInfo() })
   const { root, sendTimeoutMs } = options
-  const host = { id, open: busOpener(broker, options), topics: topicsOf(root), sendTimeoutMs, onTrouble }
+  const disturbance = faults === undefined ? undefined : suffer(faults)
+  const dialled = (await disturbance?.lines.through(broker)) ?? broker
+  const host = { id, open: busOpener(dialled, options), topics: topicsOf(root), sendTimeoutMs, onTrouble }
   const inboxBroker = await startInbox(inbox)
   cleanup.defer('closing the inbox', () => inboxBroker.close())
-  await serveRuntime(await localRuntime(host, cleanup, inboxBroker), channel, progressMs)
+  await serveRuntime(await localRuntime(host, cleanup, inboxBroker, disturbance), channel, progressMs)
   await cleanup.run()
 } catch (error) {
   const reply: RuntimeReply = {
@@ -52,4 +60,18 @@ async function startInbox({ orAnother, ...address }: InboxSettings): Promise<Inb
     if (!orAnother) throw error
     return InboxBroker.start({ ...address, port: 0 })
   }
+}
+
+/** Lets the actors and connections of this process suffer what the agent says, beside these. */
+function suffer(faults: readonly ActorFault[]): RuntimeDisturbance {
+  const actors = new ActorFaults(die)
+  const lines = new Lines()
+  for (const fault of faults) actors.apply(fault)
+  process.on('message', (message: RuntimeRequest | RuntimeFault) => {
+    if (message.type !== 'fault') return
+    const { fault } = message
+    if (fault.type !== 'line') actors.apply(fault)
+    else if (fault.url !== undefined) void lines.break(fault.url, fault.state, fault.ms)
+  })
+  return { actors, lines }
 }

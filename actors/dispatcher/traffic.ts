@@ -85,10 +85,21 @@ export class Traffic {
       if (sent === undefined) return this.receiveAgain(header)
       if (header.epoch !== sent.epoch) return
       if (header.error !== undefined) return this.fault(sent, MillraceError.fromInfo(header.error))
+      this.take(sent, payload, owned)
+    } catch (error) {
+      this.parts.onTrouble(MillraceError.from(error, 'ENVELOPE_INVALID'))
+    }
+  }
+
+  /** A result that was damaged on its way has a frame that can be sent again. */
+  private take(sent: SentFrame, payload: Uint8Array, owned: boolean): void {
+    try {
       const envelope = decodeEnvelope(owned ? payload : new Uint8Array(payload))
       this.predict(sent, predictionOf(envelope, payload.byteLength, Date.now()))
     } catch (error) {
-      this.parts.onTrouble(MillraceError.from(error, 'ENVELOPE_INVALID'))
+      const failure = MillraceError.from(error, 'ENVELOPE_INVALID')
+      if (failure.code === 'ENVELOPE_CORRUPT') this.fault(sent, failure)
+      else this.parts.onTrouble(failure)
     }
   }
 
@@ -216,8 +227,10 @@ export class Traffic {
   /** What is wrong with the place and not with the frame may be right when it comes again. */
   private fault(sent: SentFrame, error: MillraceError): void {
     const full = error.code === 'INBOX_FULL' && sent.copies > 1
-    if (error.retryable && (full || mayRetry(sent))) this.parts.onTrouble(error)
-    else this.fail(sent, error)
+    if (!error.retryable || !(full || mayRetry(sent))) return this.fail(sent, error)
+    this.parts.onTrouble(error)
+    // Of this copy nothing more will come, and the way was free: there is nothing to wait for.
+    if (error.code === 'ENVELOPE_CORRUPT') this.retry(sent)
   }
 
   /** Nothing for a frame that has ended, as all of a stream do when one ends it. */

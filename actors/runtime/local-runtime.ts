@@ -12,6 +12,7 @@ import { type Link } from '../../core/link.js'
 import { type PeerProbes } from '../../core/peer-probes.js'
 import { type Topics } from '../../core/topics.js'
 import { type LinkFigure, measureInboxLink, measureSpeed } from '../benchmark/index.js'
+import { type ActorFaults } from '../faults/index.js'
 import { SessionPool } from '../session/index.js'
 import { Stage } from '../stage/index.js'
 import { noUsage, type ProcessUsage, type Readiness, type Runtime } from './runtime.js'
@@ -25,17 +26,19 @@ export class LocalRuntime implements Runtime {
   readonly ended: Promise<MillraceError | undefined>
   private end: (reason: MillraceError | undefined) => void = () => {}
   private readonly stages = new Map<string, Promise<Stage>>()
-  private readonly sessions = new SessionPool()
+  readonly sessions = new SessionPool()
   private readonly ready = new Map<string, Stage>()
   private readonly stopping = new AbortController()
   /** Settles when no measurement is under way. */
   private measuring: Promise<unknown> = Promise.resolve()
 
   constructor(
-    private readonly link: Link,
+    readonly link: Link,
     private readonly topics: Topics,
     private readonly probes: PeerProbes,
     readonly inbox?: string,
+    /** What its actors suffer; left out: nothing. */
+    private readonly faults?: ActorFaults,
   ) {
     this.ended = new Promise(resolve => {
       this.end = resolve
@@ -47,7 +50,8 @@ export class LocalRuntime implements Runtime {
     if (this.stages.has(key)) {
       throw new MillraceError('ACTIVATION_FAILED', `${key} is active already`)
     }
-    const { link, topics, sessions } = this
+    const { topics } = this
+    const { link, sessions } = this.faults?.around(activation, this) ?? this
     const { pipeline, epoch } = activation
     const stage = Stage.activate(activation, model, {
       link,

@@ -17,7 +17,7 @@ const IN_THREAD = 2
 export interface StageParts {
   readonly link: Link
   readonly topics: Topics
-  readonly sessions: SessionPool
+  readonly sessions: Pick<SessionPool, 'open'>
   /** Told of a frame that is about to be handed to the session's thread. @returns to be called when it has left that */
   readonly onEnter?: (frame: FrameIdentity) => () => void
   /** Told of what the stage could not do and goes on without: a message that is none, a send that failed. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
-import { type InboxBroker, startBroker } from '../../broker/index.js'
+import { FaultyLine, type InboxBroker, startBroker } from '../../broker/index.js'
 import { PeerOutlet } from '../../broker/peer-outlet.js'
 import { type Outlet } from '../../core/link.js'
 import { inTurns, rejection } from '../support/actors.js'
@@ -248,4 +248,47 @@ test('a peer outlet - closed while its peer is about to let it in, does not stay
   await closed
   await inTurns(() => sockets.size === 0)
   t.is(accepted(), 1)
+})
+
+test('a peer outlet - to a peer that has fallen silent, takes the other way, and the straight one when it answers', async t => {
+  const broker = await inboxBroker(t)
+  const line = await FaultyLine.open(broker.url)
+  t.teardown(() => line.close())
+  const inbox = new Inbox()
+  broker.open(TOPIC, KEY, inbox.handler)
+  const { outlet, detour } = outletTo(t, line.url)
+  t.is(await outlet.settled, 'peer')
+  await outlet.send(textOf('straight'))
+  await inbox.hears('straight')
+  line.become('silent')
+  await inTurns(() => {
+    outlet.send(textOf('around')).catch(() => undefined)
+    return detour.texts.length > 0
+  })
+  t.is(outlet.way, 'broker')
+  line.become('whole')
+  await inTurns(() => outlet.way === 'peer')
+  await outlet.send(textOf('straight again'))
+  await inbox.hears('straight again')
+})
+
+test('a peer outlet - to a peer that is only held, waits for it', async t => {
+  const broker = await inboxBroker(t)
+  const inbox = new Inbox()
+  const inlet = broker.open(TOPIC, KEY, inbox.handler)
+  const { outlet, detour } = outletTo(t, broker.url)
+  t.is(await outlet.settled, 'peer')
+  await outlet.send(textOf('first'))
+  await inbox.hears('first')
+  inlet.hold()
+  // For longer than an answer is waited for.
+  for (const until = performance.now() + 2_500; performance.now() < until;) {
+    await outlet.send(textOf('held'))
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  t.is(outlet.way, 'peer')
+  t.deepEqual(detour.texts, [])
+  inlet.release()
+  await outlet.send(textOf('last'))
+  await inbox.hears('last')
 })

@@ -14,13 +14,20 @@ export class Members {
 
   constructor(private readonly url: string) {}
 
-  /** @param more  options of the command */
-  async start(id: string, more: readonly string[] = []): Promise<void> {
-    const command =
-      id === 'supervisor'
-        ? ['supervisor', '--dead-after-ms', '2000', '--cache-dir', this.folder]
-        : ['worker', '--runtime-restarts', '100', '--runtime-stall-ms', '0']
-    const run = new CliRun([...command, ...more, '--id', id, '--broker', this.url, '--json'])
+  /**
+   * @param id  begins with 'supervisor' for one
+   * @param more  options of the command
+   * @param place  another way to the broker, and what is in its environment
+   */
+  async start(
+    id: string,
+    more: readonly string[] = [],
+    { url = this.url, env = {} }: { readonly url?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  ): Promise<void> {
+    const command = id.startsWith('supervisor')
+      ? ['supervisor', '--dead-after-ms', '2000', '--cache-dir', this.folder]
+      : ['worker', '--runtime-restarts', '100', '--runtime-stall-ms', '0']
+    const run = new CliRun([...command, ...more, '--id', id, '--broker', url, '--json'], env)
     this.runs.set(id, run)
     await run.firstLine()
   }
@@ -31,6 +38,10 @@ export class Members {
     run?.signal('SIGKILL')
     await run?.ended
     await run?.gone()
+  }
+
+  isRunning(id: string): boolean {
+    return (this.runs.get(id)?.descendants('millrace.js').length ?? 0) > 0
   }
 
   signalRuntime(id: string, signal: NodeJS.Signals): void {

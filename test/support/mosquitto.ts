@@ -13,8 +13,12 @@ const START_LIMIT_MS = 60_000
 /** Mosquitto on a free port of 127.0.0.1. */
 export interface Mosquitto {
   readonly url: string
+  /** Where it keeps what it keeps. */
+  readonly folder: string
   stop(): Promise<void>
-  /** On the same port; nothing is kept. */
+  /** Ends it at once; it saves nothing that it has not saved. */
+  kill(): void
+  /** On the same port; nothing is kept, unless the configuration says so. */
   start(): Promise<void>
   /** Stops it and removes its folder. */
   close(): Promise<void>
@@ -40,13 +44,15 @@ export async function startMosquitto(
     await once(running, 'exit')
   }
   const start = async () => {
-    child = spawn('mosquitto', ['-c', file], { env: ENV, stdio: ['ignore', 'ignore', 'pipe'] })
+    child = spawn('mosquitto', ['-c', file], { cwd: folder, env: ENV, stdio: ['ignore', 'ignore', 'pipe'] })
     await accepts(child, port)
   }
   await start()
   return {
     url: `mqtt://127.0.0.1:${port}`,
+    folder,
     stop,
+    kill: () => void child?.kill('SIGKILL'),
     start,
     close: async () => {
       await stop()

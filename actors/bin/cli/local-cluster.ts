@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { from, lastValueFrom, mergeMap } from 'rxjs'
 import { temporaryFolder } from '../../../config/hosts.js'
-import { startBroker } from '../../../broker/index.js'
+import { type BrokerOptions, type EmbeddedBroker, startBroker } from '../../../broker/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { type Places } from './places.js'
 import { KeptProcesses } from './kept-processes.js'
@@ -14,9 +15,33 @@ export async function startOwnBroker(
   session: Session,
   options: Parameters<typeof startBroker>[0],
 ): Promise<string> {
-  const broker = await startBroker(options)
-  session.cleanup.defer('closing the broker', () => broker.close())
-  return broker.url
+  return (await OwnBroker.start(session, options)).url
+}
+
+/** A broker in this process, in whose place another can begin. */
+export class OwnBroker {
+  private constructor(
+    private readonly options: BrokerOptions,
+    private broker: EmbeddedBroker,
+  ) {}
+
+  static async start(session: Session, options: BrokerOptions = {}): Promise<OwnBroker> {
+    const own = new OwnBroker(options, await startBroker(options))
+    session.cleanup.defer('closing the broker', () => own.broker.close())
+    return own
+  }
+
+  get url(): string {
+    return this.broker.url
+  }
+
+  /** At the same address, after `downMs`; it knows nothing of what this one kept. */
+  async restart(downMs: number): Promise<void> {
+    const { port } = this.broker
+    await this.broker.close()
+    await setTimeout(downMs)
+    this.broker = await startBroker({ ...this.options, port })
+  }
 }
 
 export interface MembersWish {
@@ -31,6 +56,8 @@ export interface MembersWish {
   readonly folder?: string | undefined
   /** For each of them, as `storeOptions` has it. */
   readonly cacheLimitMib: number
+  /** Whether workers obey orders to fail. Default false. */
+  readonly allowFaults?: boolean
   /** Where the workers run; left out, beside this process. */
   readonly places?: Places | undefined
 }
@@ -47,6 +74,7 @@ export async function startMembers(session: Session, wish: MembersWish): Promise
   const common = ['--broker', wish.broker, ...wish.connection, ...(session.debug ? ['--debug'] : [])]
   const commandLine = (id: string, command: string) => [
     ...[command, '--id', id, '--cache-dir', join(folder, id)],
+    ...(command === 'worker' && wish.allowFaults === true ? ['--allow-faults'] : []),
     ...['--cache-limit-mib', String(wish.cacheLimitMib)],
     ...common,
   ]

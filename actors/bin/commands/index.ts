@@ -1,5 +1,6 @@
 import { type CommandDefinition } from '../cli/command.js'
 import { brokerCommand } from './broker.js'
+import { chaosCommand } from './chaos.js'
 import { deployCommand } from './deploy.js'
 import { downCommand } from './down.js'
 import { emulateCommand } from './emulate.js'
@@ -25,5 +26,6 @@ export const commands = [
   deployCommand,
   runCommand,
   statusCommand,
+  chaosCommand,
   emulateCommand,
 ] as readonly CommandDefinition[]

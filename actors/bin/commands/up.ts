@@ -4,8 +4,10 @@ import { connectOptions } from '../../../config/connect-options.js'
 import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, type Options } from '../../../core/options.js'
 import { defineCommand } from '../cli/command.js'
+import { startBrokerFaults } from '../faults/broker-faults.js'
+import { faultOption } from '../faults/fault-option.js'
 import { KeptProcesses } from '../cli/kept-processes.js'
-import { startMembers, startOwnBroker } from '../cli/local-cluster.js'
+import { OwnBroker, startMembers } from '../cli/local-cluster.js'
 import { findPlaces, workerCount, workerOption } from '../cli/places.js'
 import { type Session } from '../cli/session.js'
 import { type JournalOptions, journalOptions } from '../../journal/index.js'
@@ -28,6 +30,7 @@ const options = defineOptions({
   ...brokerOptions,
   root: connectOptions.root,
   ...workerOption,
+  ...faultOption,
   detach: {
     check: z.boolean(),
     default: false,
@@ -63,14 +66,17 @@ async function serve(
   const host = places?.dispatcher.address ?? given.host
   const users = usersOf(given)
   const [user] = users
-  const broker = await startOwnBroker(session, { host, port: wanted, users })
+  const started = await OwnBroker.start(session, { host, port: wanted, users })
+  const broker = started.url
   const port = Number(new URL(broker).port)
   const record = await own?.settle(port, broker, workers)
   const connection = ['--root', root, ...(user === undefined ? [] : ['--username', user.name])]
-  const { cacheLimitMib } = given
-  const members = { broker, workers, places, password: user?.password, connection, cacheLimitMib }
+  const { cacheLimitMib, allowFaults } = given
+  const password = user?.password
+  if (allowFaults) await startBrokerFaults(session, { broker: started, root, username: user?.name, password })
+  const members = { broker, workers, places, password, connection, cacheLimitMib, allowFaults }
   await startMembers(session, { ...members, keep: true, folder: own?.parts })
-  await startIngress(session, ['--broker', broker, ...connection, ...journalWords(given)], user?.password)
+  await startIngress(session, ['--broker', broker, ...connection, ...journalWords(given)], password)
   const stop = own === undefined ? '; stop with Ctrl-C' : ''
   const text = `broker on ${broker}, a supervisor and ${workers} workers${stop}\n${usage(root)}`
   session.print(text, { broker, workers, ...sensorTopics(root) })

@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { startFaults } from '../faults/start-faults.js'
+import { faultOption } from '../faults/fault-option.js'
 import { localAddressTowards } from '../../../broker/index.js'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
@@ -31,6 +33,7 @@ const options = defineOptions({
     value: 'PORT',
     doc: 'Port for that; 0 for a free one.',
   },
+  ...faultOption,
   isolation: {
     check: z.enum(['process', 'none']),
     default: 'process',
@@ -46,11 +49,13 @@ export const workerCommand = defineCommand({
   async run(session, given) {
     const id = given.id ?? freshId('worker')
     const address = await localAddressTowards(given.broker, given.connectTimeoutMs)
-    const host = { ...hostOf(id, given, session), distant: !isLoopback(address) }
+    const runtimes = new Set<ChildProcess>()
+    const faults = given.allowFaults ? await startFaults(session, id, given, runtimes) : undefined
+    const broker = (await faults?.lines.through(given.broker)) ?? given.broker
+    const host = { ...hostOf(id, { ...given, broker }, session), distant: !isLoopback(address) }
     const benchmark = given.benchmark && process.env['MILLRACE_BENCHMARK'] !== 'off'
     const settings = { ...pickOptions(workerOptions, given), benchmark }
     const limits = { ...LIMITS, progressMs: given.heartbeatMs, stallMs: given.runtimeStallMs }
-    const runtimes = new Set<ChildProcess>()
     // First, so that it comes last: the agent stops its runtime in order, but not one that is being started.
     session.cleanup.defer('ending the runtime processes', () => Promise.all([...runtimes].map(endProcess)))
     let inbox: InboxSettings = {
@@ -59,7 +64,10 @@ export const workerCommand = defineCommand({
       orAnother: false,
     }
     const spawn = () => {
-      const child = forkRuntime({ id, inbox, ...runtimeSettings(given) }, session.debug)
+      const child = forkRuntime(
+        { id, inbox, faults: faults?.lasting, ...runtimeSettings(given) },
+        session.debug,
+      )
       runtimes.add(child)
       child.once('exit', () => runtimes.delete(child))
       return child
@@ -85,7 +93,7 @@ async function endProcess(child: ChildProcess): Promise<void> {
   if (child.kill('SIGKILL')) await once(child, 'exit')
 }
 
-function runtimeSettings(given: Options<typeof options>): Omit<RuntimeSettings, 'id' | 'inbox'> {
+function runtimeSettings(given: Options<typeof options>): Omit<RuntimeSettings, 'id' | 'inbox' | 'faults'> {
   return { broker: given.broker, progressMs: given.heartbeatMs, connect: { ...connectionOf(given) } }
 }
 

@@ -5,7 +5,7 @@ import { type ThreadedSession } from '../../session/index.js'
 /** The largest relative error of a float32 pipeline (promise 9). */
 export const TOLERANCE = 1e-4
 /** Outputs of different frames must differ by so many tolerances, or a comparison proves nothing (promise 9). */
-const DISTINCTION = 100
+export const DISTINCTION = 100
 
 export type Verification =
   | {
@@ -42,7 +42,8 @@ export async function verify(
   }
 }
 
-function closest(outputs: readonly Tensors[]): number {
+/** The relative error between the two that are most alike; 0 where there is one only. */
+export function closest(outputs: readonly Tensors[]): number {
   let smallest = Infinity
   for (const [i, a] of outputs.entries()) {
     for (const b of outputs.slice(i + 1)) smallest = Math.min(smallest, relativeError(a, b))

@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { Subject } from 'rxjs'
 import { type InferOptionsInput } from '../../../actors/dispatcher/index.js'
+import { encodeEnvelope } from '../../../core/codec/index.js'
 import { type Tensor } from '../../../core/tensor.js'
 import { row, settled } from '../../support/actors.js'
 import { Desk, planOf, TestTime } from '../../support/dispatching.js'
@@ -155,4 +156,19 @@ test('a frame that finds no room, or a stage that is going - comes again later, 
   desk.answer(0)
   desk.answer(1, { error: { code: 'RUNTIME_CRASHED', message: 'still not' } })
   t.deepEqual(desk.ends, ['s/0 predicted', 's/1 failed RUNTIME_CRASHED'])
+})
+
+test('a frame that was damaged on its way, there or back - is sent again at once', async t => {
+  const { desk, offer, copiesOf } = await setting(t, { retries: 2 })
+  await offer(1)
+  desk.answer(0, { error: { code: 'ENVELOPE_CORRUPT', message: 'a wrong checksum' } })
+  t.is(copiesOf(0), 2)
+  const { header } = desk.sentOf(0)
+  const result = encodeEnvelope({ header: { ...header, stage: 1 }, tensors: { y: row(0, 0) } })
+  result[result.length - 1] = 1
+  desk.deliver(result)
+  t.is(copiesOf(0), 3)
+  t.deepEqual(desk.ends, [])
+  desk.answer(0, { error: { code: 'ENVELOPE_CORRUPT', message: 'and again' } })
+  t.deepEqual(desk.ends, ['s/0 failed ENVELOPE_CORRUPT'])
 })

@@ -1,0 +1,34 @@
+import { MillraceError } from '../../../core/errors.js'
+import { syntheticFrame } from '../../../core/synthetic/index.js'
+import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
+import { ThreadedSession } from '../../session/index.js'
+import { closest, DISTINCTION, TOLERANCE } from '../run/verify.js'
+
+/** Different frames, and what the uncut model makes of them. Frame n of a stream is the (n mod their number)th of these. */
+export interface Known {
+  readonly frame: (sequence: number) => Tensors
+  readonly answer: (sequence: number) => Tensors
+}
+
+/** @throws VERIFY_FAILED: the answers are so alike that one could pass for another */
+export async function knownAnswers(
+  model: string,
+  inputs: readonly TensorSpec[],
+  seed: number,
+  count: number,
+): Promise<Known> {
+  const frame = (sequence: number) => syntheticFrame(inputs, seed, sequence % count)
+  const session = await ThreadedSession.open({ model })
+  const answers: Tensors[] = []
+  try {
+    for (let i = 0; i < count; i++) answers.push(await session.run(frame(i)))
+  } finally {
+    await session.close()
+  }
+  const least = closest(answers)
+  if (!(least >= DISTINCTION * TOLERANCE)) {
+    const alike = `the outputs of different frames differ by ${least.toExponential(1)} only`
+    throw new MillraceError('VERIFY_FAILED', `${alike}: a wrong one could not be told`)
+  }
+  return { frame, answer: sequence => answers[sequence % count] ?? {} }
+}

@@ -1,0 +1,252 @@
+import { filter, firstValueFrom, ReplaySubject, skip, Subject, timeout } from 'rxjs'
+import { type FaultInjector, faultsOf } from '../../../config/faults.js'
+import { Beat, decodeControl, Leader } from '../../../core/control.js'
+import { inCheckout } from '../../support/index.js'
+import { hasMosquitto } from '../../support/mosquitto.js'
+import { type Cell, type Place, type Scene, STREAM, type Strike } from './cell.js'
+import { pidsOf, signalAll } from './processes.js'
+
+const PLACES: readonly Place[] = ['first', 'middle', 'last']
+const LIMIT_MS = 60_000
+const KILLED = { digits: { detectMs: 200, resumeMs: 1_000 }, resnet50: { detectMs: 200, resumeMs: 2_000 } }
+const SILENT = { detectMs: 1_500, resumeMs: 3_000 }
+
+const SLOWER = 5
+const SLOW_MS = 3_000
+const DAMAGED_SHARE = 0.05
+const FRAMES_AT_FAULT = 150
+/** Comes soon after the stream has been measured. */
+const POISONOUS_FRAME = 180
+/** Longer than anybody may take to find another way. */
+const BROKEN_MS = 20_000
+
+type Parts = Omit<Cell, 'name' | 'place'>
+
+function everywhere(name: string, parts: Parts): Cell[] {
+  return PLACES.map(place => ({ name: `${name}@${place}`, place, ...parts }))
+}
+
+/** The dispatcher's own connection broke. */
+function disconnections({ stand }: Scene) {
+  return stand.cluster.control.state$.pipe(filter(state => state === 'disconnected'))
+}
+
+/** A plan without the worker is in force. */
+async function movedFrom({ pipeline, worker }: Scene): Promise<void> {
+  const moved = pipeline.plan$.pipe(filter(({ stages }) => stages.every(one => one.worker !== worker)))
+  await firstValueFrom(moved.pipe(timeout(LIMIT_MS)))
+}
+
+/** A machine that loses its power: agent and runtime at once. */
+async function killWorker(scene: Scene): Promise<Strike> {
+  const pids = pidsOf(scene, scene.worker)
+  return { now: () => void signalAll(pids, 'SIGKILL') }
+}
+
+async function killRuntime(scene: Scene): Promise<Strike> {
+  const [runtime = 0] = pidsOf(scene, scene.worker)
+  return { now: () => void signalAll([runtime], 'SIGKILL') }
+}
+
+/** A machine that sleeps, and wakes when others have its work. */
+async function stopWorker(scene: Scene): Promise<Strike> {
+  const pids = pidsOf(scene, scene.worker)
+  return {
+    now: () => void signalAll(pids, 'SIGSTOP'),
+    later: async () => {
+      await movedFrom(scene)
+      signalAll(pids, 'SIGCONT')
+    },
+  }
+}
+
+/** A process that sleeps and is not waited for: its agent kills it. */
+async function stopRuntime(scene: Scene): Promise<Strike> {
+  const [runtime = 0] = pidsOf(scene, scene.worker)
+  return { now: () => void signalAll([runtime], 'SIGSTOP') }
+}
+
+/** The link between a worker and the broker, until others have its work. */
+function breakLine(state: 'cut' | 'silent') {
+  return async (scene: Scene): Promise<Strike> => {
+    const line = scene.stand.lines.get(scene.worker)
+    return {
+      now: () => void line?.become(state),
+      later: async () => {
+        await movedFrom(scene)
+        line?.become('whole')
+      },
+    }
+  }
+}
+
+/** The dispatcher's own link to the broker, for so long. */
+function breakOwnLine(state: 'cut' | 'silent', forMs: number) {
+  return async (scene: Scene): Promise<Strike> => {
+    const line = scene.stand.lines.get('dispatcher')
+    return {
+      signs: disconnections(scene),
+      now: () => void line?.become(state),
+      later: async () => {
+        await new Promise(resolve => setTimeout(resolve, forMs))
+        line?.become('whole')
+      },
+    }
+  }
+}
+
+function killBroker(remembers: boolean) {
+  return async (scene: Scene): Promise<Strike> => {
+    const { broker } = scene.stand
+    return {
+      signs: disconnections(scene),
+      now: () => void broker.kill(),
+      later: () => broker.restart(remembers),
+    }
+  }
+}
+
+/** Another stands by. */
+async function killSupervisor(scene: Scene): Promise<Strike> {
+  const { members, cluster } = scene.stand
+  const [leader = 0] = pidsOf(scene, 'supervisor')
+  const second = 'supervisor-2'
+  await scene.stand.start(second)
+  const claims = new ReplaySubject<Leader>(1)
+  await cluster.control.subscribe(cluster.topics.supervisor.leader, ({ payload }) => {
+    const claim = decodeControl(Leader, payload)
+    if (claim?.supervisor === second) claims.next(claim)
+  })
+  return {
+    now: () => void signalAll([leader], 'SIGKILL'),
+    signs: claims,
+    later: async () => {
+      await firstValueFrom(claims.pipe(timeout(LIMIT_MS)))
+      await members.kill(second)
+    },
+  }
+}
+
+/** The only spare has too little memory: its runtime is killed as soon as it loads something. */
+async function noMemory(scene: Scene): Promise<Strike> {
+  const spare = scene.stand.workers.at(-1) ?? ''
+  await scene.stand.members.kill(spare)
+  const patch = inCheckout('dist/test/chaos/matrix/no-memory.js')
+  await scene.stand.start(spare, { NODE_OPTIONS: `--import=${patch}` })
+  const kill = await killWorker(scene)
+  return {
+    ...kill,
+    later: async recovery => {
+      await Promise.race([recovery.resumed, new Promise(resolve => setTimeout(resolve, LIMIT_MS).unref())])
+      await scene.stand.members.kill(spare)
+    },
+  }
+}
+
+/** A worker that computes ever so slowly, and is not gone. */
+async function slowWorker({ stand, pipeline, stage, plan }: Scene): Promise<Strike> {
+  const inject = faultsOf(stand.cluster, pipeline)
+  const slower = pace(inject, stage)
+  return {
+    now: () => slower(SLOWER),
+    later: async () => {
+      await new Promise(resolve => setTimeout(resolve, SLOW_MS))
+      // A plan that took the work from it has ended it too.
+      const { epoch } = await firstValueFrom(pipeline.plan$)
+      if (epoch === plan.epoch) await slower(1)
+    },
+  }
+}
+
+function pace(inject: FaultInjector, stage: number): (factor: number) => Promise<unknown> {
+  return factor => inject.slow(stage, factor)
+}
+
+/** Of all that leaves a stage, one message in twenty is damaged. */
+async function corruptPayloads({ stand, pipeline, stage }: Scene): Promise<Strike> {
+  const inject = faultsOf(stand.cluster, pipeline)
+  return {
+    signs: stand.cluster.trouble$.pipe(filter(({ code }) => code.startsWith('ENVELOPE_'))),
+    now: () => inject.corrupt(stage, DAMAGED_SHARE),
+    later: async () => {
+      await firstValueFrom(pipeline.predictions$.pipe(skip(FRAMES_AT_FAULT), timeout(LIMIT_MS)))
+      await inject.corrupt(stage, 0)
+    },
+  }
+}
+
+/** A frame that kills whoever runs it. */
+async function poisonFrame({ stand, pipeline, stage }: Scene): Promise<Strike> {
+  const inject = faultsOf(stand.cluster, pipeline)
+  const sequence = POISONOUS_FRAME
+  await inject.poison(stage, { stream: STREAM, sequence })
+  return {
+    now: () => undefined,
+    at: sequence,
+    mayFail: frame => frame.sequence === sequence,
+  }
+}
+
+/** The link from one stage to the next, straight between their workers. */
+function breakPeerLink(how: 'cut' | 'silent') {
+  return async ({ stand, pipeline, stage, worker }: Scene): Promise<Strike> => {
+    const inject = faultsOf(stand.cluster, pipeline)
+    const rerouted = new Subject<void>()
+    await stand.cluster.control.subscribe(stand.cluster.topics.worker.beat(worker), ({ payload }) => {
+      const actors = decodeControl(Beat, payload)?.actors ?? []
+      if (actors.some(actor => actor.stage === stage && actor.link === 'broker')) rerouted.next()
+    })
+    const cut = (ms: number) => inject.cut(stage, stage + 1, ms, how)
+    return { signs: rerouted, now: () => cut(BROKEN_MS), undo: () => cut(0) }
+  }
+}
+
+/** Every cell, in the order in which they run. */
+export function allCells(): Cell[] {
+  const digits = { bed: 'digits', destroys: true } as const
+  const mosquitto = { bed: 'mosquitto', place: 'middle', destroys: true } as const
+  const resnet50 = { bed: 'resnet50', destroys: true } as const
+  return [
+    ...everywhere('kill-worker', { ...digits, targets: KILLED.digits, prepare: killWorker }),
+    ...everywhere('kill-runtime', { ...digits, targets: KILLED.digits, prepare: killRuntime }),
+    ...everywhere('stop-worker', { ...digits, targets: SILENT, prepare: stopWorker }),
+    ...everywhere('stop-runtime', { ...digits, prepare: stopRuntime }),
+    ...everywhere('cut-link', { ...digits, destroys: false, targets: SILENT, prepare: breakLine('cut') }),
+    ...everywhere('silent-link', {
+      ...digits,
+      destroys: false,
+      targets: SILENT,
+      prepare: breakLine('silent'),
+    }),
+    { name: 'cut-own-link', place: 'first', ...digits, prepare: breakOwnLine('cut', 300) },
+    { name: 'silent-own-link', place: 'first', ...digits, prepare: breakOwnLine('silent', 4_000) },
+    { name: 'kill-supervisor', place: 'middle', ...digits, destroys: false, prepare: killSupervisor },
+    ...[0, 1].flatMap(from => {
+      const place = PLACES[from] ?? 'first'
+      return (['cut', 'silent'] as const).map(how => ({
+        ...{
+          name: `${how}-peer-link@${place}`,
+          place,
+          ...digits,
+          destroys: how === 'silent',
+          targets: SILENT,
+        },
+        prepare: breakPeerLink(how),
+      }))
+    }),
+    ...everywhere('slow', { ...digits, destroys: false, prepare: slowWorker }),
+    ...everywhere('corrupt', { ...digits, destroys: false, prepare: corruptPayloads }),
+    ...everywhere('poison', { ...digits, prepare: poisonFrame }),
+    ...everywhere('no-memory', { ...digits, prepare: noMemory }),
+    { name: 'kill-broker-forgets', place: 'middle', ...digits, prepare: killBroker(false) },
+    ...(hasMosquitto()
+      ? [
+          { name: 'kill-mosquitto-keeps', ...mosquitto, prepare: killBroker(true) },
+          { name: 'kill-mosquitto-forgets', ...mosquitto, prepare: killBroker(false) },
+        ]
+      : []),
+    ...everywhere('resnet50-kill-worker', { ...resnet50, targets: KILLED.resnet50, prepare: killWorker }),
+    ...everywhere('resnet50-slow', { ...resnet50, destroys: false, prepare: slowWorker }),
+    ...everywhere('resnet50-stop-worker', { ...resnet50, targets: SILENT, prepare: stopWorker }),
+  ]
+}

@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FaultyLine } from '../../../broker/index.js'
+import { type Cluster } from '../../../config/cluster.js'
+import { connectOptions } from '../../../config/connect-options.js'
+import { busOpener, openCluster } from '../../../config/connect.js'
+import { type Pipeline } from '../../../config/index.js'
+import { Cleanup } from '../../../core/cleanup.js'
+import { readGraph } from '../../../core/graph/index.js'
+import { parseOptions } from '../../../core/options.js'
+import { syntheticFrame } from '../../../core/synthetic/index.js'
+import { type Tensors } from '../../../core/tensor.js'
+import { leastDifference, modelAnswers } from '../../support/answers.js'
+import { Members } from '../../support/members.js'
+import { type BrokerProcess, embeddedBroker, persistentMosquitto } from './brokers.js'
+import { Sends } from './sends.js'
+
+export interface StandWish {
+  /** Path of an ONNX file. */
+  readonly model: string
+  readonly partitions: number
+  /** Workers that have nothing to do at first. */
+  readonly spares: number
+  readonly broker: 'embedded' | 'mosquitto'
+  readonly window: number
+  readonly seed: number
+  /** Different frames. */
+  readonly distinct: number
+}
+
+/** Different answers are so far apart, at least, that one cannot pass for another. */
+const LEAST_DIFFERENCE = 1e-2
+
+/** A cluster of processes that can be killed, with a line between each of them and the broker that can be cut. */
+export class Stand {
+  readonly lines = new Map<string, FaultyLine>()
+  private used: Pipeline | undefined
+
+  private constructor(
+    readonly wish: StandWish,
+    readonly broker: BrokerProcess,
+    readonly members: Members,
+    readonly cluster: Cluster,
+    readonly sends: Sends,
+    private readonly folder: string,
+    private readonly frames: readonly Tensors[],
+    private readonly answers: readonly Tensors[],
+    private readonly cleanup: Cleanup,
+  ) {}
+
+  static async open(wish: StandWish): Promise<Stand> {
+    const cleanup = new Cleanup(60_000)
+    try {
+      return await Stand.assemble(wish, cleanup)
+    } catch (error) {
+      await cleanup.run()
+      throw error
+    }
+  }
+
+  private static async assemble(wish: StandWish, cleanup: Cleanup): Promise<Stand> {
+    const { frames, answers } = await framesOf(wish)
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-'))
+    cleanup.defer('removing the parts', () => rm(folder, { recursive: true, force: true }))
+    const broker = await (wish.broker === 'embedded' ? embeddedBroker() : persistentMosquitto())
+    cleanup.defer('closing the broker', () => broker.close())
+    const members = new Members(broker.url)
+    cleanup.defer('stopping the members', () => members.stop())
+    const own = new Cleanup()
+    const line = await FaultyLine.open(broker.url)
+    own.defer('closing the line', () => line.close())
+    const options = parseOptions(connectOptions, {}, 'the suite')
+    const sends = new Sends()
+    const cluster = await openCluster(sends.watched(busOpener(line.url, options)), options, own)
+    cleanup.defer('closing the connection', () => cluster.close())
+    const stand = new Stand(wish, broker, members, cluster, sends, folder, frames, answers, cleanup)
+    stand.lines.set('dispatcher', line)
+    await stand.ready()
+    return stand
+  }
+
+  get workers(): string[] {
+    const { partitions, spares } = this.wish
+    return Array.from({ length: partitions + spares }, (_, i) => `w${i + 1}`)
+  }
+
+  frame(sequence: number): Tensors {
+    return this.frames[sequence % this.frames.length] ?? {}
+  }
+
+  answer(sequence: number): Tensors {
+    return this.answers[sequence % this.answers.length] ?? {}
+  }
+
+  /** Starts those of its processes that do not run. */
+  async ready(): Promise<void> {
+    const missing = ['supervisor', ...this.workers].filter(id => !this.members.isRunning(id))
+    await Promise.all(missing.map(id => this.start(id)))
+  }
+
+  async start(id: string, env: NodeJS.ProcessEnv = {}): Promise<void> {
+    const { broker, members, folder } = this
+    const known = this.lines.get(id) ?? (await FaultyLine.open(broker.url))
+    if (!this.lines.has(id)) this.cleanup.defer('closing a line', () => known.close())
+    this.lines.set(id, known)
+    known.become('whole')
+    const supervisor = ['--dead-after-ms', '3000', '--cache-dir', join(folder, 'supervisor')]
+    const worker = ['--runtime-stall-ms', '1500', '--cache-dir', join(folder, 'workers'), '--allow-faults']
+    const more = id === 'supervisor' ? supervisor : id.startsWith('w') ? worker : [...supervisor, '--standby']
+    await members.start(id, more, { url: known.url, env: { MILLRACE_BENCHMARK: 'off', ...env } })
+  }
+
+  /** The pipeline, deployed anew: a partition on each of the first workers, and nothing on the spares. */
+  async deploy(): Promise<Pipeline> {
+    await this.used?.close()
+    const { model, partitions, window } = this.wish
+    const options = { name: 'chaos', partitions, window, replicas: false }
+    this.used = await this.cluster.deploy(model, options)
+    return this.used
+  }
+
+  async close(): Promise<void> {
+    for (const failure of await this.cleanup.run()) console.error(failure.message)
+  }
+}
+
+async function framesOf({ model, seed, distinct }: StandWish) {
+  const bytes = readFileSync(model)
+  const { inputs } = readGraph(bytes)
+  const answers = await modelAnswers(bytes, seed, distinct)
+  const least = leastDifference(answers)
+  if (!(least >= LEAST_DIFFERENCE)) throw new Error(`answers differ by ${least} only: they prove nothing`)
+  const frames = Array.from({ length: distinct }, (_, i) => syntheticFrame(inputs, seed, i))
+  return { frames, answers }
+}
