@@ -22,7 +22,8 @@ export function memoryBytes(
   const blocks = chain.blocks.slice(from, to)
   const weights = blocks.reduce((sum, block) => sum + block.weightBytes, 0)
   const activations = blocks.reduce((most, block) => Math.max(most, block.activationBytes), 0)
-  return processBytes + weightFactor * weights + activations
+  const buffers = [from, to].reduce((sum, at) => sum + (chain.crossings[at]?.bufferBytes ?? 0), 0)
+  return processBytes + weightFactor * weights + activations + buffers
 }
 
 /** Infinity where there is no way, even for a message without bytes. */

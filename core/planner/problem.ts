@@ -26,6 +26,8 @@ export interface Crossing {
   /** Work of encoding and sending on the one side, and of receiving and decoding on the other. */
   readonly sendMs: number
   readonly receiveMs: number
+  /** Memory that messages take on either side: those under way, and those that are done with and not yet freed. Default 0. */
+  readonly bufferBytes?: number
 }
 
 export interface PlanDevice {

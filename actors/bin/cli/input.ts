@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import {
   checkFiles,
   type DatasetFiles,
@@ -10,7 +11,7 @@ import {
 } from '../../../core/dataset.js'
 import { MillraceError } from '../../../core/errors.js'
 import { syntheticFrame } from '../../../core/synthetic/index.js'
-import { type Tensors, type TensorSpec } from '../../../core/tensor.js'
+import { type Tensors, tensorsBytes, type TensorSpec } from '../../../core/tensor.js'
 
 /** Where the frames of a run come from. */
 export interface FrameSource {
@@ -22,9 +23,28 @@ export interface FrameSource {
   readonly labelOutput?: string
 }
 
-/** @param inputs  the model's; each frame is made of them and of `seed`, and differs from the others */
-export function syntheticSource(inputs: readonly TensorSpec[], seed: number, count: number): FrameSource {
-  return { count, frame: index => syntheticFrame(inputs, seed, index), label: () => undefined }
+/** Frames of a synthetic source that differ, and what they may take in bytes: then they begin anew. */
+const MOST_DISTINCT = 32
+const MOST_BYTES = 2 ** 27
+
+/**
+ * Frames that are made before they are asked for: a frame takes longer to make than to send, and it is the pipeline that
+ * is to be seen.
+ * @param inputs  the model's; frames are made of them and of `seed`
+ */
+export async function syntheticSource(
+  inputs: readonly TensorSpec[],
+  seed: number,
+  count: number,
+): Promise<FrameSource> {
+  const first = syntheticFrame(inputs, seed, 0)
+  const room = Math.floor(MOST_BYTES / Math.max(1, tensorsBytes(first)))
+  const frames = [first]
+  while (frames.length < Math.min(count, MOST_DISTINCT, room)) {
+    frames.push(syntheticFrame(inputs, seed, frames.length))
+    await setImmediate()
+  }
+  return { count, frame: index => frames[index % frames.length] ?? first, label: () => undefined }
 }
 
 /**

@@ -41,7 +41,7 @@ const options = defineOptions({
   dataset: {
     check: z.string().min(1),
     value: 'FILE',
-    doc: 'Dataset description with the frames and labels; left out, frames are made at random.',
+    doc: 'Dataset description with the frames and labels; left out, up to 32 frames are made at random, and repeated.',
   },
   seed: {
     check: z.coerce.number().int().min(0),
@@ -105,7 +105,8 @@ export const runCommand = defineCommand({
     )
     const plan = await currentPlan(pipeline)
     warnOfFallbacks(session, plan, links)
-    const source = dataset ?? syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES)
+    const source =
+      dataset ?? (await syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES))
     const stream = await streamWithProgress(session, pipeline, source, given)
     const counts = pipeline.counts()
     const verification = await session.untilStopped(check(model, stream))

@@ -49,6 +49,10 @@ test('costs - a chain has the blocks, and at each crossing half the way, the cod
     const way = 1 + 0.01 * bytes
     return { bytes, tensors, sendMs: way + sendMs, receiveMs: way + receiveMs }
   }
+  t.deepEqual(
+    crossings.map(({ bufferBytes }) => bufferBytes),
+    [2_000, 4_000, 1_000],
+  )
   const near = crossings.map(({ bytes, tensors, sendMs, receiveMs }) => {
     return { bytes, tensors, sendMs: Number(sendMs.toFixed(9)), receiveMs: Number(receiveMs.toFixed(9)) }
   })
