@@ -15,6 +15,8 @@ export interface Prediction extends FrameIdentity {
   readonly outputs: Tensors
   /** Epoch of the plan that made it. */
   readonly epoch: number
+  /** Of the model that made it: the first 12 digits of its SHA-256. */
+  readonly version: string
   readonly admittedAt: number
   /** From admission to the arrival of the result at the dispatcher, in ms. */
   readonly ageMs: number
@@ -23,14 +25,25 @@ export interface Prediction extends FrameIdentity {
   readonly bytes: number
 }
 
-/** @param resultBytes  size of the message that brought the result */
-export function predictionOf({ header, tensors }: Envelope, resultBytes: number, now: number): Prediction {
+const VERSION_DIGITS = 12
+
+/**
+ * @param model  SHA-256 of the model
+ * @param resultBytes  size of the message that brought the result
+ */
+export function predictionOf(
+  { header, tensors }: Envelope,
+  model: string,
+  resultBytes: number,
+  now: number,
+): Prediction {
   const { dispatcher, stream, sequence, epoch, admittedAt, timings } = header
   return {
     dispatcher,
     stream,
     sequence,
     epoch,
+    version: model.slice(0, VERSION_DIGITS),
     admittedAt,
     timings,
     outputs: tensors,

@@ -95,7 +95,8 @@ export class Traffic {
   private take(sent: SentFrame, payload: Uint8Array, owned: boolean): void {
     try {
       const envelope = decodeEnvelope(owned ? payload : new Uint8Array(payload))
-      this.predict(sent, predictionOf(envelope, payload.byteLength, Date.now()))
+      const { plan } = this.entries.under(sent.epoch) ?? this.entries.current
+      this.predict(sent, predictionOf(envelope, plan.model.sha256, payload.byteLength, Date.now()))
     } catch (error) {
       const failure = MillraceError.from(error, 'ENVELOPE_INVALID')
       if (failure.code === 'ENVELOPE_CORRUPT') this.fault(sent, failure)

@@ -39,7 +39,7 @@ export function mishapLine(note: FrameNote, mishap: Mishap): Uint8Array {
 }
 
 /**
- * A prediction as JSON: `{ frameId?, stream, sequence, ageMs, epoch, top?, outputs }`. `top` lists the `k` best classes of
+ * A prediction as JSON: `{ frameId?, stream, sequence, ageMs, epoch, version, top?, outputs }`. `top` lists the `k` best classes of
  * the first output that is a list of scores; `outputs` has dtype, dims and the values, row-major. What JSON has no numbers
  * for is `"NaN"`, `"Infinity"`, `"-Infinity"`, and integers beyond 2^53 are texts.
  * @param maxBytes  a line that would be larger has the values of no output
@@ -55,15 +55,15 @@ export function predictionLine(
 }
 
 /** A prediction with all values: the same fields as MessagePack, `data` being the elements' little-endian bytes. */
-export function rawPrediction(note: FrameNote, { epoch, outputs }: Prediction): Uint8Array {
+export function rawPrediction(note: FrameNote, { epoch, version, outputs }: Prediction): Uint8Array {
   const { frameId, ...rest } = note
   const head = frameId === undefined ? rest : { frameId, ...rest }
-  return encodeMsgpack({ ...head, epoch }, outputs)
+  return encodeMsgpack({ ...head, epoch, version }, outputs)
 }
 
 function lineWith(
   note: FrameNote,
-  { epoch, outputs }: Prediction,
+  { epoch, version, outputs }: Prediction,
   k: number,
   mostValues: number,
 ): PredictionLine {
@@ -78,7 +78,13 @@ function lineWith(
     return [name, { dtype, dims, ...(fits ? { data: valuesOf(tensor) } : { omitted: OMITTED }) }] as const
   })
   const top = topOf(Object.values(outputs), k)
-  const line = { ...note, epoch, ...(top === undefined ? {} : { top }), outputs: Object.fromEntries(shown) }
+  const line = {
+    ...note,
+    epoch,
+    version,
+    ...(top === undefined ? {} : { top }),
+    outputs: Object.fromEntries(shown),
+  }
   return { bytes: encoder.encode(JSON.stringify(line)), complete }
 }
 

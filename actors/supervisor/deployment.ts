@@ -45,14 +45,20 @@ export interface DeploymentParts extends CostsParts {
 
 /**
  * Carries one spec out: fetch the model, find out what it costs, plan, cut it, assign its parts, wait until all are loaded,
- * publish the plan.
+ * publish the plan. What is in force before stays as it is until then.
+ * @param handover  what becomes of frames under way, asked when all are loaded
  * @returns the plan in force
  * @throws what it failed for; nothing stays assigned then
  */
-export async function deploy(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
+export async function deploy(
+  spec: Spec,
+  parts: DeploymentParts,
+  handover: () => Plan['handover'],
+  signal: AbortSignal,
+): Promise<Plan> {
   try {
     await holdParts(spec, parts, partsOf(spec.model))
-    return await carryOut(spec, parts, signal)
+    return await carryOut(spec, parts, handover, signal)
   } finally {
     await holdParts(spec, parts, [])
   }
@@ -75,7 +81,12 @@ export function partsOf(model: ModelFiles): PartId[] {
   return [model, ...(model.data ?? [])]
 }
 
-async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal): Promise<Plan> {
+async function carryOut(
+  spec: Spec,
+  parts: DeploymentParts,
+  handover: () => Plan['handover'],
+  signal: AbortSignal,
+): Promise<Plan> {
   let epoch = parts.nextEpoch()
   const say = (state: PipelineStatus['state']) =>
     publishStatus(parts, { ...idOf(spec), state, epoch, reason: 'deployed' })
@@ -104,7 +115,8 @@ async function carryOut(spec: Spec, parts: DeploymentParts, signal: AbortSignal)
   remember(rehearsed.workers, parts)
   const placed = placedAs(rehearsed.chosen, loaded.cut, parts)
   const stages = planStagesOf(spec, placed, parts, epoch)
-  const plan = planOf(spec, rehearsed.chosen, loaded.cut, stages, parts.term, epoch)
+  const about = { term: parts.term, epoch, handover: handover() }
+  const plan = planOf(spec, rehearsed.chosen, loaded.cut, stages, about)
   await publishPlan(parts, plan)
   await say('ready')
   return plan
@@ -253,13 +265,11 @@ function planOf(
   { cuts, predicted }: ChosenPlan,
   { inputs, outputs, sampleError }: CutModel,
   stages: PlanStage[],
-  term: number,
-  epoch: number,
+  about: Pick<Plan, 'term' | 'epoch' | 'handover'>,
 ): Plan {
   return {
     ...idOf(spec),
-    term,
-    epoch,
+    ...about,
     model: spec.model,
     inputs: inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     outputs: outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
@@ -268,7 +278,6 @@ function planOf(
     ...(spec.window === undefined ? { leastWindow: leastWindowOf(stages) } : {}),
     lz4: spec.lz4,
     links: spec.links,
-    handover: 'replay',
     sampleError,
     predicted,
     reason: 'deployed',

@@ -32,7 +32,7 @@ interface Change {
   /** The deployment that it carries out; undefined where it mends or betters what is there. */
   readonly deployment: string | undefined
   /** What it does can wait: when workers are lost, they come first. */
-  readonly yields: boolean
+  yields: boolean
   readonly abort: AbortController
   /** Settles when it has ended, however. */
   readonly done: Promise<void>
@@ -180,9 +180,14 @@ export class PipelineKeeper {
 
   private async deploy(spec: Spec, signal: AbortSignal): Promise<void> {
     const circumstances = this.replanner.circumstances()
+    // Frames on stages that do not work any more would wait there for nothing.
+    const works = () => this.plan !== undefined && this.healthOf(this.plan) === undefined
     try {
-      await this.take(await deploy(spec, this.parts, signal))
+      const next = await deploy(spec, this.parts, () => (works() ? 'drain' : 'replay'), signal)
+      this.onPlan(next)
       this.replanner.planned(circumstances)
+      if (!signal.aborted && this.change !== undefined) this.change.yields = true
+      await this.leaveFor(next, signal)
     } catch (error) {
       if (signal.aborted) return
       const failure = MillraceError.from(error, 'PIPELINE_FAILED').toInfo()
@@ -207,11 +212,16 @@ export class PipelineKeeper {
       await publishPlan(this.parts, next)
       this.onPlan(next)
       this.say(next, 'ready')
-      await this.dispatchers.left(next.epoch, signal)
-      await this.take(next)
+      await this.leaveFor(next, signal)
     } catch (error) {
       if (!signal.aborted) throw error
     }
+  }
+
+  /** What was there before goes when dispatchers have left it; or with whatever is more urgent, and takes its place. */
+  private async leaveFor(next: Plan, signal: AbortSignal): Promise<void> {
+    if (next.handover === 'drain') await this.dispatchers.left(next.epoch, signal)
+    if (!signal.aborted) await this.take(next)
   }
 
   private async mend(situation: string, signal: AbortSignal): Promise<void> {

@@ -237,14 +237,15 @@ export class Supervisor {
     return [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
   }
 
-  /** For those who look at the cluster. */
+  /** For those who look at the cluster. Nothing is kept where nothing is wrong; what an earlier leader found goes. */
   private tellFindings(): void {
     const { bus, topics } = this.parts
-    const message: Findings = { term: this.term, findings: this.findings.all() }
-    const told = JSON.stringify(message)
+    const findings = this.findings.all()
+    const told = JSON.stringify(findings)
     if (told === this.told) return
     this.told = told
-    const payload = encodeControl(message)
+    const message: Findings = { term: this.term, findings }
+    const payload = findings.length === 0 ? new Uint8Array() : encodeControl(message)
     this.track(bus.publish(topics.supervisor.findings, payload, { qos: 1, retain: true }))
   }
 

@@ -79,7 +79,16 @@ test('killing the program that holds a dispatcher - who keeps its position sees 
   t.is(new Set(lines.map(({ dispatcher, stream }) => `${dispatcher}/${stream}`)).size, 1)
   const predictions = lines.map(line => {
     const logits = tensor('float32', [1, line.logits.length], Float32Array.from(line.logits))
-    return { ...line, outputs: { logits }, epoch: 1, admittedAt: 0, ageMs: 0, timings: [], bytes: 0 }
+    return {
+      ...line,
+      outputs: { logits },
+      epoch: 1,
+      version: '0',
+      admittedAt: 0,
+      ageMs: 0,
+      timings: [],
+      bytes: 0,
+    }
   })
   const worst = await worstDigitsError(predictions, DISTINCT)
   t.true(worst <= 1e-4, String(worst))

@@ -105,8 +105,7 @@ export const runCommand = defineCommand({
     )
     const plan = await currentPlan(pipeline)
     warnOfFallbacks(session, plan, links)
-    const source =
-      dataset ?? (await syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES))
+    const source = dataset ?? (await syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES))
     const stream = await streamWithProgress(session, pipeline, source, given)
     const counts = pipeline.counts()
     const verification = await session.untilStopped(check(model, stream))

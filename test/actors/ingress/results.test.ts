@@ -14,6 +14,7 @@ function predicting(outputs: Tensors): Prediction {
     stream: 's',
     sequence: 4,
     epoch: 3,
+    version: 'abc',
     admittedAt: 0,
     ageMs: 0,
     timings: [],
@@ -65,6 +66,7 @@ test('results - the best classes of the first output that is a list of scores ar
   t.deepEqual(lineOf({ box, count, scores }, 3), {
     ...NOTE,
     epoch: 3,
+    version: 'abc',
     complete: true,
     bytes: lineOf({ box, count, scores }, 3).bytes,
     top: [

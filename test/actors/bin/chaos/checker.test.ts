@@ -18,7 +18,14 @@ function setting(mayFail?: (frame: FrameIdentity) => boolean) {
   const times = { admittedAt: 0, endedAt: 0 }
   const predict = (sequence: number, value = sequence) =>
     told.predictions$.next({
-      ...{ ...identity(sequence), outputs: { y: row(value, 1) }, epoch: 1, admittedAt: 0, ageMs: 0 },
+      ...{
+        ...identity(sequence),
+        outputs: { y: row(value, 1) },
+        epoch: 1,
+        version: '0',
+        admittedAt: 0,
+        ageMs: 0,
+      },
       ...{ timings: [], bytes: 0 },
     })
   const end = (sequence: number) => told.ledger$.next({ ...identity(sequence), ...times, end: 'predicted' })
