@@ -15,6 +15,8 @@ const REMEMBERED = 8
 export class SilenceWatch {
   private current = new AbortController()
   private asking = false
+  /** Something has left since the last question. */
+  private unasked = false
   private nextAt = -Infinity
   private readonly tookMs: number[] = []
 
@@ -26,11 +28,25 @@ export class SilenceWatch {
     return this.current.signal
   }
 
-  /** To be called when something leaves. */
+  /** To be called when something leaves. What is the last for a while is asked about too, a little later. */
   sent(): void {
-    if (this.asking || performance.now() < this.nextAt) return
+    this.unasked = true
+    if (this.asking) return
     this.asking = true
-    void this.judge().finally(() => (this.asking = false))
+    void this.judgeAll()
+  }
+
+  private async judgeAll(): Promise<void> {
+    try {
+      while (this.unasked) {
+        const early = this.nextAt - performance.now()
+        if (early > 0) await setTimeout(early, undefined, { ref: false })
+        this.unasked = false
+        await this.judge()
+      }
+    } finally {
+      this.asking = false
+    }
   }
 
   private async judge(): Promise<void> {
