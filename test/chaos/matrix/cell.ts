@@ -19,6 +19,8 @@ export interface Scene {
   readonly stage: number
   /** That runs the stage. */
   readonly worker: string
+  /** The name of its only stream, which no other cell has: a frame that was poisonous in one is not in the next. */
+  readonly stream: string
 }
 
 /** A fault that is about to happen. */
@@ -67,8 +69,6 @@ export interface CellResult extends Recovered, Verdict {
   readonly late: readonly string[]
 }
 
-/** The only stream of a cell. */
-export const STREAM = 'chaos'
 const WARM_UP_FRAMES = 100
 const BEFORE_FRAMES = 60
 const LEAST_FRAMES = 350
@@ -87,8 +87,9 @@ export async function runCell(cell: Cell, stand: Stand): Promise<CellResult> {
   const stages = Math.max(...plan.stages.map(({ stage }) => stage)) + 1
   const stage = { first: 0, middle: Math.floor(stages / 2), last: stages - 1 }[cell.place]
   const worker = plan.stages.find(one => one.stage === stage)?.worker ?? ''
-  const strike = await cell.prepare({ stand, pipeline, plan, place: cell.place, stage, worker })
-  const stream = new CellStream(pipeline, plan, stand, strike)
+  const name = cell.name.replace('@', '-')
+  const strike = await cell.prepare({ stand, pipeline, plan, place: cell.place, stage, worker, stream: name })
+  const stream = new CellStream({ pipeline, plan, stand, stream: name }, strike)
   const fps = await stream.warmUp()
   const underWay = await stream.strikeWhenFull(strike)
   await strike.later?.(stream.recovery)
@@ -138,18 +139,21 @@ class CellStream {
   private readonly done: Promise<void>
   private delivered = 0
 
+  private readonly pipeline: Pipeline
+  private readonly plan: Plan
+
   constructor(
-    private readonly pipeline: Pipeline,
-    private readonly plan: Plan,
-    stand: Stand,
+    { pipeline, plan, stand, stream }: Pick<Scene, 'pipeline' | 'plan' | 'stand' | 'stream'>,
     { signs, mayFail }: Strike,
   ) {
+    this.pipeline = pipeline
+    this.plan = plan
     this.checker = new Checker(pipeline, sequence => stand.answer(sequence), mayFail)
     this.recovery = new Recovery(pipeline, plan.epoch, signs ?? NEVER)
     pipeline.predictions$.subscribe(() => this.delivered++)
     this.frames = new PacedFrames(sequence => stand.frame(sequence))
     this.done = new Promise((resolve, reject) => {
-      const flow = pipeline.pull(this.frames.source()).pipe(pipeline.infer({ stream: STREAM }))
+      const flow = pipeline.pull(this.frames.source()).pipe(pipeline.infer({ stream }))
       flow.subscribe({ error: reject, complete: resolve })
     })
     this.done.catch(() => undefined)

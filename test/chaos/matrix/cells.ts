@@ -3,7 +3,7 @@ import { type FaultInjector, faultsOf } from '../../../config/faults.js'
 import { Beat, decodeControl, Leader } from '../../../core/control.js'
 import { inCheckout } from '../../support/index.js'
 import { hasMosquitto } from '../../support/mosquitto.js'
-import { type Cell, type Place, type Scene, STREAM, type Strike } from './cell.js'
+import { type Cell, type Place, type Scene, type Strike } from './cell.js'
 import { pidsOf, signalAll } from './processes.js'
 
 const PLACES: readonly Place[] = ['first', 'middle', 'last']
@@ -176,10 +176,10 @@ async function corruptPayloads({ stand, pipeline, stage }: Scene): Promise<Strik
 }
 
 /** A frame that kills whoever runs it. */
-async function poisonFrame({ stand, pipeline, stage }: Scene): Promise<Strike> {
+async function poisonFrame({ stand, pipeline, stage, stream }: Scene): Promise<Strike> {
   const inject = faultsOf(stand.cluster, pipeline)
   const sequence = POISONOUS_FRAME
-  await inject.poison(stage, { stream: STREAM, sequence })
+  await inject.poison(stage, { stream, sequence })
   return {
     now: () => undefined,
     at: sequence,
