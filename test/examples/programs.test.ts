@@ -37,7 +37,8 @@ test('example 02 - reads them with processes on Mosquitto, and loses no frame wi
   if (!hasMosquitto()) return t.log('mosquitto is not installed: skipped')
   const ended = await program('02-separate-processes/main').ended
   t.is(ended.status, 0, ended.stderr)
-  t.is(ended.stderr, '')
+  // A frame that was just leaving for the lost worker, and is sent again.
+  t.regex(ended.stderr, /^(warning BUS_DISCONNECTED: .*\n)*$/)
   t.regex(ended.stdout, /^held-out: 35\d of 360 digits read right$/m)
   for (const [stage, worker] of ['w1', 'w2', 'w3', 'w4'].entries()) {
     t.regex(ended.stdout, new RegExp(`^${worker} +alive .* digits/${stage}$`, 'm'))
