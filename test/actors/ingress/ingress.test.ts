@@ -29,7 +29,7 @@ for (const [format, payload] of ROWS) {
     const { ageMs, ...line } = await bench.line()
     t.deepEqual(line, {
       topic: `${TOPICS.root}/out/p/cam-1`,
-      ...{ frameId: 'id:1', stream: 'cam-1', sequence: 0, epoch: 7 },
+      ...{ frameId: 'id:1', stream: 'cam-1', sequence: 0, epoch: 7, version: '0'.repeat(12) },
       top: [
         { class: 1, score: 2 },
         { class: 0, score: 1 },

@@ -5,6 +5,8 @@ import { MillraceError } from '../../../core/errors.js'
 import { evenCosts } from '../../support/costs.js'
 
 const MB = 1e6
+/** Of 20 messages of 1,000 bytes at either end. */
+const BUFFERS = 40_000
 const SPEED = { convGflops: 10, matmulGflops: 10 }
 const SPEC: Spec = {
   ...{ pipeline: 'p', deployment: 'd', lz4: false, links: 'auto', deployTimeoutMs: 1_000 },
@@ -63,7 +65,7 @@ test('a chosen plan - takes all workers where that is faster, and says what it s
   ])
   t.deepEqual(
     plan.stages.map(({ computeMs, memoryBytes }) => [computeMs, memoryBytes]),
-    [40, 40, 40].map(ms => [ms, 120 * MB]),
+    [40, 40, 40].map(ms => [ms, 120 * MB + BUFFERS]),
   )
   const { predicted } = plan
   t.like(predicted, { unused: [], optimal: true, gap: 0 })
@@ -156,8 +158,8 @@ test('a chosen plan - that fits nowhere is refused, with what lacks', async t =>
   t.is(few.code, 'PLAN_INFEASIBLE')
   t.regex(few.message, /at least 3 devices/)
   const narrow = await failure(chosen([birth('w1', { availableBytes: 105 * MB })]))
-  t.regex(narrow.message, /needs 5000000 bytes more than w1 has/)
+  t.regex(narrow.message, /needs 5040000 bytes more than w1 has/)
   const asked = await failure(chosen(births, { partitions: 2 }))
   t.is(asked.code, 'PLAN_INFEASIBLE')
-  t.regex(asked.message, /part 0 takes 124 MiB.*w1/)
+  t.regex(asked.message, /part 0 takes 125 MiB.*w1/)
 })
