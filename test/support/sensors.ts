@@ -42,6 +42,8 @@ export class SensorBench {
   /** Whether frames are answered as they come. */
   answering = true
   private ingresses: Ingress[] = []
+  /** Of the last ingress. */
+  private readonly seen = new Set<string>()
 
   private constructor(
     readonly bus: Bus,
@@ -68,13 +70,22 @@ export class SensorBench {
     const bus = await connect('test')
     const bench = new SensorBench(bus, await listen(bus, `${TOPICS.root}/out/#`), connect)
     await bus.subscribe(`${TOPICS.root}/data/p/+/0/0`, ({ payload }) => {
-      bench.sent.push(decodeEnvelope(new Uint8Array(payload)))
-      if (bench.answering) void bench.answer(bench.sent.length - 1)
+      bench.take(decodeEnvelope(new Uint8Array(payload)))
     })
     t.teardown(() => bench.ingress.stop())
     await bench.startIngress(options)
     if (plan !== undefined) await bench.deploy(plan)
     return bench
+  }
+
+  /** On a busy machine a frame may be sent again before it is answered: once is enough here. */
+  private take(envelope: Envelope): void {
+    const { stream, sequence, epoch } = envelope.header
+    const key = `${epoch}/${stream}/${sequence}`
+    if (this.seen.has(key)) return
+    this.seen.add(key)
+    this.sent.push(envelope)
+    if (this.answering) void this.answer(this.sent.length - 1)
   }
 
   /** The one that was started last. */
@@ -86,6 +97,7 @@ export class SensorBench {
 
   async startIngress(options: IngressOptionsInput = {}): Promise<void> {
     const number = this.ingresses.length
+    this.seen.clear()
     const open = (what: string) => this.connect(`ingress-${number}-${what}`)
     const [control, sensors, data] = [await open('control'), await open('sensors'), await open('data')]
     const link = brokerLink(data, { sendTimeoutMs: 5_000 })
