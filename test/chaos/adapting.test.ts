@@ -11,7 +11,7 @@ import { row } from '../support/actors.js'
 import { Account, Feed } from '../support/feed.js'
 import { Members } from '../support/members.js'
 
-const LIMIT_MS = 120_000
+const LIMIT_MS = 240_000
 /** Of several windows of a second each. */
 const LEARNT_MS = 12_000
 const DISTINCT = 5
