@@ -1,3 +1,5 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+
 export interface Bench {
   /** As a usage line shows them. */
   readonly options: string
@@ -9,3 +11,19 @@ export interface Bench {
 
 /** Options that a bench does not take. */
 export class UsageError extends Error {}
+
+/**
+ * The values of a bench's options.
+ * @param known  as `parseArgs` takes them
+ * @throws UsageError
+ */
+export function benchOptions<T extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  known: T,
+): ReturnType<typeof parseArgs<{ options: T }>>['values'] {
+  try {
+    return parseArgs({ args: [...args], options: known }).values
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}

@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { type Costs } from '../../../core/costs/index.js'
-import { type Bench, UsageError } from '../bench.js'
+import { type Bench, benchOptions, UsageError } from '../bench.js'
 import { costsOf, MODEL_NAMES } from './model-costs.js'
 import { type Row, rowOf, rowsTable, verdictLines } from './report.js'
 import { type Solve, solveOn } from './solves.js'
@@ -44,12 +43,7 @@ function settings(options: readonly string[]): {
     clusters: { type: 'string', default: `${CLUSTERS}` },
     folder: { type: 'string' },
   } as const
-  let values
-  try {
-    values = parseArgs({ args: [...options], options: known }).values
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
-  }
+  const values = benchOptions(options, known)
   const clusters = Number(values.clusters)
   if (!Number.isSafeInteger(clusters) || clusters < 1) {
     throw new UsageError(`--clusters takes a whole number of clusters, 1 or more, not ${values.clusters}`)

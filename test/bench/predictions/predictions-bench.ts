@@ -3,15 +3,16 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import { type RunSummary } from '../../../actors/bin/run/summary.js'
 import { inCheckout } from '../../support/index.js'
 import { whyNotEmulated } from '../../support/emulation.js'
-import { type Bench, UsageError } from '../bench.js'
+import { type Bench, benchOptions, UsageError } from '../bench.js'
 import { table } from '../table.js'
 import { watchRuntimes } from './stage-memory.js'
 
 const MODELS = ['resnet50', 'mobilenet-v2', 'vision-transformer']
+const MODELS_THAT_CAN_BE_BUILT = [...MODELS, 'vgg16', 'vgg19']
 const FRAMES = 200
 /** 1.15 cores in all, so that what is emulated fits on two cores beside what emulates it. */
 const DEVICES = [
@@ -49,7 +50,10 @@ export const predictionsBench: Bench = {
     const { json, frames, models, folder } = settings(options)
     const why = whyNotEmulated()
     if (why !== undefined) {
-      console.log(`not measured here: devices cannot be emulated, as ${why}`)
+      const reason = `devices cannot be emulated, as ${why}`
+      console.log(
+        json ? JSON.stringify({ bench: 'predictions', skipped: reason }) : `not measured here: ${reason}`,
+      )
       return 0
     }
     const place = folder === undefined ? mkdtempSync(join(tmpdir(), 'millrace-bench-')) : resolve(folder)
@@ -75,16 +79,15 @@ function settings(options: readonly string[]) {
     models: { type: 'string', default: MODELS.join(',') },
     folder: { type: 'string' },
   } as const
-  let values
-  try {
-    values = parseArgs({ args: [...options], options: known }).values
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
-  }
+  const values = benchOptions(options, known)
   const frames = Number(values.frames)
   if (!Number.isSafeInteger(frames) || frames < 1)
     throw new UsageError(`--frames takes a whole number, not ${values.frames}`)
-  return { json: values.json, frames, models: values.models.split(','), folder: values.folder }
+  const models = values.models.split(',')
+  const unknown = models.find(model => !MODELS_THAT_CAN_BE_BUILT.includes(model))
+  if (unknown !== undefined)
+    throw new UsageError(`--models takes ${MODELS_THAT_CAN_BE_BUILT.join(', ')}, not ${unknown}`)
+  return { json: values.json, frames, models, folder: values.folder }
 }
 
 async function measure(folder: string, models: readonly string[], frames: number): Promise<Row[]> {

@@ -1,16 +1,10 @@
+import { type Verdict } from '../../../actors/bin/chaos/checker.js'
 import { type CellResult } from './cell.js'
 import { table } from '../../bench/table.js'
 
 export interface MatrixSummary {
   readonly cells: number
-  readonly frames: {
-    readonly admitted: number
-    readonly predicted: number
-    readonly lost: number
-    readonly duplicates: number
-    readonly misordered: number
-    readonly wrong: number
-  }
+  readonly frames: Verdict
   readonly failed: readonly Remark[]
   /** Cells that missed a target. */
   readonly late: readonly Remark[]
