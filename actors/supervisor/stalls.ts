@@ -3,10 +3,14 @@ import { activationKeyOf, type Beat } from '../../core/control.js'
 interface Track {
   readonly worker: string
   readonly ended: number
-  /** When that was first so, or nothing was in the session, as the runtime counts. */
-  readonly since: number
+  /** For how long the session has had a frame and ended none, as far as the runtime was there to count. */
+  readonly heldMs: number
+  /** When it counted last, by its own clock. */
   readonly at: number
 }
+
+/** A process that has not counted for longer slept for the rest: it cannot have run an inference. */
+const MOST_BETWEEN_MS = 1_000
 
 /** A frame may take so many times as long as a plan says. */
 const PATIENCE = 20
@@ -34,8 +38,8 @@ export class Stalls {
       const ended = actor.frames + actor.failures
       const known = this.tracks.get(key)
       const same = known?.worker === worker && known.ended === ended && actor.running > 0
-      const since = same ? known.since : countedAt
-      this.tracks.set(key, { worker, ended, since, at: countedAt })
+      const heldMs = same ? known.heldMs + Math.min(countedAt - known.at, MOST_BETWEEN_MS) : 0
+      this.tracks.set(key, { worker, ended, heldMs, at: countedAt })
     }
   }
 
@@ -43,7 +47,7 @@ export class Stalls {
     const track = this.tracks.get(key)
     if (track === undefined || this.stalledAfterMs === 0) return false
     const limitMs = Math.max(this.stalledAfterMs, PATIENCE * (this.runMs(key) ?? 0))
-    return track.at - track.since > limitMs
+    return track.heldMs > limitMs
   }
 
   private carry(key: string, actors: Beat['actors']): void {
