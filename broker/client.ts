@@ -102,6 +102,8 @@ function settingsOf(options: ClientOptions): IClientOptions {
     reconnectOnConnackError: reconnect,
     queueQoSZero: false,
     resubscribe: false,
+    // 65,536 small buffers, which every garbage collection of a process that takes large messages would have to look at.
+    writeCache: false,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...(will === undefined ? {} : { will: lastWill(will) }),

@@ -1,3 +1,4 @@
+export { measureCodec } from './codec.js'
 export { coreMs } from './clock.js'
 export {
   type CostsKey,
@@ -17,7 +18,6 @@ export {
 export { measureTimes, type Times, type TimesOrder } from './measure-times.js'
 export { profileOptions } from './options.js'
 export { pick } from './pick.js'
-export { inRounds } from './rounds.js'
 export { answerProbe, type ProbeReply, type ProbeRequest, type SpawnProbe } from './probe.js'
 export { runBeside, runOnce } from './run-model.js'
 export { sampleFrame } from './sample-frame.js'

@@ -30,7 +30,7 @@ export const deployOptions = defineOptions({
   window: {
     check: z.coerce.number().int().min(1).max(10_000),
     value: 'N',
-    doc: 'Frames under way at once, per dispatcher; left out, as many as do good, two per partition and two more at most.',
+    doc: 'Frames under way at once, per dispatcher; left out, as many as do good, four per partition and four more at most.',
   },
   lz4: {
     check: z.boolean(),

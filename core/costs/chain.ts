@@ -5,7 +5,7 @@ import { type Costs, type CrossingCosts, type Rate } from './costs.js'
  * What a message between two workers costs both of them together, beside its codec, where it was not measured: as on a
  * machine that takes 50 ms for ResNet-50.
  */
-export const TYPICAL_TRANSPORT: Rate = { msPerMessage: 1, msPerByte: 2e-6 }
+export const TYPICAL_TRANSPORT: Rate = { msPerMessage: 2, msPerByte: 3e-6 }
 
 /**
  * V8 frees the buffers of messages when it has made so many bytes of them since it last did, in each thread; or when it

@@ -187,9 +187,9 @@ test('a placement - gives each replica an inbox, and all of them to each replica
 
 test('a placement - has room for frames for all replicas, in the window and in each inbox', t => {
   const { stages } = assign(REPLICATED)
-  t.is(windowOf(SPEC, 6), 14)
+  t.is(windowOf(SPEC, 6), 28)
   t.is(windowOf({ ...SPEC, window: 5 }, 6), 5)
-  for (const { inboxFrames } of stages) t.true(inboxFrames >= 14)
+  for (const { inboxFrames } of stages) t.true(inboxFrames >= 28)
   const registry = registryOf(['w1'])
   const leastOf = (...where: Stage[]) =>
     leastWindowOf(planStagesOf(SPEC, placedOn(...where), { topics: TOPICS, registry }, 1))

@@ -28,7 +28,7 @@ test('a supervisor - cuts a model, spreads it over the workers, and says when it
     deployment: 'd1',
     term: supervisor.term,
     epoch: 1,
-    window: 8,
+    window: 16,
     sampleError: 0,
   })
   t.deepEqual(plan.inputs, [{ name: 'x', dtype: 'float32', dims: [1, 2] }])
