@@ -9,6 +9,7 @@ import {
   type Plan,
 } from '../core/control.js'
 import { type LinkKind } from '../core/link.js'
+import { versionOf, versionsIn } from '../core/versions.js'
 import { type ActorRates, type BeatTrail } from './rates.js'
 
 export interface WorkerState {
@@ -37,6 +38,10 @@ export interface PipelineState {
   readonly reason?: NonNullable<PipelineStatus['reason']>
   readonly stages: number
   readonly model: string
+  /** Of the model that takes all frames or most; empty where no plan is in force. */
+  readonly version: string
+  /** Another that takes a share of them, above 0 and below 1. */
+  readonly canary?: { readonly model: string; readonly version: string; readonly share: number }
   /** Predictions per second of all dispatchers. */
   readonly fps: number
   /** What the plan was expected to come to; left out where it does not say. */
@@ -51,6 +56,8 @@ export interface PipelineState {
 export interface StageState extends Partial<ActorRates> {
   readonly pipeline: string
   readonly epoch: number
+  /** Of the model whose stage it is. */
+  readonly version: string
   readonly stage: number
   readonly replica: number
   readonly worker: string
@@ -95,7 +102,9 @@ export function viewOf(heard: Heard): ClusterView {
       const own = reports.filter(({ pipeline }) => pipeline === status.pipeline)
       return pipelineState(status, plans.get(status.pipeline), own)
     }),
-    stages: inOrder(plans).flatMap(plan => stageStates(plan, beats)),
+    stages: inOrder(plans)
+      .flatMap(versionsIn)
+      .flatMap(plan => stageStates(plan, beats)),
   }
 }
 
@@ -127,6 +136,8 @@ function pipelineState(
     ...(reason === undefined ? {} : { reason }),
     stages: new Set(plan?.stages.map(({ stage }) => stage)).size,
     model: plan?.model.name ?? '',
+    version: plan === undefined ? '' : versionOf(plan.model),
+    ...canaryOf(plan),
     fps: sum(({ fps }) => fps),
     ...(plan?.predicted === undefined ? {} : { predictedFps: plan.predicted.fps }),
     ...(latencies.length === 0 ? {} : { latencyMs: { p50: longest('p50'), p99: longest('p99') } }),
@@ -141,14 +152,21 @@ function pipelineState(
   }
 }
 
+function canaryOf(plan: Plan | undefined): Pick<PipelineState, 'canary'> {
+  if (plan?.canary === undefined) return {}
+  const { share, plan: tried } = plan.canary
+  return { canary: { model: tried.model.name, version: versionOf(tried.model), share } }
+}
+
 function stageStates(plan: Plan, beats: ReadonlyMap<string, BeatTrail>): StageState[] {
   const { pipeline, epoch } = plan
+  const version = versionOf(plan.model)
   return plan.stages.map(({ stage, replica, worker, link }) => {
     const key = activationKeyOf({ pipeline, epoch, stage, replica })
     const isIt = (actor: ActorProgress) => activationKeyOf(actor) === key
     const trail = beats.get(worker)
     const actor = trail?.last?.actors.find(isIt)
-    const place = { pipeline, epoch, stage, replica, worker, link }
+    const place = { pipeline, epoch, version, stage, replica, worker, link }
     if (actor === undefined) return place
     // Which way it sends now, not when the plan was made.
     const { frames, failures, waiting, link: way } = actor

@@ -19,6 +19,7 @@ import {
   encodeControl,
   errorOf,
   Leader,
+  type Order,
   PipelineStatus,
   Plan,
   type Spec,
@@ -82,9 +83,10 @@ export class Cluster {
   }
 
   /**
-   * Has the cluster's supervisor cut a model and load it, and connects to it.
+   * Has the cluster's supervisor cut a model and load it, and connects to it. Another model under a name that is in use is a
+   * new version, which takes all frames, or with `canary` a share of them.
    * @param model  path of an ONNX file, or its bytes
-   * @throws NO_SUPERVISOR, NO_WORKER, PLAN_INFEASIBLE, TOO_MANY_PARTITIONS, VERIFY_FAILED, DEPLOY_TIMEOUT, OPTION_UNKNOWN,
+   * @throws CANARY_REFUSED, NO_SUPERVISOR, NO_WORKER, PLAN_INFEASIBLE, TOO_MANY_PARTITIONS, VERIFY_FAILED, DEPLOY_TIMEOUT, OPTION_UNKNOWN,
    *   OPTION_INVALID, and what `openModel` throws
    */
   async deploy(model: string | Uint8Array, options: DeployOptionsInput = {}): Promise<Pipeline> {
@@ -96,11 +98,7 @@ export class Cluster {
     const { control, topics } = this.parts
     const serving = await serveParts(control, topics, source.read, error => this.trouble$.next(error))
     try {
-      await control.publish(topics.pipeline.spec(spec.pipeline), encodeControl(spec), {
-        qos: 1,
-        retain: true,
-      })
-      await this.settled(spec)
+      await this.ask(spec)
       return await this.connect(spec.pipeline, spec.deployment)
     } finally {
       await serving.close()
@@ -113,6 +111,22 @@ export class Cluster {
    */
   pipeline(name: string): Promise<Pipeline> {
     return this.connect(name)
+  }
+
+  /**
+   * Gives the version that is tried as a canary all frames, between two frames of each stream; nothing is loaded for it.
+   * @throws PIPELINE_UNKNOWN; VERSION_NONE: there is no canary; NO_SUPERVISOR, DEPLOY_TIMEOUT
+   */
+  promote(name: string): Promise<void> {
+    return this.order(name, 'promote')
+  }
+
+  /**
+   * Ends the canary, or, where there is none, brings the version before the one in force back, as that was deployed.
+   * @throws PIPELINE_UNKNOWN; VERSION_NONE: no version before is remembered; NO_SUPERVISOR; and what `deploy` throws
+   */
+  rollback(name: string): Promise<void> {
+    return this.order(name, 'rollback')
   }
 
   /** Takes a pipeline down, for all. */
@@ -171,8 +185,18 @@ export class Cluster {
     await firstWhere(this.leader$, () => true, connectTimeoutMs, none)
   }
 
-  /** Waits for the end of a deployment. */
-  private async settled({ pipeline, deployment, deployTimeoutMs }: Spec): Promise<void> {
+  private async order(name: string, order: Order['order']): Promise<void> {
+    await this.supervisor()
+    await this.inForce(name)
+    const deployTimeoutMs = deployOptions.deployTimeoutMs.default
+    await this.ask({ pipeline: name, deployment: newDeployment(), order, deployTimeoutMs })
+  }
+
+  /** Has the supervisor carry something out, and waits for the end of that. */
+  private async ask(wish: Spec | Order): Promise<void> {
+    const { control, topics } = this.parts
+    const { pipeline, deployment, deployTimeoutMs } = wish
+    await control.publish(topics.pipeline.spec(pipeline), encodeControl(wish), { qos: 1, retain: true })
     const own = this.statuses.of(pipeline).pipe(filter(status => status.deployment === deployment))
     const late = () =>
       new MillraceError('DEPLOY_TIMEOUT', `'${pipeline}' was not ready in ${deployTimeoutMs} ms`)
@@ -182,11 +206,9 @@ export class Cluster {
   }
 
   private async connect(name: string, deployment?: string): Promise<Pipeline> {
-    const { control, data, topics, options } = this.parts
+    const { control, data, topics } = this.parts
     const plan$ = this.plans.of(name)
-    const unknown = () => new MillraceError('PIPELINE_UNKNOWN', `no pipeline '${name}' is in force`)
-    const right = (plan: Plan) => deployment === undefined || plan.deployment === deployment
-    const plan = await firstWhere(plan$, right, options.connectTimeoutMs, unknown)
+    const plan = await this.inForce(name, deployment)
     const journal = this.journalOf(name)
     const anew = journal === undefined || journal instanceof MillraceError
     const id = anew ? `d-${randomBytes(6).toString('hex')}` : journal.id
@@ -196,9 +218,15 @@ export class Cluster {
     const parts = { id, pipeline: name, topics, link, plan$, restored$, crash$, onTrouble, journal }
     const dispatcher = await Dispatcher.start(parts, plan)
     reportOn(dispatcher, { id, pipeline: name, bus: control, topics })
-    const pipeline = new Pipeline(name, this.statuses.of(name), dispatcher)
+    const pipeline = new Pipeline(name, this.statuses.of(name), dispatcher, order => this.order(name, order))
     this.pipelines.add(pipeline)
     return pipeline
+  }
+
+  private inForce(name: string, deployment?: string): Promise<Plan> {
+    const unknown = () => new MillraceError('PIPELINE_UNKNOWN', `no pipeline '${name}' is in force`)
+    const right = (plan: Plan) => deployment === undefined || plan.deployment === deployment
+    return firstWhere(this.plans.of(name), right, this.parts.options.connectTimeoutMs, unknown)
   }
 
   /** What its journal has of a pipeline; for a further connection to the same one, why that cannot use it. */
@@ -212,10 +240,10 @@ export class Cluster {
 }
 
 function specOf(source: ModelSource, options: DeployOptions): Spec {
-  const { name, partitions, replicas, exclude, window, lz4, links, deployTimeoutMs } = options
+  const { name, partitions, replicas, exclude, window, canary, lz4, links, deployTimeoutMs } = options
   return {
     pipeline: name ?? pipelineNameOf(source.model.name),
-    deployment: randomBytes(8).toString('hex'),
+    deployment: newDeployment(),
     model: source.model,
     ...(partitions === undefined ? {} : { partitions }),
     replicas,
@@ -225,7 +253,13 @@ function specOf(source: ModelSource, options: DeployOptions): Spec {
     links,
     deployTimeoutMs,
     sensors: sensorSettingsOf(options),
+    ...(canary === undefined ? {} : { canary }),
   }
+}
+
+/** Tells one request from all others. */
+function newDeployment(): string {
+  return randomBytes(8).toString('hex')
 }
 
 /** The newest value under each name, for whoever asks later. */

@@ -6,7 +6,7 @@ import {
   type InferOptionsInput,
   type Prediction,
 } from '../actors/dispatcher/index.js'
-import { type PipelineStatus, type Plan } from '../core/control.js'
+import { type Order, type PipelineStatus, type Plan } from '../core/control.js'
 import { type LedgerCounts, type LedgerEntry } from '../core/ledger.js'
 
 /** A deployed model, with a dispatcher of this connection's own. */
@@ -16,6 +16,7 @@ export class Pipeline {
     /** What the supervisor says of the pipeline; the current state first. */
     readonly status$: Observable<PipelineStatus>,
     private readonly dispatcher: Dispatcher,
+    private readonly order: (order: Order['order']) => Promise<void>,
   ) {}
 
   /** Every admitted frame. */
@@ -56,6 +57,16 @@ export class Pipeline {
   /** The sequence number of the next frame of a stream; see `Dispatcher.nextSequence`. */
   nextSequence(stream: string): number {
     return this.dispatcher.nextSequence(stream)
+  }
+
+  /** Gives the canary all frames; see `Cluster.promote`. */
+  promote(): Promise<void> {
+    return this.order('promote')
+  }
+
+  /** Ends the canary, or brings the version before back; see `Cluster.rollback`. */
+  rollback(): Promise<void> {
+    return this.order('rollback')
   }
 
   /** Ends this connection's part in the pipeline; the pipeline stays deployed. */

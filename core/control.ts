@@ -195,6 +195,8 @@ export type ModelFiles = z.infer<typeof modelFiles>
 /** Which way frames go between stages: straight where that can be, straight only, or through the cluster's broker. */
 const links = z.enum(['auto', 'peer', 'broker']).default('auto')
 
+const canaryShare = z.number().gt(0).lt(1)
+
 /** What a user asks for. Retained; an empty payload takes the pipeline down. */
 export const Spec = z.object({
   pipeline: name,
@@ -214,8 +216,20 @@ export const Spec = z.object({
   deployTimeoutMs: count,
   /** What is done with frames that sensors publish; left out: the defaults. */
   sensors: SensorSettings.optional(),
+  /** Share of the frames that it is to take beside the version in force; left out: all of them, in its place. */
+  canary: canaryShare.optional(),
 })
 export type Spec = z.infer<typeof Spec>
+
+/** What a user asks of a pipeline that is deployed; takes the place of its spec. */
+export const Order = z.object({
+  pipeline: name,
+  deployment: name,
+  /** That the canary takes all frames; that it ends, or, where there is none, that the version before comes back. */
+  order: z.enum(['promote', 'rollback']),
+  deployTimeoutMs: count,
+})
+export type Order = z.infer<typeof Order>
 
 /** One replica of a stage. */
 export const PlanStage = z.object({
@@ -268,14 +282,18 @@ const reason = z.enum([
   'worker slow',
   'worker stalled',
   'worker changed',
+  'canary',
+  'canary ended',
+  'promoted',
+  'rolled back',
 ])
 export type PlanReason = z.infer<typeof reason>
 
 /** What was asked for that a plan made anew is bound by too, as in `Spec`. */
 const asked = Spec.pick({ partitions: true, replicas: true, exclude: true })
 
-/** The plan in force. Retained. */
-export const Plan = z.object({
+/** One version of a model on its workers. */
+const versionPlan = z.object({
   pipeline: name,
   deployment: name,
   term: count,
@@ -305,6 +323,16 @@ export const Plan = z.object({
   cuts: z.array(count).optional(),
   sensors: SensorSettings.optional(),
 })
+
+/** The plan in force. Retained. */
+export const Plan = versionPlan.extend({
+  /** Grows with each change that leaves the epoch as it is; left out: the plan is as new as its term and epoch say. */
+  revision: z.object({ term: count, number: count }).optional(),
+  /** A version that is tried beside this one, on the frames that `isCanaryFrame` names. */
+  canary: z.object({ share: canaryShare, plan: versionPlan }).optional(),
+  /** The version before, as it would be asked for again; left out: there was none, or it is not to come back. */
+  previous: Spec.optional(),
+})
 export type Plan = z.infer<typeof Plan>
 
 /** What the supervisor makes of a spec. Retained. */
@@ -328,6 +356,8 @@ export const DispatcherReport = z.object({
   pipeline: name,
   /** Under which it sends what it sends. */
   epoch: count,
+  /** Of the version that it tries beside that. */
+  canary: count.optional(),
   /** Older epochs under which frames are still under way: what runs their stages is needed until there is none. */
   draining: z.array(count).default([]),
   /** It has ended; nobody need wait for it. */

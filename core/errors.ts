@@ -246,6 +246,21 @@ export const ERRORS = {
     'no pipeline of this name is deployed',
     'see `millrace status` for those that are',
   ),
+  VERSION_NONE: row(
+    false,
+    'there is no version to go on to, or back to',
+    'deploy the model that is wanted; `millrace status` shows what is there',
+  ),
+  CANARY_REFUSED: row(
+    false,
+    'a new version cannot take a share of the frames beside the one in force',
+    'the message says why; deploy it without a canary, in the place of the other',
+  ),
+  CANARY_ENDED: row(
+    true,
+    'a new version that had a share of the frames was ended; all frames go to the one beside it',
+    'the message says why; put that right and deploy it again',
+  ),
   PIPELINE_FAILED: row(false, 'the pipeline could not be deployed', 'the message carries the reason'),
   DEPLOY_TIMEOUT: row(
     true,

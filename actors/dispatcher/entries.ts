@@ -1,7 +1,8 @@
 import { type Plan } from '../../core/control.js'
 import { type Link } from '../../core/link.js'
+import { isCanaryFrame, isNewer } from '../../core/versions.js'
 import { Entry } from './entry.js'
-import { type InFlight } from './in-flight.js'
+import { type InFlight, type SentFrame } from './in-flight.js'
 
 /** Frames of an epoch before that are to come to their end there have so long; then they are sent again. */
 const DRAIN_MS = 5_000
@@ -10,8 +11,15 @@ const DRAIN_MS = 5_000
 export interface Epochs {
   /** Of the plan in force, under which it sends. */
   readonly epoch: number
+  /** Of the version that is tried beside it, where there is one. */
+  readonly canary?: number
   /** Older ones, under which frames are still under way, oldest first. */
   readonly draining: readonly number[]
+}
+
+interface Canary {
+  readonly entry: Entry
+  readonly share: number
 }
 
 interface Draining {
@@ -19,41 +27,55 @@ interface Draining {
   readonly until: number
 }
 
-/** The way in under the plan in force, and those of plans before it under which frames are still under way. */
+/** The ways in under the plan in force, and those of plans before it under which frames are still under way. */
 export class Entries {
-  private newest: Entry
+  private main: Entry
+  private canary: Canary | undefined
   private draining: Draining[] = []
 
   /** @throws PIPELINE_FAILED: the plan has no stage */
   constructor(
-    plan: Plan,
+    private newest: Plan,
     private readonly link: Link,
   ) {
-    this.newest = new Entry(plan, link)
+    this.main = new Entry(newest, link)
+    this.canary = this.canaryOf(newest, [])
   }
 
-  get current(): Entry {
+  get plan(): Plan {
     return this.newest
   }
 
   get epochs(): Epochs {
-    return { epoch: this.newest.epoch, draining: this.draining.map(({ entry }) => entry.epoch) }
+    const canary = this.canary === undefined ? {} : { canary: this.canary.entry.epoch }
+    return { epoch: this.main.epoch, ...canary, draining: this.draining.map(({ entry }) => entry.epoch) }
   }
 
   /** The one of an epoch whose results count. */
   under(epoch: number | undefined): Entry | undefined {
-    if (epoch === this.newest.epoch) return this.newest
-    return this.draining.find(({ entry }) => entry.epoch === epoch)?.entry
+    const old = this.draining.map(({ entry }) => entry)
+    return [...this.inForce, ...old].find(entry => entry.epoch === epoch)
   }
 
-  /** How many frames may be under way, with those that are. The older ones take none of the larger window's room. */
-  credits(underWay: InFlight): number {
-    const own = this.newest.credits
-    if (this.draining.length === 0) return own
-    const largest = Math.max(own, ...this.draining.map(({ entry }) => entry.credits))
-    const { epoch } = this.newest
-    const older = underWay.all().filter(sent => sent.epoch !== undefined && sent.epoch !== epoch)
-    return Math.min(largest, own + older.length)
+  /** The one that a frame takes: that which it took before, while it is in force. */
+  wayOf({ epoch, identity, keepsToMain }: SentFrame): Entry {
+    const { main, canary } = this
+    if (canary === undefined || keepsToMain || epoch === main.epoch) return main
+    const isTried = epoch === canary.entry.epoch || isCanaryFrame(identity.sequence, canary.share)
+    return isTried ? canary.entry : main
+  }
+
+  /** Whether a frame was last sent to the version that is tried. */
+  isTried({ epoch }: SentFrame): boolean {
+    return this.canary !== undefined && epoch === this.canary.entry.epoch
+  }
+
+  /** Whether there is a credit for another frame, behind so many that wait; on each way, as it is not known which is next. */
+  hasRoom(underWay: InFlight, waiting: number): boolean {
+    const { canary } = this
+    const tried = canary === undefined ? 0 : underWay.all().filter(sent => this.isTried(sent)).length
+    if (canary !== undefined && tried >= canary.entry.credits) return false
+    return underWay.size - tried + waiting < this.credits(underWay)
   }
 
   /**
@@ -61,14 +83,16 @@ export class Entries {
    *   it changes nothing (promise 7)
    */
   adopt(plan: Plan, now: number): readonly number[] | undefined {
-    const before = this.newest
-    // Epochs grow within a term, and begin anew with one that found nothing retained.
-    const { term, epoch } = before.plan
-    if (plan.term < term || (plan.term === term && plan.epoch <= epoch)) return undefined
-    this.newest = new Entry(plan, this.link)
-    this.draining.push({ entry: before, until: now + DRAIN_MS })
-    // Results say their epoch only: under one that is used again, old and new could not be told apart.
-    const again = this.draining.some(({ entry }) => plan.epoch <= entry.epoch)
+    if (!isNewer(plan, this.newest)) return undefined
+    const before = this.inForce
+    this.newest = plan
+    this.main = this.entryOf(plan, before)
+    this.canary = this.canaryOf(plan, before)
+    const left = before.filter(entry => !this.inForce.includes(entry))
+    this.draining.push(...left.map(entry => ({ entry, until: now + DRAIN_MS })))
+    // Epochs begin anew with a term that found nothing retained. Results say their epoch only: under one that is used
+    // again, old and new could not be told apart.
+    const again = this.draining.some(({ entry }) => plan.term > entry.plan.term && plan.epoch <= entry.epoch)
     return plan.handover === 'replay' || again ? this.retire(() => true) : []
   }
 
@@ -86,7 +110,32 @@ export class Entries {
 
   close(): void {
     this.retire(() => true)
-    void this.newest.close()
+    for (const entry of this.inForce) void entry.close()
+  }
+
+  private get inForce(): Entry[] {
+    return this.canary === undefined ? [this.main] : [this.main, this.canary.entry]
+  }
+
+  private canaryOf({ canary }: Plan, known: readonly Entry[]): Canary | undefined {
+    return canary && { entry: this.entryOf(canary.plan, known), share: canary.share }
+  }
+
+  /** One that is there goes on. */
+  private entryOf(plan: Plan, known: readonly Entry[]): Entry {
+    const isIt = (entry: Entry) => entry.epoch === plan.epoch && entry.plan.term === plan.term
+    return known.find(isIt) ?? new Entry(plan, this.link)
+  }
+
+  /** How many frames may be under way, but for those that are tried. The older ones take none of the larger window's room. */
+  private credits(underWay: InFlight): number {
+    const own = this.main.credits
+    if (this.draining.length === 0) return own
+    const largest = Math.max(own, ...this.draining.map(({ entry }) => entry.credits))
+    const older = underWay.all().filter(({ epoch }) => {
+      return epoch !== undefined && this.inForce.every(entry => entry.epoch !== epoch)
+    })
+    return Math.min(largest, own + older.length)
   }
 
   private retire(test: (draining: Draining) => boolean): readonly number[] {

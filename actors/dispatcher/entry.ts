@@ -11,6 +11,7 @@ export class Entry {
   private readonly window: CreditWindow
   private readonly first: FanOut
   private newestAnswered = -Infinity
+  private turns = 0
 
   /** @throws PIPELINE_FAILED: the plan has no first stage */
   constructor(
@@ -35,6 +36,11 @@ export class Entry {
   /** Frames that may be under way. */
   get credits(): number {
     return this.window.size
+  }
+
+  /** Of the next frame, by which replicas take turns: how many have taken this way before it. */
+  nextTurn(): number {
+    return this.turns++
   }
 
   /**

@@ -6,8 +6,6 @@ import { type QueuedFrame, type StreamFlow } from './stream-flow.js'
 export interface SentFrame {
   readonly key: string
   readonly identity: FrameIdentity
-  /** How many frames of this dispatcher began before it. */
-  readonly turn: number
   readonly frame: AdmittedFrame
   readonly flow: StreamFlow
   /** Undefined while they are being made. */
@@ -18,6 +16,10 @@ export interface SentFrame {
   readonly ahead: number
   /** The epoch that it was last sent under: a result of another changes nothing (promise 7). Undefined before. */
   epoch: number | undefined
+  /** How many frames were sent under that before it. */
+  turn: number
+  /** It is not to be tried on another version: there it had no prediction. */
+  keepsToMain: boolean
   /** When it was first sent under that, in the dispatcher's time. */
   sentAt: number
   /** When its last copy had left; undefined while that is leaving. */
@@ -28,10 +30,9 @@ export interface SentFrame {
   retries: number
 }
 
-/** The frames that were sent, or are about to be, and have not ended, in the order of their turns. */
+/** The frames that were sent, or are about to be, and have not ended, in the order in which they began. */
 export class InFlight {
   private readonly frames = new Map<string, SentFrame>()
-  private turns = 0
 
   get size(): number {
     return this.frames.size
@@ -41,11 +42,12 @@ export class InFlight {
     const { dispatcher, stream, sequence } = frame
     const identity = { dispatcher, stream, sequence }
     const sent: SentFrame = {
-      ...{ key: identityKey(identity), identity, turn: this.turns++, frame, flow },
+      ...{ key: identityKey(identity), identity, frame, flow },
       tensors: load === undefined ? frame.tensors : undefined,
       deadlineAt,
       ahead: this.frames.size,
-      ...{ epoch: undefined, sentAt: 0, leftAt: undefined, copies: 0, retries: 0 },
+      ...{ epoch: undefined, turn: 0, keepsToMain: false },
+      ...{ sentAt: 0, leftAt: undefined, copies: 0, retries: 0 },
     }
     this.frames.set(sent.key, sent)
     return sent

@@ -1,6 +1,8 @@
+import { type ModelFiles } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameIdentity, type StageTiming } from '../../core/frame.js'
 import { type Tensor, type Tensors } from '../../core/tensor.js'
+import { versionOf } from '../../core/versions.js'
 
 /** A frame that was admitted. */
 export interface AdmittedFrame extends FrameIdentity {
@@ -25,15 +27,13 @@ export interface Prediction extends FrameIdentity {
   readonly bytes: number
 }
 
-const VERSION_DIGITS = 12
-
 /**
- * @param model  SHA-256 of the model
+ * @param model  that made it
  * @param resultBytes  size of the message that brought the result
  */
 export function predictionOf(
   { header, tensors }: Envelope,
-  model: string,
+  model: ModelFiles,
   resultBytes: number,
   now: number,
 ): Prediction {
@@ -43,7 +43,7 @@ export function predictionOf(
     stream,
     sequence,
     epoch,
-    version: model.slice(0, VERSION_DIGITS),
+    version: versionOf(model),
     admittedAt,
     timings,
     outputs: tensors,

@@ -48,7 +48,7 @@ export function reportOn(dispatcher: Dispatcher, parts: ReportParts): void {
 function reportOf(
   dispatcher: Dispatcher,
   { id, pipeline }: ReportParts,
-  { epoch, draining }: Epochs,
+  { epoch, canary, draining }: Epochs,
   recent: Recent,
   closed: boolean,
 ): DispatcherReport {
@@ -57,6 +57,7 @@ function reportOf(
   const { rate, quantilesMs } = recent.summary(now)
   return {
     ...{ dispatcher: id, pipeline, epoch, draining: closed ? [] : [...draining], closed, at: now, fps: rate },
+    ...(canary === undefined ? {} : { canary }),
     frames: { admitted, predicted, dropped, failed, inFlight: open },
     ...(quantilesMs === undefined ? {} : { latencyMs: quantilesMs }),
   }

@@ -57,12 +57,12 @@ export class Traffic {
   }
 
   get plan(): Plan {
-    return this.entries.current.plan
+    return this.entries.plan
   }
 
   /** Whether a further frame would be sent at once, behind so many that wait already. */
   hasRoom(waiting: number): boolean {
-    return this.inFlight.size + waiting < this.entries.credits(this.inFlight)
+    return this.entries.hasRoom(this.inFlight, waiting)
   }
 
   /** Sends what waits while there is room, one stream after the other; a frame that is to be alone goes alone. */
@@ -95,8 +95,8 @@ export class Traffic {
   private take(sent: SentFrame, payload: Uint8Array, owned: boolean): void {
     try {
       const envelope = decodeEnvelope(owned ? payload : new Uint8Array(payload))
-      const { plan } = this.entries.under(sent.epoch) ?? this.entries.current
-      this.predict(sent, predictionOf(envelope, plan.model.sha256, payload.byteLength, Date.now()))
+      const { model } = this.entries.under(sent.epoch)?.plan ?? this.plan
+      this.predict(sent, predictionOf(envelope, model, payload.byteLength, Date.now()))
     } catch (error) {
       const failure = MillraceError.from(error, 'ENVELOPE_INVALID')
       if (failure.code === 'ENVELOPE_CORRUPT') this.fault(sent, failure)
@@ -124,6 +124,8 @@ export class Traffic {
     const { id, now } = this.parts
     for (const suspect of crash.suspects) {
       const sent = suspect.dispatcher === id ? this.inFlight.get(identityKey(suspect)) : undefined
+      // Should another version be at fault, the one in force does not crash.
+      if (sent !== undefined && this.entries.isTried(sent)) sent.keepsToMain = true
       if (sent !== undefined && this.quarantine.accuse(sent, crash, now())) {
         this.fail(sent, poisonous(sent, crash))
       }
@@ -195,17 +197,18 @@ export class Traffic {
   }
 
   private transmit(sent: SentFrame): void {
-    const { current } = this.entries
+    const way = this.entries.wayOf(sent)
     const { now, onTrouble } = this.parts
-    if (sent.epoch !== current.epoch) {
-      Object.assign(sent, { epoch: current.epoch, sentAt: now(), copies: 0, retries: 0 })
+    const { epoch } = way
+    if (sent.epoch !== epoch) {
+      Object.assign(sent, { epoch, turn: way.nextTurn(), sentAt: now(), copies: 0, retries: 0 })
     }
     const copy = ++sent.copies
     sent.leftAt = undefined
-    const leaving = current.send(sent)
+    const leaving = way.send(sent)
     if (leaving instanceof MillraceError) return this.fail(sent, leaving)
     const left = () => {
-      if (sent.epoch === current.epoch && sent.copies === copy) sent.leftAt = now()
+      if (sent.epoch === epoch && sent.copies === copy) sent.leftAt = now()
     }
     leaving.catch((error: unknown) => onTrouble(MillraceError.from(error))).finally(left)
   }
@@ -228,10 +231,18 @@ export class Traffic {
   /** What is wrong with the place and not with the frame may be right when it comes again. */
   private fault(sent: SentFrame, error: MillraceError): void {
     const full = error.code === 'INBOX_FULL' && sent.copies > 1
-    if (!error.retryable || !(full || mayRetry(sent))) return this.fail(sent, error)
+    if (!error.retryable || !(full || mayRetry(sent))) return this.giveUp(sent, error)
     this.parts.onTrouble(error)
     // Of this copy nothing more will come, and the way was free: there is nothing to wait for.
     if (error.code === 'ENVELOPE_CORRUPT') this.retry(sent)
+  }
+
+  /** A version that is tried costs no frame: the one in force may do what it cannot. */
+  private giveUp(sent: SentFrame, error: MillraceError): void {
+    if (!this.entries.isTried(sent)) return this.fail(sent, error)
+    this.parts.onTrouble(error)
+    sent.keepsToMain = true
+    this.send(sent)
   }
 
   /** Nothing for a frame that has ended, as all of a stream do when one ends it. */
@@ -248,10 +259,9 @@ export class Traffic {
 
   private tell(): void {
     this.entries.settle(this.inFlight)
-    const { epoch, draining } = this.entries.epochs
-    const told = this.epochs$.value
-    const same = told.epoch === epoch && told.draining.join() === draining.join()
-    if (!same && !this.closed) this.epochs$.next({ epoch, draining })
+    const { epochs } = this.entries
+    const same = JSON.stringify(this.epochs$.value) === JSON.stringify(epochs)
+    if (!same && !this.closed) this.epochs$.next(epochs)
   }
 }
 

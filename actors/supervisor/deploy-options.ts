@@ -32,6 +32,17 @@ export const deployOptions = defineOptions({
     value: 'N',
     doc: 'Frames under way at once, per dispatcher; left out, as many as do good, four per partition and four more at most.',
   },
+  canary: {
+    check: z.preprocess(
+      shareOf,
+      z
+        .number('must be a number or a percentage')
+        .gt(0, 'must be above 0')
+        .lt(1, 'must be below 1, or 100 %'),
+    ),
+    value: 'SHARE',
+    doc: 'Share of the frames that it takes beside the version in force, such as `10%` or 0.1; left out, all of them, in its place.',
+  },
   lz4: {
     check: z.boolean(),
     default: false,
@@ -54,3 +65,10 @@ export const deployOptions = defineOptions({
 
 export type DeployOptions = Options<typeof deployOptions>
 export type DeployOptionsInput = OptionsInput<typeof deployOptions>
+
+/** Of a text; a number is one already. */
+function shareOf(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  const [, number = '', percent] = /^([0-9.]+) ?(%?)$/.exec(value.trim()) ?? []
+  return number === '' ? value : Number(number) / (percent === '%' ? 100 : 1)
+}

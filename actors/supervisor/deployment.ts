@@ -43,22 +43,29 @@ export interface DeploymentParts extends CostsParts {
   readonly nextEpoch: () => number
 }
 
+/** How what is deployed comes into force. */
+export interface Takeover {
+  /** Asked before anything is loaded. @throws what the model is refused for */
+  check(cut: CutModel): void
+  /** Asked when all is loaded. @returns the pipeline's plan, `made` its own or a part of it */
+  place(made: Plan): Plan
+}
+
 /**
  * Carries one spec out: fetch the model, find out what it costs, plan, cut it, assign its parts, wait until all are loaded,
  * publish the plan. What is in force before stays as it is until then.
- * @param handover  what becomes of frames under way, asked when all are loaded
  * @returns the plan in force
  * @throws what it failed for; nothing stays assigned then
  */
 export async function deploy(
   spec: Spec,
   parts: DeploymentParts,
-  handover: () => Plan['handover'],
+  takeover: Takeover,
   signal: AbortSignal,
 ): Promise<Plan> {
   try {
     await holdParts(spec, parts, partsOf(spec.model))
-    return await carryOut(spec, parts, handover, signal)
+    return await carryOut(spec, parts, takeover, signal)
   } finally {
     await holdParts(spec, parts, [])
   }
@@ -84,7 +91,7 @@ export function partsOf(model: ModelFiles): PartId[] {
 async function carryOut(
   spec: Spec,
   parts: DeploymentParts,
-  handover: () => Plan['handover'],
+  takeover: Takeover,
   signal: AbortSignal,
 ): Promise<Plan> {
   let epoch = parts.nextEpoch()
@@ -95,12 +102,12 @@ async function carryOut(
   await say('planning')
   await waitForWorkers(parts, signal)
   const costs = await costsOf(spec.model, spec.partitions ?? 1, parts, signal)
-  const workers = workersFor(spec.pipeline, costs, parts, await waitForWorkers(parts, signal))
+  const workers = workersFor(spec, costs, parts, await waitForWorkers(parts, signal))
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
   const choose = (known: readonly PlanWorker[]) => choosePlan(spec, costs, known, conditions, signal)
   const load = async (chosen: ChosenPlan) => {
     await say('loading')
-    return loadChosen(spec, chosen, parts, epoch, signal)
+    return loadChosen(spec, chosen, parts, takeover, epoch, signal)
   }
   let loaded = await load(await choose(workers))
   const known = { spec, costs, workers, choose, speed: conditions.speed }
@@ -115,11 +122,17 @@ async function carryOut(
   remember(rehearsed.workers, parts)
   const placed = placedAs(rehearsed.chosen, loaded.cut, parts)
   const stages = planStagesOf(spec, placed, parts, epoch)
-  const about = { term: parts.term, epoch, handover: handover() }
-  const plan = planOf(spec, rehearsed.chosen, loaded.cut, stages, about)
-  await publishPlan(parts, plan)
-  await say('ready')
+  const plan = takeover.place(planOf(spec, rehearsed.chosen, loaded.cut, stages, { term: parts.term, epoch }))
+  await publishReady(plan, parts)
   return plan
+}
+
+/** Brings a plan into force. */
+export async function publishReady(plan: Plan, parts: DeploymentParts): Promise<void> {
+  await publishPlan(parts, plan)
+  const { epoch, reason } = plan
+  const why = reason === undefined ? {} : { reason }
+  await publishStatus(parts, { ...idOf(plan), state: 'ready', epoch, ...why })
 }
 
 /** Who plans the next time begins with what was rehearsed. */
@@ -138,10 +151,12 @@ async function loadChosen(
   spec: Spec,
   chosen: ChosenPlan,
   parts: DeploymentParts,
+  takeover: Takeover,
   epoch: number,
   signal: AbortSignal,
 ): Promise<LoadedPlan> {
   const cut = await cutAt(chosen.cuts, spec, parts, signal)
+  takeover.check(cut)
   const activations = activationsOf(spec, placedAs(chosen, cut, parts), parts, epoch)
   await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
   return { chosen, cut, activations }
@@ -159,7 +174,10 @@ export async function publishStatus(
   await bus.publish(topics.pipeline.status(status.pipeline), encodeControl(status), { qos: 1, retain: true })
 }
 
-export function idOf({ pipeline, deployment }: Spec): { pipeline: string; deployment: string } {
+export function idOf({ pipeline, deployment }: Pick<Spec, 'pipeline' | 'deployment'>): {
+  pipeline: string
+  deployment: string
+} {
   return { pipeline, deployment }
 }
 
@@ -193,17 +211,21 @@ async function waitForWorkers(
   return alive()
 }
 
-/** With the memory that other pipelines have taken there, and as fast as they are now. */
+/**
+ * With the memory that others have taken there, and as fast as they are now. What a pipeline has in force makes room for
+ * what takes its place, and none for what is to run beside it.
+ */
 export function workersFor(
-  pipeline: string,
+  { pipeline, canary }: Pick<Spec, 'pipeline' | 'canary'>,
   { memory }: Pick<Costs, 'memory'>,
   { plans, slowdownOf, registry }: Pick<DeploymentParts, 'plans' | 'slowdownOf' | 'registry'>,
   views: readonly WorkerView[],
 ): PlanWorker[] {
+  const isOwn = (plan: Plan) => canary === undefined && plan.pipeline === pipeline
   return views.map(({ birth, actual }) => ({
     birth,
     links: actual?.links,
-    takenBytes: takenBytes(birth.worker, pipeline, plans(), memory.processBytes),
+    takenBytes: takenBytes(birth.worker, isOwn, plans(), memory.processBytes),
     slowdown: slowdownOf(birth.worker) * registry.rehearsedSlowdown(birth.worker),
   }))
 }
@@ -265,11 +287,12 @@ function planOf(
   { cuts, predicted }: ChosenPlan,
   { inputs, outputs, sampleError }: CutModel,
   stages: PlanStage[],
-  about: Pick<Plan, 'term' | 'epoch' | 'handover'>,
+  about: Pick<Plan, 'term' | 'epoch'>,
 ): Plan {
   return {
     ...idOf(spec),
     ...about,
+    handover: 'replay',
     model: spec.model,
     inputs: inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     outputs: outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),

@@ -1,5 +1,5 @@
 import { interval, merge, Subject } from 'rxjs'
-import { type DispatcherReport } from '../../core/control.js'
+import { type DispatcherReport, type Plan } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { firstWhere } from '../../core/wait.js'
 
@@ -30,18 +30,19 @@ export class Dispatchers {
     this.changes.next()
   }
 
-  /** Resolves when none has frames under an older epoch than this, in any case after some seconds, or when stopped. */
-  async left(epoch: number, signal: AbortSignal): Promise<void> {
+  /** Resolves when none has frames under other epochs than a plan's, in any case after some seconds, or when stopped. */
+  async left(plan: Plan, signal: AbortSignal): Promise<void> {
     const since = this.now()
-    const gone = () => signal.aborted || (this.now() - since >= GRACE_MS && this.allUnder(epoch))
+    const gone = () => signal.aborted || (this.now() - since >= GRACE_MS && this.allUnder(plan))
     const late = () => new MillraceError('INTERNAL', 'a dispatcher has not left an older epoch')
     await firstWhere(merge(this.changes, interval(LOOK_MS)), gone, LIMIT_MS, late).catch(() => undefined)
   }
 
-  private allUnder(epoch: number): boolean {
+  private allUnder({ epoch, canary }: Plan): boolean {
     this.forget()
     return [...this.heard.values()].every(({ report }) => {
-      return report.epoch === epoch && report.draining.length === 0
+      const current = report.epoch === epoch && report.canary === canary?.plan.epoch
+      return current && report.draining.length === 0
     })
   }
 

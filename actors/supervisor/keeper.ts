@@ -1,16 +1,17 @@
 import {
   activationKeyOf,
   type DispatcherReport,
-  errorOf,
+  type Order,
   type PipelineStatus,
   type Plan,
-  type PlanReason,
   type Spec,
 } from '../../core/control.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
-import { deploy, type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'
+import { isNewer, versionsIn } from '../../core/versions.js'
+import { type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'
 import { Dispatchers } from './dispatchers.js'
 import { ActivationFailure, publishPlan } from './epoch.js'
+import { failedOf, healthOf, type HealthParts, reasonOf } from './health.js'
 import { mend } from './mending.js'
 import { TYPICAL_MEMORY } from './model-costs.js'
 import { Paces } from './paces.js'
@@ -18,12 +19,12 @@ import { spareParts } from './prefetching.js'
 import { Refusals } from './refusals.js'
 import { Replanner } from './replanner.js'
 import { type Proposal, type ReplanParts } from './replanning.js'
+import { nextRevision, rollOut } from './rollout.js'
 import { takenBytes } from './taken.js'
+import { endedFor, withoutCanary } from './versions.js'
 
 /** What a keeper works with; the supervisor's. */
-export interface KeeperParts extends DeploymentParts {
-  /** Whether an inference of an actor hangs, by `activationKeyOf`. */
-  readonly isStalled: (key: string) => boolean
+export interface KeeperParts extends DeploymentParts, HealthParts {
   readonly onTrouble: (error: MillraceError) => void
 }
 
@@ -36,12 +37,6 @@ interface Change {
   readonly abort: AbortController
   /** Settles when it has ended, however. */
   readonly done: Promise<void>
-}
-
-interface Failed {
-  readonly worker: string
-  readonly key: string
-  readonly error: ErrorInfo
 }
 
 /** How a deployment may have ended; one that has none of these is carried out anew by the next leader. */
@@ -82,11 +77,12 @@ export class PipelineKeeper {
 
   onPlan(plan: Plan): void {
     // What was published comes back, and may come late.
-    if (this.plan !== undefined && plan.term === this.plan.term && plan.epoch < this.plan.epoch) return
+    if (this.plan !== undefined && isNewer(this.plan, plan)) return
     this.plan = plan
-    // It may have to be cut anew when nobody is there who has it.
-    const model = partsOf(plan.model).map(({ sha256 }) => sha256)
-    this.track(this.parts.store.hold(`plan ${this.pipeline}`, model))
+    // They may have to be cut anew when nobody is there who has them, and the one before may come back.
+    const models = [...versionsIn(plan), ...(plan.previous === undefined ? [] : [plan.previous])]
+    const parts = models.flatMap(({ model }) => partsOf(model).map(({ sha256 }) => sha256))
+    this.track(this.parts.store.hold(`plan ${this.pipeline}`, parts))
   }
 
   onReport(report: DispatcherReport): void {
@@ -94,12 +90,12 @@ export class PipelineKeeper {
   }
 
   /** What has been done, or is being done, is not done again. */
-  onSpec(spec: Spec): void {
-    const { deployment } = spec
+  onWish(wish: Spec | Order): void {
+    const { deployment } = wish
     if (this.change?.deployment === deployment || this.plan?.deployment === deployment) return
     const { status } = this
     const ended = status?.deployment === deployment && ENDED.includes(status.state)
-    if (!ended) this.begin({ deployment, yields: false }, signal => this.deploy(spec, signal))
+    if (!ended) this.begin({ deployment, yields: false }, signal => this.rollOut(wish, signal))
   }
 
   /** Sees whether the plan in force still works, and mends it where it does not. */
@@ -107,11 +103,13 @@ export class PipelineKeeper {
     const { plan, change } = this
     if (plan === undefined || change?.yields === false) return
     // A supervisor that has just begun to lead has not heard those that live.
-    if (this.parts.registry.isSettling(new Set(plan.stages.map(({ worker }) => worker)))) return
-    const error = this.healthOf(plan)
+    const workers = versionsIn(plan).flatMap(({ stages }) => stages.map(({ worker }) => worker))
+    if (this.parts.registry.isSettling(new Set(workers))) return
+    const error = healthOf(plan, this.parts)
     if (error === undefined) {
       if (this.status?.state === 'degraded') this.say(plan, 'ready')
-      return
+      if (this.canaryFailure(plan) === undefined) return
+      return this.begin({ deployment: undefined, yields: false }, () => this.endCanary())
     }
     const situation = this.situation()
     if (situation === this.hopeless) return
@@ -124,7 +122,8 @@ export class PipelineKeeper {
     this.assess()
     const { plan, change } = this
     if (plan === undefined || change !== undefined || this.status?.state !== 'ready') return
-    this.replanner.tend(plan, proposal => this.better(plan, proposal))
+    // What two versions take of the workers changes with the next step of either.
+    if (plan.canary === undefined) this.replanner.tend(plan, proposal => this.better(plan, proposal))
     const alive = this.parts.registry.alive().map(({ birth }) => [birth.worker, birth.incarnation])
     const known = JSON.stringify([plan.term, plan.epoch, alive])
     if (known === this.spared) return
@@ -178,12 +177,12 @@ export class PipelineKeeper {
     this.change = change
   }
 
-  private async deploy(spec: Spec, signal: AbortSignal): Promise<void> {
+  private async rollOut(wish: Spec | Order, signal: AbortSignal): Promise<void> {
     const circumstances = this.replanner.circumstances()
-    // Frames on stages that do not work any more would wait there for nothing.
-    const works = () => this.plan !== undefined && this.healthOf(this.plan) === undefined
+    const works = () => this.plan !== undefined && healthOf(this.plan, this.parts) === undefined
+    const handover = () => (works() ? 'drain' : 'replay')
     try {
-      const next = await deploy(spec, this.parts, () => (works() ? 'drain' : 'replay'), signal)
+      const next = await rollOut(wish, { ...this.parts, inForce: () => this.plan, handover }, signal)
       this.onPlan(next)
       this.replanner.planned(circumstances)
       if (!signal.aborted && this.change !== undefined) this.change.yields = true
@@ -193,7 +192,7 @@ export class PipelineKeeper {
       const failure = MillraceError.from(error, 'PIPELINE_FAILED').toInfo()
       // Until now no plan may have come of it, and what was in force still is.
       const epoch = this.plan?.epoch ?? this.status?.epoch ?? 0
-      await this.publish({ ...idOf(spec), state: 'failed', epoch, error: failure })
+      await this.publish({ ...idOf(wish), state: 'failed', epoch, error: failure })
     }
   }
 
@@ -220,26 +219,28 @@ export class PipelineKeeper {
 
   /** What was there before goes when dispatchers have left it; or with whatever is more urgent, and takes its place. */
   private async leaveFor(next: Plan, signal: AbortSignal): Promise<void> {
-    if (next.handover === 'drain') await this.dispatchers.left(next.epoch, signal)
+    if (next.handover === 'drain') await this.dispatchers.left(next, signal)
     if (!signal.aborted) await this.take(next)
   }
 
   private async mend(situation: string, signal: AbortSignal): Promise<void> {
     const { plan } = this
     if (plan === undefined) return
-    const reason = reasonOf(this.healthOf(plan))
+    const reason = reasonOf(healthOf(plan, this.parts))
+    const ended = this.canaryFailure(plan)
     // A worker whose runtime has just crashed is not the first to be asked.
-    for (const { worker, key } of this.failed(plan)) {
+    for (const { worker, key } of failedOf(plan, this.parts)) {
       const activation = this.parts.assignments
         .of(plan.pipeline, plan.epoch)
         .find(one => activationKeyOf(one) === key)
       if (activation !== undefined) this.refusals.note(worker, activation)
     }
     try {
-      const mended = await mend(plan, reason, this.mendParts(), signal)
+      const { canary: _, ...alone } = plan
+      const mended = await mend(ended === undefined ? plan : alone, reason, this.mendParts(), signal)
       this.replanner.mended(reason)
       await this.take(mended)
-      this.say(mended, 'ready')
+      this.say(mended, 'ready', ended)
     } catch (error) {
       if (signal.aborted) return
       const failure = MillraceError.from(error, 'PIPELINE_FAILED')
@@ -249,13 +250,33 @@ export class PipelineKeeper {
     }
   }
 
+  /** Why the version that is tried is to be tried no longer. */
+  private canaryFailure({ canary }: Plan): ErrorInfo | undefined {
+    const error = canary === undefined ? undefined : healthOf(canary.plan, this.parts)
+    return error === undefined ? undefined : endedFor(error)
+  }
+
+  /** Its frames are sent again, to the version beside it. */
+  private async endCanary(): Promise<void> {
+    const error = this.plan === undefined ? undefined : this.canaryFailure(this.plan)
+    if (this.plan === undefined || error === undefined) return
+    const about = { reason: 'canary ended', handover: 'replay', revision: nextRevision(this.parts) } as const
+    const next = withoutCanary(this.plan, about)
+    await publishPlan(this.parts, next)
+    await this.take(next)
+    this.say(next, 'ready', error)
+  }
+
   private mendParts(): ReplanParts {
     const { registry, slowdownOf, plans } = this.parts
     return {
       ...this.parts,
       refuses: this.refusals.check(),
       paces: () => new Paces({ speedOf: worker => registry.speedOf(worker), slowdownOf }),
-      takenBytes: (worker, pipeline) => takenBytes(worker, pipeline, plans(), TYPICAL_MEMORY.processBytes),
+      takenBytes: (worker, { pipeline, epoch }) => {
+        const isOwn = (plan: Plan) => plan.pipeline === pipeline && plan.epoch === epoch
+        return takenBytes(worker, isOwn, plans(), TYPICAL_MEMORY.processBytes)
+      },
     }
   }
 
@@ -268,31 +289,8 @@ export class PipelineKeeper {
   private async take(plan: Plan): Promise<void> {
     this.onPlan(plan)
     this.hopeless = ''
-    const { pipeline, epoch } = plan
-    await this.parts.assignments.remove(one => one.pipeline === pipeline && one.epoch !== epoch)
-  }
-
-  /** What keeps a plan from working, if anything does. */
-  private healthOf(plan: Plan): ErrorInfo | undefined {
-    const lost = plan.stages.find(({ worker }) => this.parts.registry.get(worker) === undefined)
-    if (lost !== undefined) {
-      const { worker, stage } = lost
-      return new MillraceError('WORKER_LOST', `worker '${worker}', of stage ${stage}, is gone`).toInfo()
-    }
-    return this.failed(plan)[0]?.error
-  }
-
-  /** Replicas that live workers do not run any more, or not on. */
-  private failed({ pipeline, epoch, stages }: Plan): Failed[] {
-    return stages.flatMap(({ stage, worker, replica }) => {
-      const key = activationKeyOf({ pipeline, epoch, stage, replica })
-      const actual = this.parts.registry.get(worker)?.actual
-      const state = actual?.activations.find(one => activationKeyOf(one) === key)
-      if (state?.state === 'failed') return [{ worker, key, error: errorOf(state).toInfo() }]
-      if (!this.parts.isStalled(key)) return []
-      const hangs = `worker '${worker}' beats, but an inference of stage ${stage} does not end`
-      return [{ worker, key, error: new MillraceError('WORKER_STALLED', hangs).toInfo() }]
-    })
+    const epochs = versionsIn(plan).map(({ epoch }) => epoch)
+    await this.parts.assignments.remove(one => one.pipeline === this.pipeline && !epochs.includes(one.epoch))
   }
 
   /** All that decides whether mending can succeed. */
@@ -325,8 +323,4 @@ export class PipelineKeeper {
   private track(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
-}
-
-function reasonOf(error: ErrorInfo | undefined): PlanReason {
-  return error?.code === 'WORKER_STALLED' ? 'worker stalled' : 'worker lost'
 }

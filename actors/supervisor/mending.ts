@@ -14,8 +14,8 @@ export interface MendParts extends EpochParts, HolderParts {
   /** Whether a worker has failed with a partition of late. */
   readonly refuses: (worker: string, part: PreparedPart) => boolean
   readonly paces: () => Paces
-  /** Memory of a worker that other pipelines than this take. */
-  readonly takenBytes: (worker: string, pipeline: string) => number
+  /** Memory of a worker that other plans than this take. */
+  readonly takenBytes: (worker: string, plan: Plan) => number
 }
 
 /** Partitions are cut and checked already: to load one takes seconds at most, unless it must be fetched. */
@@ -67,7 +67,7 @@ export async function bringInForce(
   const activations = await withHolders(activationsOf(terms, placed, parts, epoch), parts)
   await loadEpoch(activations, parts, LOAD_LIMIT_MS, signal)
   const stages = planStagesOf(terms, placed, parts, epoch)
-  const { leastWindow, ...kept } = plan
+  const { leastWindow, revision: _, ...kept } = plan
   return {
     ...kept,
     ...{ term: parts.term, epoch, stages, window: windowOf(terms, stages.length) },
@@ -77,17 +77,17 @@ export async function bringInForce(
 
 /** Live workers that may run something of a plan, with the memory that is theirs to give. */
 export function candidatesOf(
-  { pipeline, asked }: Plan,
+  plan: Plan,
   { registry, takenBytes }: Pick<MendParts, 'registry' | 'takenBytes'>,
   paces: Paces,
 ): Candidate[] {
   return registry
     .alive()
-    .filter(({ birth }) => asked?.exclude?.includes(birth.worker) !== true)
+    .filter(({ birth }) => plan.asked?.exclude?.includes(birth.worker) !== true)
     .map(({ birth }) => ({
       worker: birth.worker,
       speed: paces.now(birth.worker),
-      memoryBytes: (birth.availableBytes ?? birth.memoryBytes) - takenBytes(birth.worker, pipeline),
+      memoryBytes: (birth.availableBytes ?? birth.memoryBytes) - takenBytes(birth.worker, plan),
     }))
 }
 

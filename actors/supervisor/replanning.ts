@@ -1,4 +1,4 @@
-import { type Plan, type PlanReason, type Predicted, type Spec } from '../../core/control.js'
+import { type Plan, type PlanReason, type Predicted } from '../../core/control.js'
 import { chainOf, type Costs, memoryFactorsOf, timeOf, TYPICAL_TRANSPORT } from '../../core/costs/index.js'
 import {
   busiestMs,
@@ -17,6 +17,7 @@ import { bringInForce, type MendParts, placedOf, timed } from './mending.js'
 import { keptCosts, TYPICAL_MEMORY } from './model-costs.js'
 import { type Paces } from './paces.js'
 import { type Placed } from './placement.js'
+import { specOf } from './versions.js'
 
 export type ReplanParts = MendParts & DeploymentParts
 
@@ -82,7 +83,7 @@ async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situation | 
   const views = parts.registry.alive()
   const { links, asked: { exclude: excluded = [], replicas = true } = {} } = plan
   const memory = costs?.memory ?? TYPICAL_MEMORY
-  const workers = workersFor(plan.pipeline, { memory }, parts, views)
+  const workers = workersFor(specOf(plan), { memory }, parts, views)
   const speed = costs === undefined ? paces.referenceSpeed : await referenceSpeed(workers, parts)
   const limits = { replicas, excluded, straight: links !== 'broker', speed }
   const chain = costs === undefined ? chainOfParts(placed) : chainOf(costs)
@@ -152,7 +153,7 @@ async function otherCuts(
   const isHere = (await parts.store.read(plan.model.sha256, 0, 1)) !== undefined
   if (costs === undefined || asked === undefined || asked.partitions !== undefined || !isHere)
     return undefined
-  const workers = workersFor(plan.pipeline, costs, parts, parts.registry.alive())
+  const workers = workersFor(specOf(plan), costs, parts, parts.registry.alive())
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
   const chosen = await choosePlan(specOf(plan), costs, workers, conditions, signal).catch(
     (error: unknown) => {
@@ -213,14 +214,4 @@ function predictedOf(problem: PlanProblem, parts: readonly PlannedStage[]): Pred
   const unused = problem.devices.flatMap(({ id }, device) => (used.has(device) ? [] : [id]))
   const bottleneckMs = busiestMs(problem, parts)
   return { ...figuresOf(problem, joined(parts)), bottleneckMs, fps: 1_000 / bottleneckMs, unused }
-}
-
-/** As it would be asked for again. */
-function specOf(plan: Plan): Spec {
-  const { pipeline, deployment, model, lz4, links, window, leastWindow, asked, sensors } = plan
-  return {
-    ...{ pipeline, deployment, model, lz4, links, ...asked, deployTimeoutMs: 0 },
-    ...(leastWindow === undefined ? { window } : {}),
-    ...(sensors === undefined ? {} : { sensors }),
-  }
 }

@@ -12,12 +12,14 @@ import {
   Desired,
   PipelineStatus,
   type Findings,
+  Order,
   Plan,
   Spec,
   type Speed,
 } from '../../core/control.js'
 import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
+import { revisionOf, versionsIn } from '../../core/versions.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { type SpawnProbe } from '../profiler/index.js'
 import { Assignments } from './assignments.js'
@@ -218,10 +220,11 @@ export class Supervisor {
   }
 
   private onPlan(plan: Plan): void {
-    this.noteEpoch(plan.epoch)
+    this.noteEpoch(revisionOf(plan).number)
+    for (const { epoch } of versionsIn(plan)) this.noteEpoch(epoch)
     // They look for the broker too.
     if (this.forgotten && plan.term < this.term) {
-      const workers = plan.stages.map(({ worker }) => worker)
+      const workers = versionsIn(plan).flatMap(({ stages }) => stages.map(({ worker }) => worker))
       this.registry.expect(workers, RETURN_MS)
     }
     this.keeperOf(plan.pipeline).onPlan(plan)
@@ -230,11 +233,13 @@ export class Supervisor {
   private onSpec(message: BusMessage, pipeline: string): void {
     this.note(message)
     if (message.payload.byteLength === 0) return this.track(this.undeploy(pipeline))
-    this.take(Spec, message, spec => this.keeperOf(pipeline).onSpec(spec))
+    const wish = decodeControl(Spec, message.payload) ?? decodeControl(Order, message.payload)
+    if (wish !== undefined) this.keeperOf(pipeline).onWish(wish)
   }
 
   private plans(): Plan[] {
-    return [...this.keepers.values()].flatMap(({ inForce }) => inForce ?? [])
+    const inForce = [...this.keepers.values()].flatMap(keeper => keeper.inForce ?? [])
+    return inForce.flatMap(versionsIn)
   }
 
   /** For those who look at the cluster. Nothing is kept where nothing is wrong; what an earlier leader found goes. */

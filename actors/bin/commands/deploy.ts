@@ -7,6 +7,7 @@ import { predictedLines } from '../cli/predicted-text.js'
 import { planTable } from '../cli/tables.js'
 import { warnOfFallbacks } from '../cli/fallbacks.js'
 import { currentPlan } from '../cli/current-plan.js'
+import { versionsText } from './versions.js'
 
 export const deployCommand = defineCommand({
   name: 'deploy',
@@ -19,9 +20,12 @@ export const deployCommand = defineCommand({
     session.say(`deploying ${model} ...`)
     const pipeline = await session.untilStopped(cluster.deploy(model, pickOptions(deployOptions, options)))
     const plan = await currentPlan(pipeline)
-    warnOfFallbacks(session, plan, options.links)
-    const ready = `pipeline '${plan.pipeline}' is ready, epoch ${plan.epoch}`
-    session.print([ready, planTable(plan), '', ...predictedLines(plan)].join('\n'), plan)
+    const { canary } = plan
+    const made = canary?.plan ?? plan
+    warnOfFallbacks(session, made, options.links)
+    const ready = `pipeline '${plan.pipeline}' is ready, epoch ${made.epoch}`
+    const versions = canary === undefined ? [] : [versionsText(plan)]
+    session.print([ready, ...versions, planTable(made), '', ...predictedLines(made)].join('\n'), plan)
     await pipeline.close()
   },
 })

@@ -11,6 +11,7 @@ import { runCommand } from './run.js'
 import { statusCommand } from './status.js'
 import { supervisorCommand } from './supervisor.js'
 import { upCommand } from './up.js'
+import { promoteCommand, rollbackCommand } from './versions.js'
 import { workerCommand } from './worker.js'
 
 /** Every command, in the order of the help. */
@@ -24,6 +25,8 @@ export const commands = [
   planCommand,
   profileCommand,
   deployCommand,
+  promoteCommand,
+  rollbackCommand,
   runCommand,
   statusCommand,
   chaosCommand,

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { brokerOptions } from '../../../config/broker-options.js'
 import { connectOptions } from '../../../config/connect-options.js'
+import { busOpener, defined, openCluster } from '../../../config/connect.js'
 import { MillraceError } from '../../../core/errors.js'
-import { defineOptions, type Options } from '../../../core/options.js'
+import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
 import { defineCommand } from '../cli/command.js'
 import { startBrokerFaults } from '../faults/broker-faults.js'
 import { faultOption } from '../faults/fault-option.js'
@@ -15,6 +16,7 @@ import { storeOptions } from '../../model-store/index.js'
 import { OwnRun } from '../detached/own-run.js'
 import { startDetached } from '../detached/start-detached.js'
 import { StateFolder } from '../detached/state-folder.js'
+import { refuseAlike, WatchedModel } from '../up/watched-model.js'
 import { usersOf } from './broker.js'
 import { sensorTopics, usage } from './ingress.js'
 
@@ -37,6 +39,14 @@ const options = defineOptions({
     doc: 'Run it in the background, where closing the terminal does not end it; `millrace down` does.',
   },
   ...stateOption,
+  watch: {
+    check: z.preprocess(
+      value => (typeof value === 'string' ? [value] : value),
+      z.array(z.string().min(1)).max(1_000),
+    ),
+    value: 'MODEL...',
+    doc: 'ONNX files that are deployed under their names, and again whenever they have changed.',
+  },
   cacheLimitMib: storeOptions.cacheLimitMib,
   ...journalOptions,
 })
@@ -46,6 +56,7 @@ export const upCommand = defineCommand({
   summary: 'Run a broker, a supervisor, workers and the ingress for sensors on this machine until stopped.',
   options,
   async run(session, given) {
+    refuseAlike(given.watch ?? [])
     const state = new StateFolder(given.stateDir)
     const own = given.detach ? OwnRun.take(session, state) : undefined
     if (given.detach && own === undefined) return detach(session, state, given)
@@ -72,16 +83,33 @@ async function serve(
   const record = await own?.settle(port, broker, workers)
   const connection = ['--root', root, ...(user === undefined ? [] : ['--username', user.name])]
   const { cacheLimitMib, allowFaults } = given
-  const password = user?.password
-  if (allowFaults) await startBrokerFaults(session, { broker: started, root, username: user?.name, password })
+  const [username, password] = [user?.name, user?.password]
+  if (allowFaults) await startBrokerFaults(session, { broker: started, root, username, password })
   const members = { broker, workers, places, password, connection, cacheLimitMib, allowFaults }
   await startMembers(session, { ...members, keep: true, folder: own?.parts })
   await startIngress(session, ['--broker', broker, ...connection, ...journalWords(given)], password)
+  const watched = await openWatched(session, given, { broker, root, username, password })
   const stop = own === undefined ? '; stop with Ctrl-C' : ''
   const text = `broker on ${broker}, a supervisor and ${workers} workers${stop}\n${usage(root)}`
   session.print(text, { broker, workers, ...sensorTopics(root) })
   if (record === undefined) session.announce({ url: broker })
   else own?.announce(record)
+  for (const model of watched) void model.follow()
+}
+
+/** The models that it is to deploy, with a connection for that. */
+async function openWatched(
+  session: Session,
+  { watch = [] }: Options<typeof options>,
+  {
+    broker,
+    ...about
+  }: { broker: string; root: string; username: string | undefined; password: string | undefined },
+): Promise<WatchedModel[]> {
+  if (watch.length === 0) return []
+  const connection = parseOptions(connectOptions, defined(about), 'up')
+  const cluster = await openCluster(busOpener(broker, connection), connection, session.cleanup)
+  return watch.map(file => new WatchedModel(session, cluster, file))
 }
 
 /** The journal is the ingress's: one process has it. */

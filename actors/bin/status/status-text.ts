@@ -38,7 +38,7 @@ export function statusText({ leader, workers, pipelines, stages }: ClusterView, 
   return [
     lead,
     tableOr(workerColumns(screen), workers, screen, 'no workers'),
-    tableOr(pipelineColumns(screen), pipelines, screen, 'no pipelines'),
+    tableOr(pipelineColumns(screen, pipelines), pipelines, screen, 'no pipelines'),
     ...(stages.length === 0 ? [] : [fitTable(stageColumns(stages), stages, screen.width)]),
     ...([...findings, ...errors].length === 0 ? [] : [[...findings, ...errors].join('\n')]),
   ].join('\n\n')
@@ -65,7 +65,9 @@ function workerColumns({ colours }: Screen): Column<WorkerState>[] {
   ]
 }
 
-function pipelineColumns({ colours }: Screen): Column<PipelineState>[] {
+/** Canaries show where there is one. */
+function pipelineColumns({ colours }: Screen, pipelines: readonly PipelineState[]): Column<PipelineState>[] {
+  const tried = pipelines.some(({ canary }) => canary !== undefined)
   return [
     { head: 'pipeline', cell: ({ pipeline }) => pipeline, shrinkTo: 8 },
     { head: 'state', cell: ({ state }) => state, paint: painter(colours) },
@@ -78,19 +80,31 @@ function pipelineColumns({ colours }: Screen): Column<PipelineState>[] {
     { head: 'dropped', cell: ended(frames => frames.dropped), drop: 2 },
     { head: 'failed', cell: ended(frames => frames.failed), drop: 5 },
     { head: 'why', cell: ({ reason }) => reason, drop: 1.5 },
+    { head: 'version', cell: ({ version }) => version, shrinkTo: 8, drop: tried ? 9 : 0.5 },
+    ...(tried ? [{ head: 'canary', cell: canaryOf, shrinkTo: 8, drop: 10 }] : []),
     { head: 'model', cell: ({ model }) => model, shrinkTo: 8, drop: 1 },
   ]
 }
 
-/** Epoch and replica show where not all are alike. */
+/** Share first, as names are cut. */
+function canaryOf({ canary }: PipelineState): string | undefined {
+  return canary && `${round(100 * canary.share, 2)} % ${canary.version}`
+}
+
+/** Version and replica show where not all are alike. */
 function stageColumns(stages: readonly StageState[]): Column<StageState>[] {
   const replicas = stages.some(({ replica }) => replica > 0)
+  const epochs = new Map(stages.map(({ pipeline, epoch }) => [pipeline, epoch]))
+  const versions = stages.some(({ pipeline, epoch }) => epochs.get(pipeline) !== epoch)
   return [
     {
       head: 'stage',
       cell: ({ pipeline, stage, replica }) => `${pipeline}/${stage}${replicas ? `/${replica}` : ''}`,
       shrinkTo: 8,
     },
+    ...(versions
+      ? [{ head: 'version', cell: ({ version }: StageState) => version, shrinkTo: 8, drop: 7 }]
+      : []),
     { head: 'worker', cell: ({ worker }) => worker, shrinkTo: 8 },
     { head: 'frames/s', cell: ({ framesPerSecond }) => figure(framesPerSecond) },
     { head: 'ms', cell: ({ msPerFrame }) => figure(msPerFrame), drop: 6 },

@@ -41,7 +41,7 @@ const VIEW: ClusterView = {
   pipelines: [
     {
       ...{ pipeline: 'digits', state: 'degraded', epoch: 3, stages: 1, model: 'digits.onnx', fps: 47.52 },
-      reason: 'worker lost',
+      ...{ version: '0b4f3c1d9a2e', reason: 'worker lost' },
       error: { code: 'WORKER_LOST', message: "worker 'w2' is gone" },
       latencyMs: { p50: 9.171, p99: 149.5 },
       frames: { admitted: 9, predicted: 4, dropped: 3, failed: 1, inFlight: 1 },
@@ -50,7 +50,8 @@ const VIEW: ClusterView = {
   ],
   stages: [
     {
-      ...{ pipeline: 'digits', epoch: 3, stage: 0, replica: 0, worker: 'w1', link: 'peer' },
+      ...{ pipeline: 'digits', epoch: 3, version: '0b4f3c1d9a2e', stage: 0, replica: 0 },
+      ...{ worker: 'w1', link: 'peer' },
       ...{ frames: 9, failures: 1, waiting: 2, framesPerSecond: 47.2, msPerFrame: 0.384 },
       ...{ bytesInPerSecond: 18_130, bytesOutPerSecond: 2_990_000 },
     },
@@ -68,6 +69,26 @@ test('status - shows rates in units that are read at a glance, and why a pipelin
   t.regex(text, /^digits: WORKER_LOST: worker 'w2' is gone$/m)
   t.false(text.includes('\u001b'))
   t.true(statusText(VIEW, { width: 120, colours: true }).includes('\u001b[33mdegraded\u001b[39m'))
+})
+
+test('status - shows versions, and a canary with its share and its stages where there is one', t => {
+  const { pipelines, stages } = VIEW
+  const wide = { width: 200, colours: false }
+  t.regex(statusText(VIEW, wide), /^digits +degraded .* 0b4f3c1d9a2e +digits.onnx$/m)
+  const text = statusText(
+    {
+      ...VIEW,
+      pipelines: pipelines.map(one => ({
+        ...one,
+        canary: { model: 'new.onnx', version: '77aa77aa77aa', share: 0.125 },
+      })),
+      stages: stages.flatMap(one => [one, { ...one, epoch: 4, version: '77aa77aa77aa', worker: 'w2' }]),
+    },
+    wide,
+  )
+  t.regex(text, /^digits .* 0b4f3c1d9a2e +12.5 % 77aa77aa77aa +digits.onnx$/m)
+  t.regex(text, /^digits\/0 +0b4f3c1d9a2e +w1 /m)
+  t.regex(text, /^digits\/0 +77aa77aa77aa +w2 /m)
 })
 
 test('status - without a terminal, it has no colours and is 80 columns wide', async t => {
