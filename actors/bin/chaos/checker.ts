@@ -45,12 +45,12 @@ export class Checker {
   private wrong = 0
 
   /**
-   * @param expected  what the uncut model makes of the frame of a sequence number
+   * @param expected  what the uncut model makes of the frame of a sequence number, in the version that a prediction names
    * @param mayFail  frames that the fault is meant to make fail, and that are no loss then
    */
   constructor(
     { frames$, predictions$, ledger$ }: Told,
-    private readonly expected: (sequence: number) => Tensors,
+    private readonly expected: (sequence: number, version: string) => Tensors,
     private readonly mayFail: (frame: FrameIdentity) => boolean = () => false,
   ) {
     this.watching = [
@@ -76,7 +76,7 @@ export class Checker {
   }
 
   private take(prediction: Prediction): void {
-    const { stream, sequence, outputs } = prediction
+    const { stream, sequence, outputs, version } = prediction
     const key = identityKey(prediction)
     const known = this.open.has(key) || this.ended.has(key)
     if (this.delivered.has(key)) this.duplicates++
@@ -84,7 +84,8 @@ export class Checker {
     const newest = this.newest.get(stream) ?? -1
     if (sequence < newest) this.misordered++
     this.newest.set(stream, Math.max(newest, sequence))
-    if (!known || !(relativeError(outputs, this.expected(sequence)) <= TOLERANCE)) this.wrong++
+    const error = relativeError(outputs, this.expected(sequence, version))
+    if (!known || !(error <= TOLERANCE)) this.wrong++
   }
 
   private end(entry: LedgerEntry): void {
