@@ -35,6 +35,8 @@ export class Checker {
   /** The frames that have not ended, each with the time of its admission (`performance.now()`). */
   readonly open = new Map<string, number>()
   private readonly ended = new Set<string>()
+  /** Known from a life before, and to be admitted once more. */
+  private readonly left = new Set<string>()
   private readonly delivered = new Set<string>()
   private readonly newest = new Map<string, number>()
   private readonly watching: Subscription[]
@@ -60,6 +62,21 @@ export class Checker {
     ]
   }
 
+  /**
+   * The dispatcher was killed, and the next one goes on with its journal.
+   * @param unended  keys of the frames whose end the journal does not have: these are admitted and predicted once more, be
+   *   they delivered or not; a prediction that comes again for any other is a duplicate
+   */
+  restarted(unended: Iterable<string>): void {
+    this.newest.clear()
+    for (const key of unended) {
+      if (!this.open.has(key) && !this.ended.delete(key)) continue
+      this.delivered.delete(key)
+      this.open.set(key, performance.now())
+      this.left.add(key)
+    }
+  }
+
   verdict(): Verdict {
     const { admitted, duplicates, misordered, wrong } = this
     const predicted = this.delivered.size
@@ -71,8 +88,9 @@ export class Checker {
   }
 
   private admit(frame: FrameIdentity): void {
-    this.admitted++
-    this.open.set(identityKey(frame), performance.now())
+    const key = identityKey(frame)
+    if (!this.left.delete(key)) this.admitted++
+    this.open.set(key, performance.now())
   }
 
   private take(prediction: Prediction): void {

@@ -9,9 +9,9 @@ import { type Tensors } from '../../../core/tensor.js'
 
 const WARM_UP_FRAMES = 100
 const BEFORE_FRAMES = 60
-const LEAST_FRAMES = 350
-const AFTER_MS = 2_000
-const PACE = 0.7
+export const LEAST_FRAMES = 350
+export const AFTER_MS = 2_000
+export const PACE = 0.7
 /** Longer than a frame's deadline: a fault that holds the stream for so long has lost frames. */
 const LIMIT_MS = 45_000
 
@@ -59,10 +59,7 @@ export class CellStream {
   private readonly pipeline: Pipeline
   private readonly plan: Plan
 
-  constructor(
-    { pipeline, plan, frames, stream }: CellPipeline,
-    { signs, mayFail }: Effects = {},
-  ) {
+  constructor({ pipeline, plan, frames, stream }: CellPipeline, { signs, mayFail }: Effects = {}) {
     this.pipeline = pipeline
     this.plan = plan
     this.checker = new Checker(pipeline, (sequence, version) => frames.answer(sequence, version), mayFail)

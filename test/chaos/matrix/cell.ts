@@ -30,7 +30,7 @@ export interface Strike extends Happening, Effects {
   readonly problems?: () => readonly string[]
 }
 
-export interface Cell {
+interface CellParts {
   /** Such as `kill-worker@first`. */
   readonly name: string
   readonly place: Place
@@ -39,16 +39,27 @@ export interface Cell {
   readonly destroys: boolean
   /** What it should take at most, in ms. */
   readonly targets?: { readonly detectMs: number; readonly resumeMs: number }
+}
+
+/** A fault that strikes others than the dispatcher of the frames, which is in this process. */
+export interface StruckCell extends CellParts {
   /** Which processes run, and the pipeline on them; left out: all, and that of the stand. */
   readonly arrange?: (stand: Stand) => Promise<Pipeline>
   readonly prepare: (scene: Scene) => Promise<Strike>
 }
 
+/** One that sees for itself what becomes of the frames. */
+export interface ObservedCell extends CellParts {
+  readonly observe: (stand: Stand, stream: string) => Promise<Observed>
+}
+
+export type Cell = StruckCell | ObservedCell
+
 /** What a cell needs around it. */
 export type Bed = 'digits' | 'mosquitto' | 'resnet50'
 
-export interface CellResult extends Recovered, Verdict {
-  readonly cell: string
+/** What was seen in a cell. */
+export interface Observed extends Recovered, Verdict {
   readonly stage: number
   readonly fps: number
   /** Under way when it struck, of how many there may be. */
@@ -58,6 +69,10 @@ export interface CellResult extends Recovered, Verdict {
   readonly replayed: number
   /** What the suite asks for and did not find. */
   readonly problems: readonly string[]
+}
+
+export interface CellResult extends Observed {
+  readonly cell: string
   /** Which of its targets it missed. */
   readonly late: readonly string[]
 }
@@ -67,31 +82,34 @@ const ENOUGH_FRAMES = 250
 
 /** Streams frames, lets the fault strike, goes on after it, and counts what became of every frame. */
 export async function runCell(cell: Cell, stand: Stand): Promise<CellResult> {
+  const stream = cell.name.replace('@', '-')
+  const observed = await ('observe' in cell ? cell.observe(stand, stream) : strike(cell, stand, stream))
+  return {
+    cell: cell.name,
+    ...observed,
+    problems: [...problemsOf(cell, observed), ...observed.problems],
+    late: lateOf(cell, observed),
+  }
+}
+
+async function strike(cell: StruckCell, stand: Stand, stream: string): Promise<Observed> {
   const pipeline = await (cell.arrange ?? usual)(stand)
   const plan = await firstValueFrom(pipeline.plan$)
   const stages = Math.max(...plan.stages.map(({ stage }) => stage)) + 1
   const stage = { first: 0, middle: Math.floor(stages / 2), last: stages - 1 }[cell.place]
   const worker = plan.stages.find(one => one.stage === stage)?.worker ?? ''
-  const name = cell.name.replace('@', '-')
-  const strike = await cell.prepare({ stand, pipeline, plan, place: cell.place, stage, worker, stream: name })
-  const stream = new CellStream({ pipeline, plan, frames: stand, stream: name }, strike)
-  const fps = await stream.warmUp()
-  const underWay = await stream.strikeWhenFull(strike)
-  await strike.later?.(stream.recovery)
-  await stream.goOn()
-  const verdict = await stream.end()
+  const strike = await cell.prepare({ stand, pipeline, plan, place: cell.place, stage, worker, stream })
+  const frames = new CellStream({ pipeline, plan, frames: stand, stream }, strike)
+  const fps = await frames.warmUp()
+  const underWay = await frames.strikeWhenFull(strike)
+  await strike.later?.(frames.recovery)
+  await frames.goOn()
+  const verdict = await frames.end()
   await strike.undo?.()
-  const { recovery } = stream
-  const replayed = stand.sends.replayed(underWay)
-  const found = { ...verdict, ...recovery.times(), underWay: underWay.length, window: plan.window, replayed }
-  return {
-    cell: cell.name,
-    stage,
-    fps,
-    ...found,
-    problems: [...problemsOf(cell, found), ...stream.losses, ...(strike.problems?.() ?? [])],
-    late: lateOf(cell, found),
-  }
+  const [times, replayed] = [frames.recovery.times(), stand.sends.replayed(underWay)]
+  const problems = [...frames.losses, ...(strike.problems?.() ?? [])]
+  const { window } = plan
+  return { stage, fps, ...verdict, ...times, underWay: underWay.length, window, replayed, problems }
 }
 
 async function usual(stand: Stand): Promise<Pipeline> {
@@ -99,9 +117,7 @@ async function usual(stand: Stand): Promise<Pipeline> {
   return stand.deploy()
 }
 
-type Found = Omit<CellResult, 'cell' | 'stage' | 'fps' | 'problems' | 'late'>
-
-function problemsOf({ destroys }: Cell, found: Found): string[] {
+function problemsOf({ destroys }: CellParts, found: Observed): string[] {
   const said: [boolean, string][] = [
     [!isClean(found), 'frames were lost, duplicated, misordered or wrong'],
     [found.admitted < ENOUGH_FRAMES, `only ${found.admitted} frames`],
@@ -113,7 +129,7 @@ function problemsOf({ destroys }: Cell, found: Found): string[] {
 }
 
 /** What took longer than it should: on a machine that is busy with other things, that is no fault. */
-function lateOf({ targets }: Cell, { resumeMs = Infinity, detectMs = Infinity }: Found): string[] {
+function lateOf({ targets }: CellParts, { resumeMs = Infinity, detectMs = Infinity }: Observed): string[] {
   const said: [boolean, string][] = [
     [detectMs > (targets?.detectMs ?? Infinity), `detected after more than ${targets?.detectMs} ms`],
     [resumeMs > (targets?.resumeMs ?? Infinity), `resumed after more than ${targets?.resumeMs} ms`],

@@ -7,7 +7,8 @@ import { Beat, decodeControl, Leader, type Plan } from '../../../core/control.js
 import { inCheckout } from '../../support/index.js'
 import { hasMosquitto } from '../../support/mosquitto.js'
 import { reweighted } from '../../support/reweighted.js'
-import { type Cell, type Place, type Scene, type Strike } from './cell.js'
+import { type Cell, type Place, type Scene, type Strike, type StruckCell } from './cell.js'
+import { killDispatcher } from './kill-dispatcher.js'
 import { pidsOf, signalAll } from './processes.js'
 import { type Stand } from './stand.js'
 
@@ -27,7 +28,7 @@ const REWEIGHTED = 1.05
 /** Longer than anybody may take to find another way. */
 const BROKEN_MS = 20_000
 
-type Parts = Omit<Cell, 'name' | 'place'>
+type Parts = Omit<StruckCell, 'name' | 'place'>
 
 function everywhere(name: string, parts: Parts): Cell[] {
   return PLACES.map(place => ({ name: `${name}@${place}`, place, ...parts }))
@@ -298,6 +299,7 @@ export function allCells(): Cell[] {
     ...everywhere('corrupt', { ...digits, destroys: false, prepare: corruptPayloads }),
     ...everywhere('poison', { ...digits, prepare: poisonFrame }),
     ...everywhere('no-memory', { ...digits, prepare: noMemory }),
+    { name: 'kill-dispatcher', place: 'first', ...digits, observe: killDispatcher },
     { name: 'new-version', place: 'first', ...digits, destroys: false, prepare: newVersion },
     { name: 'kill-broker-forgets', place: 'middle', ...digits, prepare: killBroker(false) },
     ...(hasMosquitto()
