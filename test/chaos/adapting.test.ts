@@ -8,7 +8,7 @@ import { type Plan } from '../../core/control.js'
 import { ModelBuilder } from '../../core/synthetic/index.js'
 import { type Tensors } from '../../core/tensor.js'
 import { row } from '../support/actors.js'
-import { Account, Feed } from '../support/feed.js'
+import { Account, Feed, pulledFrames } from '../support/feed.js'
 import { Members } from '../support/members.js'
 
 const LIMIT_MS = 240_000
@@ -53,12 +53,7 @@ async function running(t: ExecutionContext, workers: readonly string[], options:
   t.teardown(() => cluster.close())
   const pipeline = await cluster.deploy(MODEL, { name: 'p', replicas: false, ...options })
   const account = new Account(pipeline)
-  const feed = new Feed(pipeline, frameOf, next => {
-    function* source(): Generator<Tensors> {
-      for (let frame = next(); frame !== undefined; frame = next()) yield frame
-    }
-    return pipeline.pull(source()).pipe(pipeline.infer({ stream: 'a', deadlineMs: LIMIT_MS }))
-  })
+  const feed = new Feed(pipeline, frameOf, next => pulledFrames(pipeline, next, LIMIT_MS))
   return { members, join, pipeline, account, feed }
 }
 
