@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { firstValueFrom, skip, timeout } from 'rxjs'
@@ -45,7 +45,8 @@ export interface FrozenResult {
 
 /**
  * Three pipelines on one broker, each as fast as it goes: the last stage of one is stopped, and so is a process that
- * subscribes to the predictions of another; the third is what may not notice.
+ * subscribes to the predictions of another; the third is what may not notice. As what is frozen leaves its share of the
+ * processor to the others, they are measured once more without it.
  */
 export async function runFrozenConsumer(minutes: number): Promise<FrozenResult> {
   const cleanup = new Cleanup(LIMIT_MS)
@@ -62,6 +63,7 @@ interface Scenery extends ProcessCluster {
   readonly feeds: { readonly stage: Feed; readonly other: Feed; readonly sensor: SensorFeed }
   readonly checkers: { readonly stage: Checker; readonly other: Checker }
   readonly states: readonly string[]
+  readonly consumer: ChildProcess
   /** Stops the consumer and the last stage, or has them go on. */
   readonly signal: (name: 'SIGSTOP' | 'SIGCONT') => void
 }
@@ -97,7 +99,7 @@ async function open(cleanup: Cleanup, minutes: number): Promise<Scenery> {
   const processes = () =>
     new Map([...opened.processes(), ...ingress.descendants('').map(pid => ['ingress', pid] as const)])
   const feeds = { ...fed.feeds, sensor }
-  return { ...opened, processes, stage, other, feeds, checkers: fed.checkers, states, signal }
+  return { ...opened, processes, stage, other, feeds, checkers: fed.checkers, states, consumer, signal }
 }
 
 async function feed(stage: Pipeline, other: Pipeline, minutes: number) {
@@ -129,8 +131,11 @@ async function observe(scenery: Scenery, minutes: number): Promise<FrozenResult>
   const memoryDuring = memoryOf(processes())
   signal('SIGCONT')
   await firstValueFrom(stage.predictions$.pipe(skip(DISTINCT), timeout(LIMIT_MS)))
-  await Promise.all([feeds.stage.stop(), feeds.other.stop(), feeds.sensor.stop()])
-  const rate = (index: number): Rate => rateOf(before[index] ?? [], during[index] ?? [])
+  await feeds.stage.stop()
+  scenery.consumer.kill('SIGKILL')
+  const without = await perSecond(BEFORE_S, counts)
+  await Promise.all([feeds.other.stop(), feeds.sensor.stop()])
+  const rate = (index: number) => rateOf(before[index] ?? [], during[index] ?? [], without[index] ?? [])
   return {
     memory: [...memoryBefore].map(([process, mib]) => {
       return { process, before: megabytes(mib), during: megabytes(memoryDuring.get(process) ?? NaN) }

@@ -1,7 +1,6 @@
 import { isClean } from '../../../actors/bin/chaos/checker.js'
 import { table } from '../../bench/table.js'
 import { type FrozenResult } from './frozen-consumer.js'
-import { type Rate } from './rate.js'
 
 const MOST_GROWTH_MB = 64
 const LEAST_RATIO = 0.95
@@ -13,7 +12,10 @@ export function frozenProblems({ memory, other, consumed, frames, mishaps }: Fro
       !(during - before <= MOST_GROWTH_MB),
       `${process} grew from ${before} to ${during} MB`,
     ]),
-    [!(other.during >= LEAST_RATIO * other.before), `the other pipeline had ${ratioOf(other)} of its frames`],
+    ...([other.before, other.without] as const).map((fps): [boolean, string] => [
+      !(other.during >= LEAST_RATIO * fps),
+      `the other pipeline had ${other.during} of its ${fps} frames a second`,
+    ]),
     [!(consumed.during > 0), 'the pipeline whose consumer was frozen stood still'],
     [mishaps.length > 0, `the sensor was answered ${mishaps[0]}`],
     [!isClean(frames.other), 'frames of the other pipeline were lost, duplicated, misordered or wrong'],
@@ -37,11 +39,14 @@ export function ratesTable({ other, consumed, stage }: FrozenResult): string {
     'whose last stage is frozen': stage,
   })
   return table(
-    ['pipeline, frames a second', 'before', 'during', 'ratio', 'worst second'],
-    rows.map(([name, rate]) => [name, `${rate.before}`, `${rate.during}`, ratioOf(rate), `${rate.least}`]),
+    ['pipeline, frames a second', 'before', 'during', 'ratio', 'without', 'ratio', 'worst second'],
+    rows.map(([name, { before, during, without, least }]) => [
+      ...[name, `${before}`, `${during}`, ratio(during, before), `${without}`, ratio(during, without)],
+      `${least}`,
+    ]),
   )
 }
 
-function ratioOf({ before, during }: Rate): string {
-  return (during / before).toFixed(2)
+function ratio(during: number, other: number): string {
+  return other === 0 ? '-' : (during / other).toFixed(2)
 }

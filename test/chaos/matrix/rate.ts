@@ -2,13 +2,25 @@
 export interface Rate {
   readonly before: number
   readonly during: number
-  /** The worst second. */
+  /** The same without what is frozen: with nobody who subscribes, and no frames for the stage. */
+  readonly without: number
+  /** The worst second of the freeze. */
   readonly least: number
 }
 
-/** @param before, during  frames in each second */
-export function rateOf(before: readonly number[], during: readonly number[]): Rate {
-  return { before: median(before), during: median(during), least: round(Math.min(...during)) }
+/** @param before, during, without  frames in each second */
+export function rateOf(
+  before: readonly number[],
+  during: readonly number[],
+  without: readonly number[],
+): Rate {
+  const [usual, frozen, free] = [before, during, without].map(median)
+  return {
+    before: usual ?? NaN,
+    during: frozen ?? NaN,
+    without: free ?? NaN,
+    least: round(Math.min(...during)),
+  }
 }
 
 function median(values: readonly number[]): number {
