@@ -5,35 +5,18 @@ import { startBroker } from '../../broker/index.js'
 import { connect, type DeployOptions, type Pipeline } from '../../config/index.js'
 import { relativeError } from '../../core/compare.js'
 import { type Plan } from '../../core/control.js'
-import { ModelBuilder } from '../../core/synthetic/index.js'
 import { type Tensors } from '../../core/tensor.js'
 import { row } from '../support/actors.js'
-import { Account, Feed } from '../support/feed.js'
+import { Account, Feed, pulledFrames } from '../support/feed.js'
+import { laborious } from '../support/laborious.js'
 import { Members } from '../support/members.js'
 
 const LIMIT_MS = 240_000
 /** Of several windows of a second each. */
 const LEARNT_MS = 12_000
 const DISTINCT = 5
-const SIZE = 192
 /** Of the time, a slowed process runs a fifth. */
 const DUTY = { everyMs: 150, runsMs: 30 }
-
-/** Blocks of some ms each, with two numbers between one and the next. */
-function laborious(blocks: number): Uint8Array {
-  const model = new ModelBuilder('laborious')
-  let x = model.input('x', [1, 2])
-  const ones = model.weight('ones', [SIZE, SIZE], () => new Float32Array(SIZE * SIZE).fill(1 / SIZE))
-  for (let i = 1; i <= blocks; i++) {
-    const mean = model.node('ReduceMean', [x], { axes: [0, 1], keepdims: 1 })
-    let work = model.node('Add', [ones, mean])
-    for (let round = 0; round < 6; round++) work = model.node('MatMul', [work, ones])
-    const result = model.node('ReduceMean', [work], { axes: [0, 1], keepdims: 1 })
-    x = model.node('Add', [x, model.node('Tanh', [result])], {}, i === blocks ? 'y' : `x${i}`)
-  }
-  model.output(x, [1, 2])
-  return model.build()
-}
 
 const MODEL = laborious(6)
 
@@ -53,12 +36,7 @@ async function running(t: ExecutionContext, workers: readonly string[], options:
   t.teardown(() => cluster.close())
   const pipeline = await cluster.deploy(MODEL, { name: 'p', replicas: false, ...options })
   const account = new Account(pipeline)
-  const feed = new Feed(pipeline, frameOf, next => {
-    function* source(): Generator<Tensors> {
-      for (let frame = next(); frame !== undefined; frame = next()) yield frame
-    }
-    return pipeline.pull(source()).pipe(pipeline.infer({ stream: 'a', deadlineMs: LIMIT_MS }))
-  })
+  const feed = new Feed(pipeline, frameOf, next => pulledFrames(pipeline, next, LIMIT_MS))
   return { members, join, pipeline, account, feed }
 }
 

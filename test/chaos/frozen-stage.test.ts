@@ -1,17 +1,17 @@
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { firstValueFrom, interval, map, type Observable, skip, takeWhile, timeout } from 'rxjs'
-import { openSession } from '../../actors/session/index.js'
-import { type Cluster, connect, type Pipeline, type Prediction } from '../../config/index.js'
+import { type Pipeline, type Prediction } from '../../config/index.js'
 import { relativeError } from '../../core/compare.js'
-import { Beat, decodeControl, type Plan } from '../../core/control.js'
+import { type Plan } from '../../core/control.js'
 import { type Tensors } from '../../core/tensor.js'
-import { adder, inTurns, row, TOPICS } from '../support/actors.js'
-import { CliRun } from '../support/cli.js'
-import { Account, Feed } from '../support/feed.js'
+import { adder, inTurns, row } from '../support/actors.js'
+import { answersOf } from '../support/answers.js'
+import { Beats } from '../support/beats.js'
+import { Account, Feed, pulledFrames } from '../support/feed.js'
 import { LARGE_FRAME_BYTES, largeContents, largeFrame, wideModel } from '../support/large-frames.js'
-import { Members } from '../support/members.js'
-import { bytesHeld, residentBytes } from '../support/memory.js'
+import { memoryOf } from '../support/memory.js'
+import { type ProcessCluster, processCluster } from '../support/process-cluster.js'
 
 const FREEZE_S = Number(process.env['MILLRACE_FREEZE_SECONDS'] ?? 8)
 const SETTLE_S = 2
@@ -35,12 +35,7 @@ function contentOf(sequence: number): Tensors {
 type Source = (pipeline: Pipeline, next: () => Tensors | undefined) => Observable<Prediction>
 
 /** As fast as it is pulled. */
-const pulled: Source = (pipeline, next) => {
-  function* source(): Generator<Tensors> {
-    for (let frame = next(); frame !== undefined; frame = next()) yield frame
-  }
-  return pipeline.pull(source()).pipe(pipeline.infer({ stream: 'a', deadlineMs: DEADLINE_MS }))
-}
+const pulled: Source = (pipeline, next) => pulledFrames(pipeline, next, DEADLINE_MS)
 
 /** As a camera does it. */
 const pushed: Source = (pipeline, next) =>
@@ -50,78 +45,14 @@ const pushed: Source = (pipeline, next) =>
     pipeline.infer({ stream: 'a', deadlineMs: DEADLINE_MS, delivery: 'freshest' }),
   )
 
-interface Setting {
-  readonly cluster: Cluster
-  /** Process ids by what the process is. */
-  readonly processes: () => Map<string, number>
-  readonly beats: Beats
-}
-
-async function setting(t: ExecutionContext): Promise<Setting & { readonly members: Members }> {
+async function setting(t: ExecutionContext): Promise<ProcessCluster & { readonly beats: Beats }> {
   t.timeout(DEADLINE_MS + 3 * LIMIT_MS)
-  const broker = new CliRun(['broker', '--port', '0', '--json'])
-  t.teardown(() => broker.stop())
-  const { url } = JSON.parse(await broker.firstLine()) as { url: string }
-  const members = new Members(url)
-  t.teardown(() => members.stop())
-  await Promise.all(['supervisor', ...WORKERS].map(id => members.start(id)))
-  const cluster = await connect(url)
-  t.teardown(() => cluster.close())
-  const processes = () =>
-    new Map([
-      ['dispatcher', process.pid],
-      ...broker.descendants('').map(pid => ['broker', pid] as const),
-      ...members.processes(),
-    ])
-  return { cluster, members, processes, beats: await Beats.listen(cluster) }
-}
-
-/** Since when no beat came from which worker. */
-class Beats {
-  private readonly last = new Map<string, number>()
-  private readonly silent = new Map<string, number>()
-
-  static async listen(cluster: Cluster): Promise<Beats> {
-    const beats = new Beats()
-    await cluster.control.subscribe(TOPICS.worker.beats, ({ payload }) => {
-      const beat = decodeControl(Beat, payload)
-      if (beat !== undefined) beats.heard(beat.worker)
-    })
-    return beats
-  }
-
-  longestSilences(): Map<string, number> {
-    for (const worker of this.last.keys()) this.heard(worker)
-    return new Map(this.silent)
-  }
-
-  private heard(worker: string): void {
-    const now = performance.now()
-    const before = this.last.get(worker) ?? now
-    this.last.set(worker, now)
-    this.silent.set(worker, Math.max(this.silent.get(worker) ?? 0, now - before))
-  }
-}
-
-/**
- * The memory of every process, in MiB. This one makes frames and takes predictions as fast as it can: what its allocator has
- * not given back is no queue, so that what it holds is counted.
- */
-function memoryOf(processes: Map<string, number>): Map<string, number> {
-  const bytesOf = (pid: number) => (pid === process.pid ? bytesHeld() : (residentBytes(pid) ?? NaN))
-  return new Map([...processes].map(([name, pid]) => [name, bytesOf(pid) / MIB]))
+  const opened = await processCluster(WORKERS, act => t.teardown(act))
+  return { ...opened, beats: await Beats.listen(opened.cluster) }
 }
 
 async function more(pipeline: Pipeline, count: number): Promise<void> {
   await firstValueFrom(pipeline.predictions$.pipe(skip(count - 1), timeout(LIMIT_MS)))
-}
-
-async function expectedOutputs(): Promise<Tensors[]> {
-  const session = await openSession(wideModel())
-  const outputs: Tensors[] = []
-  for (let i = 0; i < contents.length; i++) outputs.push(await session.run(contentOf(i)))
-  await session.release()
-  return outputs
 }
 
 /** Each frame ended once, and predictions are in order, right, and none is there twice. */
@@ -138,7 +69,10 @@ async function checkFrames(
   )
   t.is(given.length, predicted)
   t.true(given.every(({ sequence }, i) => sequence > (given[i - 1]?.sequence ?? -1)))
-  const expected = await expectedOutputs()
+  const expected = await answersOf(
+    wideModel(),
+    contents.map((_, i) => contentOf(i)),
+  )
   const errors = given.map(({ sequence, outputs }) =>
     relativeError(outputs, expected[sequence % expected.length] ?? {}),
   )

@@ -20,6 +20,18 @@ export async function modelAnswers(model: Uint8Array, seed: number, count: numbe
   }
 }
 
+/** What a model that is loaded and released for it answers to these frames. */
+export async function answersOf(model: Uint8Array, frames: readonly Tensors[]): Promise<Tensors[]> {
+  const session = await openSession(model)
+  try {
+    const answers: Tensors[] = []
+    for (const frame of frames) answers.push(await session.run(frame))
+    return answers
+  } finally {
+    await session.release()
+  }
+}
+
 /** The relative error between the two answers that are most alike. */
 export function leastDifference(answers: readonly Tensors[]): number {
   let least = Infinity

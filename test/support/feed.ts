@@ -41,6 +41,18 @@ export class Feed {
   }
 }
 
+/** The predictions of what `next` gives, as fast as it is pulled, until that is undefined. */
+export function pulledFrames(
+  pipeline: Pipeline,
+  next: () => Tensors | undefined,
+  deadlineMs: number,
+): Observable<Prediction> {
+  function* source(): Generator<Tensors> {
+    for (let frame = next(); frame !== undefined; frame = next()) yield frame
+  }
+  return pipeline.pull(source()).pipe(pipeline.infer({ stream: 'a', deadlineMs }))
+}
+
 /** All that a pipeline tells of its frames from now on. */
 export class Account {
   readonly entries: LedgerEntry[] = []

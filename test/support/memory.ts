@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
+const MIB = 2 ** 20
+
 /** Bytes of buffers and of objects that this process still holds, after the garbage is gone. */
 export function bytesHeld(): number {
   collectGarbage()
@@ -23,4 +25,13 @@ export function residentBytes(pid: number): number | undefined {
   } catch {
     return undefined
   }
+}
+
+/**
+ * The memory of processes, in MiB, by their names. This one makes frames and takes predictions as fast as it can: what its allocator has
+ * not given back is no queue, so that what it holds is counted.
+ */
+export function memoryOf(processes: Map<string, number>): Map<string, number> {
+  const bytesOf = (pid: number) => (pid === process.pid ? bytesHeld() : (residentBytes(pid) ?? NaN))
+  return new Map([...processes].map(([name, pid]) => [name, bytesOf(pid) / MIB]))
 }

@@ -35,6 +35,8 @@ export class Checker {
   /** The frames that have not ended, each with the time of its admission (`performance.now()`). */
   readonly open = new Map<string, number>()
   private readonly ended = new Set<string>()
+  /** Known from a life before, and to be admitted once more. */
+  private readonly left = new Set<string>()
   private readonly delivered = new Set<string>()
   private readonly newest = new Map<string, number>()
   private readonly watching: Subscription[]
@@ -45,12 +47,12 @@ export class Checker {
   private wrong = 0
 
   /**
-   * @param expected  what the uncut model makes of the frame of a sequence number
+   * @param expected  what the uncut model makes of the frame of a sequence number, in the version that a prediction names
    * @param mayFail  frames that the fault is meant to make fail, and that are no loss then
    */
   constructor(
     { frames$, predictions$, ledger$ }: Told,
-    private readonly expected: (sequence: number) => Tensors,
+    private readonly expected: (sequence: number, version: string) => Tensors,
     private readonly mayFail: (frame: FrameIdentity) => boolean = () => false,
   ) {
     this.watching = [
@@ -58,6 +60,21 @@ export class Checker {
       predictions$.subscribe(prediction => this.take(prediction)),
       ledger$.subscribe(entry => this.end(entry)),
     ]
+  }
+
+  /**
+   * The dispatcher was killed, and the next one goes on with its journal.
+   * @param unended  keys of the frames whose end the journal does not have: these are admitted and predicted once more, be
+   *   they delivered or not; a prediction that comes again for any other is a duplicate
+   */
+  restarted(unended: Iterable<string>): void {
+    this.newest.clear()
+    for (const key of unended) {
+      if (!this.open.has(key) && !this.ended.delete(key)) continue
+      this.delivered.delete(key)
+      this.open.set(key, performance.now())
+      this.left.add(key)
+    }
   }
 
   verdict(): Verdict {
@@ -71,12 +88,13 @@ export class Checker {
   }
 
   private admit(frame: FrameIdentity): void {
-    this.admitted++
-    this.open.set(identityKey(frame), performance.now())
+    const key = identityKey(frame)
+    if (!this.left.delete(key)) this.admitted++
+    this.open.set(key, performance.now())
   }
 
   private take(prediction: Prediction): void {
-    const { stream, sequence, outputs } = prediction
+    const { stream, sequence, outputs, version } = prediction
     const key = identityKey(prediction)
     const known = this.open.has(key) || this.ended.has(key)
     if (this.delivered.has(key)) this.duplicates++
@@ -84,7 +102,8 @@ export class Checker {
     const newest = this.newest.get(stream) ?? -1
     if (sequence < newest) this.misordered++
     this.newest.set(stream, Math.max(newest, sequence))
-    if (!known || !(relativeError(outputs, this.expected(sequence)) <= TOLERANCE)) this.wrong++
+    const error = relativeError(outputs, this.expected(sequence, version))
+    if (!known || !(error <= TOLERANCE)) this.wrong++
   }
 
   private end(entry: LedgerEntry): void {

@@ -1,10 +1,16 @@
-import { filter, firstValueFrom, ReplaySubject, skip, Subject, timeout } from 'rxjs'
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { filter, firstValueFrom, ReplaySubject, skip, Subject, take, timeout } from 'rxjs'
 import { type FaultInjector, faultsOf } from '../../../config/faults.js'
-import { Beat, decodeControl, Leader } from '../../../core/control.js'
+import { type Pipeline } from '../../../config/index.js'
+import { Beat, decodeControl, Leader, type Plan } from '../../../core/control.js'
 import { inCheckout } from '../../support/index.js'
 import { hasMosquitto } from '../../support/mosquitto.js'
-import { type Cell, type Place, type Scene, type Strike } from './cell.js'
+import { reweighted } from '../../support/reweighted.js'
+import { type Cell, type Place, type Scene, type Strike, type StruckCell } from './cell.js'
+import { killDispatcher } from './kill-dispatcher.js'
 import { pidsOf, signalAll } from './processes.js'
+import { type Stand } from './stand.js'
 
 const PLACES: readonly Place[] = ['first', 'middle', 'last']
 const LIMIT_MS = 60_000
@@ -17,10 +23,12 @@ const DAMAGED_SHARE = 0.05
 const FRAMES_AT_FAULT = 150
 /** Comes soon after the stream has been measured. */
 const POISONOUS_FRAME = 180
+/** A model whose weights are so many times as large answers otherwise, and so does each of its parts. */
+const REWEIGHTED = 1.05
 /** Longer than anybody may take to find another way. */
 const BROKEN_MS = 20_000
 
-type Parts = Omit<Cell, 'name' | 'place'>
+type Parts = Omit<StruckCell, 'name' | 'place'>
 
 function everywhere(name: string, parts: Parts): Cell[] {
   return PLACES.map(place => ({ name: `${name}@${place}`, place, ...parts }))
@@ -201,6 +209,59 @@ function breakPeerLink(how: 'cut' | 'silent') {
   }
 }
 
+/** A worker that comes while the others have all the work: two partitions are on one of them. */
+async function withoutSpare(stand: Stand): Promise<Pipeline> {
+  const spare = spareOf(stand)
+  await stand.members.kill(spare)
+  await stand.ready(spare)
+  const pipeline = await stand.deploy(stand.wish.partitions + 1)
+  const without = ({ stages }: Plan) => stages.every(({ worker }) => worker !== spare)
+  await firstValueFrom(pipeline.plan$.pipe(filter(without), timeout(LIMIT_MS)))
+  return pipeline
+}
+
+async function joinWorker({ stand, pipeline }: Scene): Promise<Strike> {
+  const spare = spareOf(stand)
+  const takesPart = ({ stages }: Plan) => stages.some(({ worker }) => worker === spare)
+  const taken = pipeline.plan$.pipe(filter(takesPart), take(1))
+  const late = sleep(LIMIT_MS, undefined, { ref: false })
+  let plan: Plan | undefined
+  return {
+    now: async () => {
+      const planned = firstValueFrom(taken).then(found => (plan = found))
+      await Promise.all([stand.start(spare), Promise.race([planned, late])])
+    },
+    problems: () =>
+      plan?.reason === 'worker joined' && plan.handover === 'drain' ? [] : ['the plan did not take it in'],
+  }
+}
+
+function spareOf({ workers }: Stand): string {
+  return workers.at(-1) ?? ''
+}
+
+/** Another model under the same name. */
+async function newVersion({ stand, pipeline, plan }: Scene): Promise<Strike> {
+  const model = reweighted(readFileSync(stand.wish.model), REWEIGHTED)
+  const before = plan.model.sha256.slice(0, 12)
+  const after = await stand.learn(model)
+  const versions: string[] = []
+  pipeline.predictions$.subscribe(({ version }) => {
+    if (versions.at(-1) !== version) versions.push(version)
+  })
+  const inForce = pipeline.plan$.pipe(filter(({ epoch }) => epoch > plan.epoch))
+  let deployed: Promise<Pipeline> | undefined
+  return {
+    now: () => {
+      deployed = stand.request(model)
+      return Promise.race([firstValueFrom(inForce), deployed])
+    },
+    later: async () => (await deployed)?.close(),
+    problems: () =>
+      versions.join() === `${before},${after}` ? [] : [`predictions are of the versions ${versions.join()}`],
+  }
+}
+
 /** Every cell, in the order in which they run. */
 export function allCells(): Cell[] {
   const digits = { bed: 'digits', destroys: true } as const
@@ -238,6 +299,8 @@ export function allCells(): Cell[] {
     ...everywhere('corrupt', { ...digits, destroys: false, prepare: corruptPayloads }),
     ...everywhere('poison', { ...digits, prepare: poisonFrame }),
     ...everywhere('no-memory', { ...digits, prepare: noMemory }),
+    { name: 'kill-dispatcher', place: 'first', ...digits, observe: killDispatcher },
+    { name: 'new-version', place: 'first', ...digits, destroys: false, prepare: newVersion },
     { name: 'kill-broker-forgets', place: 'middle', ...digits, prepare: killBroker(false) },
     ...(hasMosquitto()
       ? [
@@ -248,5 +311,10 @@ export function allCells(): Cell[] {
     ...everywhere('resnet50-kill-worker', { ...resnet50, targets: KILLED.resnet50, prepare: killWorker }),
     ...everywhere('resnet50-slow', { ...resnet50, destroys: false, prepare: slowWorker }),
     ...everywhere('resnet50-stop-worker', { ...resnet50, targets: SILENT, prepare: stopWorker }),
+    // Of a smaller model it would not be worth it.
+    {
+      ...{ name: 'resnet50-join-worker', place: 'first', ...resnet50, destroys: false },
+      ...{ arrange: withoutSpare, prepare: joinWorker },
+    },
   ]
 }

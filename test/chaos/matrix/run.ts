@@ -2,15 +2,21 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { UsageError } from '../../bench/bench.js'
 import { inCheckout } from '../../support/index.js'
 import { type Bed, type Cell, type CellResult, runCell } from './cell.js'
 import { allCells } from './cells.js'
+import { busyTable, isCalm, runBusy } from './busy.js'
+import { type Command, commandOf } from './command.js'
+import { runFrozenConsumer } from './frozen-consumer.js'
+import { frozenProblems, memoryTable, ratesTable } from './frozen-report.js'
 import { cellsTable, summaryOf, timesTable } from './report.js'
 import { Stand, type StandWish } from './stand.js'
 
 const USAGE = `usage: npm run chaos -- --matrix [--cell NAME ...] [--bed digits|mosquitto|resnet50] [--seed N]
-       npm run chaos -- --seed N --minutes M [--model digits|resnet50]`
+       npm run chaos -- --seed N --minutes M [--model digits|resnet50]
+       npm run chaos -- --busy [--minutes M] [--seed N]
+       npm run chaos -- --frozen-consumer [--minutes M]`
 
 const DIGITS = inCheckout('examples/digits/digits.onnx')
 
@@ -24,32 +30,64 @@ try {
 process.exit()
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      matrix: { type: 'boolean', default: false },
-      cell: { type: 'string', multiple: true, default: [] },
-      bed: { type: 'string' },
-      seed: { type: 'string', default: '1' },
-      minutes: { type: 'string' },
-      model: { type: 'string', default: 'digits' },
-    },
-  })
-  const { seed, minutes, model } = values
-  if (minutes !== undefined) return atRandom(model === 'resnet50' ? resnet50() : DIGITS, seed, minutes)
-  const cells = allCells().filter(({ name, bed }) => {
-    const wanted =
-      values.cell.length === 0 || values.cell.some(one => name === one || name.startsWith(`${one}@`))
-    return wanted && (values.bed === undefined || bed === values.bed)
-  })
-  if (!values.matrix && values.cell.length === 0) return misused('what is to be run?')
-  if (cells.length === 0) return misused('there is no such cell')
-  const results = await runBeds(cells, Number(values.seed))
+  try {
+    return await run(commandOf(process.argv.slice(2)))
+  } catch (error) {
+    if (error instanceof UsageError) return misused(error.message)
+    throw error
+  }
+}
+
+function run(command: Command): number | Promise<number> {
+  const { seed, kind } = command
+  switch (kind) {
+    case 'matrix':
+      return matrix(cellsOf(command.cells, command.bed), seed)
+    case 'random':
+      return atRandom(command.model === 'resnet50' ? resnet50() : DIGITS, seed, command.minutes)
+    case 'busy':
+      return busy(seed, command.minutes)
+    case 'frozen-consumer':
+      return frozenConsumer(command.minutes)
+  }
+}
+
+/** @throws UsageError: there are none */
+function cellsOf(names: readonly string[], wanted: Bed | undefined): Cell[] {
+  const isNamed = (name: string) =>
+    names.length === 0 || names.some(one => name === one || name.startsWith(`${one}@`))
+  const cells = allCells().filter(
+    ({ name, bed }) => isNamed(name) && (wanted === undefined || bed === wanted),
+  )
+  if (cells.length === 0) throw new UsageError('there is no such cell')
+  return cells
+}
+
+async function matrix(cells: readonly Cell[], seed: number): Promise<number> {
+  const results = await runBeds(cells, seed)
   const summary = summaryOf(results)
   console.log(`\n${cellsTable(results)}\n\n${timesTable(summary)}\n`)
   for (const { cell, what } of summary.late) console.log(`late: ${cell}: ${what.join('; ')}`)
   for (const { cell, what } of summary.failed) console.log(`NOT ok: ${cell}: ${what.join('; ')}`)
-  console.log(JSON.stringify({ seed: Number(values.seed), ...summary }))
+  console.log(JSON.stringify({ seed, ...summary }))
   return summary.failed.length === 0 ? 0 : 1
+}
+
+async function busy(seed: number, minutes: number): Promise<number> {
+  const result = await runBusy(wishOf('digits', seed), minutes)
+  const passed = isCalm(result)
+  console.log(`${busyTable(result)}\n`)
+  console.log(JSON.stringify({ seed, minutes, passed, ...result }))
+  return passed ? 0 : 1
+}
+
+async function frozenConsumer(minutes: number): Promise<number> {
+  const result = await runFrozenConsumer(minutes)
+  const problems = frozenProblems(result)
+  console.log(`${memoryTable(result)}\n\n${ratesTable(result)}\n`)
+  for (const problem of problems) console.log(`NOT ok: ${problem}`)
+  console.log(JSON.stringify({ minutes, passed: problems.length === 0, ...result }))
+  return problems.length === 0 ? 0 : 1
 }
 
 function misused(reason: string): number {
@@ -91,10 +129,10 @@ function wishOf(bed: Bed, seed: number): StandWish {
 }
 
 /** Faults of every kind that can be mended, as chance has it. @returns the exit status */
-function atRandom(model: string, seed: string, minutes: string): number {
+function atRandom(model: string, seed: number, minutes: number): number {
   const program = inCheckout('dist/actors/bin/millrace.js')
   const kinds = 'kill,crash,stall,slow,cut,silence,corrupt,poison'
-  const args = [program, 'chaos', model, '--seed', seed, '--minutes', minutes, '--fault', kinds]
+  const args = [program, 'chaos', model, '--seed', `${seed}`, '--minutes', `${minutes}`, '--fault', kinds]
   return spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -32,10 +33,13 @@ export interface StandWish {
 
 /** Different answers are so far apart, at least, that one cannot pass for another. */
 const LEAST_DIFFERENCE = 1e-2
+const VERSION_DIGITS = 12
 
 /** A cluster of processes that can be killed, with a line between each of them and the broker that can be cut. */
 export class Stand {
   readonly lines = new Map<string, FaultyLine>()
+  /** By the version of the model. */
+  private readonly answers = new Map<string, readonly Tensors[]>()
   private used: Pipeline | undefined
 
   private constructor(
@@ -46,7 +50,6 @@ export class Stand {
     readonly sends: Sends,
     private readonly folder: string,
     private readonly frames: readonly Tensors[],
-    private readonly answers: readonly Tensors[],
     private readonly cleanup: Cleanup,
   ) {}
 
@@ -61,7 +64,9 @@ export class Stand {
   }
 
   private static async assemble(wish: StandWish, cleanup: Cleanup): Promise<Stand> {
-    const { frames, answers } = await framesOf(wish)
+    const model = readFileSync(wish.model)
+    const { inputs } = readGraph(model)
+    const frames = Array.from({ length: wish.distinct }, (_, i) => syntheticFrame(inputs, wish.seed, i))
     const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-'))
     cleanup.defer('removing the parts', () => rm(folder, { recursive: true, force: true }))
     const broker = await (wish.broker === 'embedded' ? embeddedBroker() : persistentMosquitto())
@@ -75,7 +80,8 @@ export class Stand {
     const sends = new Sends()
     const cluster = await openCluster(sends.watched(busOpener(line.url, options)), options, own)
     cleanup.defer('closing the connection', () => cluster.close())
-    const stand = new Stand(wish, broker, members, cluster, sends, folder, frames, answers, cleanup)
+    const stand = new Stand(wish, broker, members, cluster, sends, folder, frames, cleanup)
+    await stand.learn(model)
     stand.lines.set('dispatcher', line)
     await stand.ready()
     return stand
@@ -90,13 +96,27 @@ export class Stand {
     return this.frames[sequence % this.frames.length] ?? {}
   }
 
-  answer(sequence: number): Tensors {
-    return this.answers[sequence % this.answers.length] ?? {}
+  /** @returns nothing for a version that it has not learnt */
+  answer(sequence: number, version: string): Tensors {
+    return this.answers.get(version)?.[sequence % this.frames.length] ?? {}
+  }
+
+  /** Finds out what a model answers. @returns its version */
+  async learn(model: Uint8Array): Promise<string> {
+    const version = createHash('sha256').update(model).digest('hex').slice(0, VERSION_DIGITS)
+    if (!this.answers.has(version)) {
+      const { seed, distinct } = this.wish
+      this.answers.set(version, await modelAnswers(model, seed, distinct))
+    }
+    const least = leastDifference([...this.answers.values()].flat())
+    if (!(least >= LEAST_DIFFERENCE)) throw new Error(`answers differ by ${least} only: they prove nothing`)
+    return version
   }
 
   /** Starts those of its processes that do not run. */
-  async ready(): Promise<void> {
-    const missing = ['supervisor', ...this.workers].filter(id => !this.members.isRunning(id))
+  async ready(without?: string): Promise<void> {
+    const wanted = ['supervisor', ...this.workers].filter(id => id !== without)
+    const missing = wanted.filter(id => !this.members.isRunning(id))
     await Promise.all(missing.map(id => this.start(id)))
   }
 
@@ -113,25 +133,19 @@ export class Stand {
   }
 
   /** The pipeline, deployed anew: a partition on each of the first workers, and nothing on the spares. */
-  async deploy(): Promise<Pipeline> {
+  async deploy(partitions = this.wish.partitions): Promise<Pipeline> {
     await this.used?.close()
-    const { model, partitions, window } = this.wish
-    const options = { name: 'chaos', partitions, window, replicas: false }
-    this.used = await this.cluster.deploy(model, options)
+    this.used = await this.request(this.wish.model, partitions)
     return this.used
+  }
+
+  /** Has the supervisor deploy a model under the pipeline's name. @returns another connection to the pipeline */
+  request(model: string | Uint8Array, partitions = this.wish.partitions): Promise<Pipeline> {
+    const { window } = this.wish
+    return this.cluster.deploy(model, { name: 'chaos', partitions, window, replicas: false })
   }
 
   async close(): Promise<void> {
     for (const failure of await this.cleanup.run()) console.error(failure.message)
   }
-}
-
-async function framesOf({ model, seed, distinct }: StandWish) {
-  const bytes = readFileSync(model)
-  const { inputs } = readGraph(bytes)
-  const answers = await modelAnswers(bytes, seed, distinct)
-  const least = leastDifference(answers)
-  if (!(least >= LEAST_DIFFERENCE)) throw new Error(`answers differ by ${least} only: they prove nothing`)
-  const frames = Array.from({ length: distinct }, (_, i) => syntheticFrame(inputs, seed, i))
-  return { frames, answers }
 }
