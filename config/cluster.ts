@@ -212,7 +212,7 @@ export class Cluster {
 }
 
 function specOf(source: ModelSource, options: DeployOptions): Spec {
-  const { name, partitions, replicas, exclude, window, lz4, links, deployTimeoutMs } = options
+  const { name, partitions, replicas, exclude, window, lz4, wire, links, deployTimeoutMs } = options
   return {
     pipeline: name ?? pipelineNameOf(source.model.name),
     deployment: randomBytes(8).toString('hex'),
@@ -222,6 +222,7 @@ function specOf(source: ModelSource, options: DeployOptions): Spec {
     exclude: [...exclude],
     ...(window === undefined ? {} : { window }),
     lz4,
+    ...(wire === 'f32' ? {} : { wire }),
     links,
     deployTimeoutMs,
     sensors: sensorSettingsOf(options),

@@ -217,9 +217,9 @@ function predictedOf(problem: PlanProblem, parts: readonly PlannedStage[]): Pred
 
 /** As it would be asked for again. */
 function specOf(plan: Plan): Spec {
-  const { pipeline, deployment, model, lz4, links, window, leastWindow, asked, sensors } = plan
+  const { pipeline, deployment, model, lz4, wire, links, window, leastWindow, asked, sensors } = plan
   return {
-    ...{ pipeline, deployment, model, lz4, links, ...asked, deployTimeoutMs: 0 },
+    ...{ pipeline, deployment, model, lz4, wire, links, ...asked, deployTimeoutMs: 0 },
     ...(leastWindow === undefined ? { window } : {}),
     ...(sensors === undefined ? {} : { sensors }),
   }

@@ -57,7 +57,7 @@ async function cutChecked(
   await checkpoint()
   const specs = await completeSpecs(graph, model.run, feedsOf)
   await checkpoint()
-  const partitions = cutGraph(graph, order.cuts, specs)
+  const partitions = cutGraph(graph, order.cuts, specs, order.wire)
   const chain = await runChain(partitions, feeds, checkpoint)
   const sampleError = relativeError(chain.outputs, whole)
   if (!(sampleError <= TOLERANCE)) {
@@ -77,10 +77,11 @@ async function storeParts(
 ): Promise<CutPart[]> {
   const parts: CutPart[] = []
   for (const [stage, partition] of partitions.entries()) {
-    const { receives, carries, sends, operators, weightBytes } = partition
+    const { receives, carries, sends, wire, decodes, encodes, operators, weightBytes } = partition
     const part = await store.put(partition.model)
     parts.push({
-      ...{ part, receives, carries, sends, operators, weightBytes },
+      ...{ part, receives, carries, sends, wire, decodes, encodes },
+      ...{ operators, weightBytes },
       ...{ outBytes: outBytes[stage] ?? 0, rehearse: taken[stage] ?? [] },
     })
     await store.hold(
