@@ -81,6 +81,19 @@ export function cutGraph(
   })
 }
 
+/** The values that lossy wires carry in another form, by the cuts that they cross. */
+export function floatsAcross(
+  graph: Graph,
+  cuts: readonly number[],
+  specs: ReadonlyMap<string, TensorSpec>,
+): string[][] {
+  const formOf = formsOf(graph, 'f16', value => specFor(infoFor(graph, specs, value)))
+  return cuts.map(cut => {
+    const crossing = graph.positions[cut - 1]?.crossing ?? []
+    return crossing.filter(value => formOf(value) !== undefined)
+  })
+}
+
 function checkCuts(graph: Graph, cuts: readonly number[]): void {
   for (const [i, cut] of cuts.entries()) {
     const problem = cutProblem(graph, cut, cuts[i - 1] ?? 0)

@@ -5,7 +5,7 @@ import { MillraceError } from '../../../core/errors.js'
 import { type Partition, readGraph } from '../../../core/graph/index.js'
 import { syntheticFrame } from '../../../core/synthetic/index.js'
 import { toHalves } from '../../../core/synthetic/half.js'
-import { tensor, type Tensors } from '../../../core/tensor.js'
+import { type Tensor, tensor, type Tensors } from '../../../core/tensor.js'
 import { type LossyWire } from '../../../core/wire.js'
 import { frameFor, namesOf, openGraph } from '../../support/chains.js'
 import {
@@ -31,14 +31,16 @@ const OPSETS = [9, 10, 17] as const
 function travelled(tensors: Tensors, wire: LossyWire): Tensors {
   if (wire === 'u8') return quantised(tensors)
   return Object.fromEntries(
-    Object.entries(tensors).map(([name, one]) => {
-      if (!(one.data instanceof Float32Array)) return [name, one]
-      return [name, { ...one, data: Float32Array.from(toHalves(one.data), halfToFloat) }]
-    }),
+    Object.entries(tensors).map(([name, one]) => [name, one.dtype === 'float32' ? throughHalves(one) : one]),
   )
 }
 
-/** A model of float32 tensors of one dim, cut at all its positions. */
+function throughHalves({ dims, data }: Tensor): Tensor {
+  const halves = toHalves(data instanceof Float32Array ? data : new Float32Array())
+  return tensor('float32', dims, Float32Array.from(halves, halfToFloat))
+}
+
+/** A model, cut at all its positions. */
 async function cutEverywhere(parts: ModelParts, wire: LossyWire, opset = 17) {
   const model = onnxBytes({ ...parts, opsets: { '': opset } })
   const { graph, cut } = await openGraph(model)
