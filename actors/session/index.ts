@@ -3,3 +3,4 @@ export { ONNXRUNTIME_VERSION, type OnnxSession, openSession, type SessionOptions
 export { type FrameSession, SessionPool } from './session-pool.js'
 export { type ProcessedEnvelope, ThreadedSession } from './threaded-session.js'
 export { openWired } from './wired-session.js'
+export { Converter } from './converter.js'

@@ -1,4 +1,5 @@
 import { type Bench, UsageError } from './bench.js'
+import { codecsBench } from './codecs/codecs-bench.js'
 import { objectiveBench } from './objective/objective-bench.js'
 import { predictionsBench } from './predictions/predictions-bench.js'
 import { plannerBench } from './planner/planner-bench.js'
@@ -8,6 +9,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   planner: plannerBench,
   objective: objectiveBench,
   predictions: predictionsBench,
+  codecs: codecsBench,
 }
 
 const [name, ...options] = process.argv.slice(2)

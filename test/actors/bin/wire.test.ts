@@ -29,9 +29,8 @@ test.serial('run --wire u8 - answers the held-out digits as f32 does, and sends 
   t.true(Math.abs((exact.accuracy ?? 0) - (lossy.accuracy ?? 1)) <= 0.003)
   t.true(lossy.verify.checked === 20 && lossy.verify.maxRelativeError > 1e-4)
   t.true(lossy.verify.checked === 20 && lossy.verify.maxRelativeError < 0.05)
-  // Cuts of either may be others: what crosses is cheaper. Each tensor has its four bytes, and a scale and a zero point.
-  t.true(lossy.stages.slice(0, -1).every(({ outBytes }) => outBytes % 64 === 5))
-  t.true(crossingBytes(lossy) * 3.5 < crossingBytes(exact) || crossingBytes(lossy) < 3072)
+  // Four times fewer at the same cuts; where crossing is cheaper, others may be chosen.
+  t.true(crossingBytes(lossy) * 2.5 < crossingBytes(exact))
   t.true(lossy.bytesPerFrame < 0.5 * exact.bytesPerFrame)
   t.log(
     `accuracy ${exact.accuracy} and ${lossy.accuracy}; ${exact.bytesPerFrame} and ${lossy.bytesPerFrame} bytes per frame over all hops, ${crossingBytes(exact)} and ${crossingBytes(lossy)} of what crosses cuts`,
