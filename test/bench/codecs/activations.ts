@@ -13,7 +13,10 @@ export async function activationsOf(
   given?: readonly Tensors[],
 ): Promise<Tensors[]> {
   const { graph, cut } = await openGraph(await readFile(path))
-  const candidates = cutCandidates(graph, partitions)
+  // As plans mostly do: where one tensor crosses, which in residual networks is between two blocks.
+  const candidates = cutCandidates(graph, partitions).filter(
+    index => graph.positions[index - 1]?.crossing.length === 1,
+  )
   const cuts = Array.from({ length: partitions - 1 }, (_, i) => {
     return candidates[Math.floor(((i + 1) * candidates.length) / partitions)] ?? 0
   })
