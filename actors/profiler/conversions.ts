@@ -65,5 +65,9 @@ async function each(session: OnnxSession, frames: readonly Tensors[]): Promise<T
 }
 
 function waveOf(count: number) {
-  return tensor('float32', [count], Float32Array.from({ length: count }, (_, i) => Math.sin(i)))
+  return tensor(
+    'float32',
+    [count],
+    Float32Array.from({ length: count }, (_, i) => Math.sin(i)),
+  )
 }

@@ -80,7 +80,9 @@ function slowdownsOf(
     const runs = list.flatMap(activation => {
       const runMs = runMsOf(registry, worker, activation)
       const stage = stages[activation.stage]
-      return runMs === undefined || stage === undefined ? [] : [{ runMs, planned: plannedMs(costs, stage, wire) }]
+      return runMs === undefined || stage === undefined
+        ? []
+        : [{ runMs, planned: plannedMs(costs, stage, wire) }]
     })
     const [measured, planned] = [sum(runs.map(({ runMs }) => runMs)), sum(runs.map(run => run.planned))]
     const plannedHere = planned / (speeds.get(worker) ?? 1)

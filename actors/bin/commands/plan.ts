@@ -48,7 +48,10 @@ const options = defineOptions({
     default: false,
     doc: 'Let several devices take turns with one stage.',
   },
-  wire: { ...deployOptions.wire, doc: 'What float32 tensors travel as between stages: `f16` takes half of the bytes, `u8` a quarter.' },
+  wire: {
+    ...deployOptions.wire,
+    doc: 'What float32 tensors travel as between stages: `f16` takes half of the bytes, `u8` a quarter.',
+  },
   svg: { check: z.string().min(1), value: 'FILE', doc: 'Draw the plan, as SVG.' },
   seed: { check: z.coerce.number().int().min(0), default: 0, value: 'N', doc: 'Of the search.' },
   timeLimitMs: {

@@ -103,7 +103,11 @@ export const runCommand = defineCommand({
     const pipeline = await session.untilStopped(
       cluster.deploy(
         model,
-        parseOptions(deployOptions, { partitions, replicas, window, lz4, wire, links, deployTimeoutMs }, 'run'),
+        parseOptions(
+          deployOptions,
+          { partitions, replicas, window, lz4, wire, links, deployTimeoutMs },
+          'run',
+        ),
       ),
     )
     const plan = await currentPlan(pipeline)

@@ -68,7 +68,13 @@ function digits(count: number): Tensors[] {
   const images = readFileSync(inCheckout('examples/digits/held-out.images'))
   return Array.from({ length: count }, (_, i) => {
     const pixels = images.subarray(PIXELS * i, PIXELS * (i + 1))
-    return { image: tensor('float32', [1, 1, 8, 8], Float32Array.from(pixels, pixel => pixel / WHITE)) }
+    return {
+      image: tensor(
+        'float32',
+        [1, 1, 8, 8],
+        Float32Array.from(pixels, pixel => pixel / WHITE),
+      ),
+    }
   })
 }
 

@@ -25,7 +25,10 @@ export const SAMPLE: Costs = {
   ],
   codec: { encode: { msPerMessage: 1, msPerByte: 0.01 }, decode: { msPerMessage: 0.5, msPerByte: 0.02 } },
   conversions: {
-    f16: { encode: { msPerMessage: 0.5, msPerByte: 0.125 }, decode: { msPerMessage: 0.25, msPerByte: 0.125 } },
+    f16: {
+      encode: { msPerMessage: 0.5, msPerByte: 0.125 },
+      decode: { msPerMessage: 0.25, msPerByte: 0.125 },
+    },
     u8: { encode: { msPerMessage: 1, msPerByte: 0.25 }, decode: { msPerMessage: 0.5, msPerByte: 0.25 } },
   },
   transport: { msPerMessage: 2, msPerByte: 0.02 },
