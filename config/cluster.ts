@@ -240,7 +240,7 @@ export class Cluster {
 }
 
 function specOf(source: ModelSource, options: DeployOptions): Spec {
-  const { name, partitions, replicas, exclude, window, canary, lz4, links, deployTimeoutMs } = options
+  const { name, partitions, replicas, exclude, window, canary, lz4, wire, links, deployTimeoutMs } = options
   return {
     pipeline: name ?? pipelineNameOf(source.model.name),
     deployment: newDeployment(),
@@ -250,6 +250,7 @@ function specOf(source: ModelSource, options: DeployOptions): Spec {
     exclude: [...exclude],
     ...(window === undefined ? {} : { window }),
     lz4,
+    ...(wire === 'f32' ? {} : { wire }),
     links,
     deployTimeoutMs,
     sensors: sensorSettingsOf(options),

@@ -4,6 +4,7 @@ import { LinkAddress, LinkKind, ReplicaAddress } from './link.js'
 import { SensorSettings } from './sensing/settings.js'
 import { isName } from './topics.js'
 import { type DType, isDType } from './tensor.js'
+import { Coding, Wire } from './wire.js'
 
 /**
  * Control messages (decisions D4, D5): JSON, so that a person with any MQTT client can read them. A field that this
@@ -103,6 +104,9 @@ export const Activation = z.object({
   receives: z.array(z.string()),
   carries: z.array(z.string()),
   sends: z.array(z.string()),
+  /** Tensors that its model takes and makes, and that arrive and leave in another form; left out: none. */
+  decodes: z.array(Coding).optional(),
+  encodes: z.array(Coding).optional(),
   inbox: LinkAddress,
   /** The inboxes of the next stage's replicas; left out for the last stage, which answers the frame's dispatcher. */
   next: z.array(ReplicaAddress).min(1).optional(),
@@ -196,6 +200,8 @@ export type ModelFiles = z.infer<typeof modelFiles>
 const links = z.enum(['auto', 'peer', 'broker']).default('auto')
 
 const canaryShare = z.number().gt(0).lt(1)
+/** What float32 tensors cross cuts as; left out: f32. */
+const wire = Wire.optional()
 
 /** What a user asks for. Retained; an empty payload takes the pipeline down. */
 export const Spec = z.object({
@@ -212,6 +218,7 @@ export const Spec = z.object({
   /** Frames in flight per dispatcher; left out: as many as do good, two per replica of each partition and two more at most. */
   window: z.int().min(1).optional(),
   lz4: z.boolean(),
+  wire,
   links,
   deployTimeoutMs: count,
   /** What is done with frames that sensors publish; left out: the defaults. */
@@ -242,6 +249,8 @@ export const PlanStage = z.object({
   weightBytes: count,
   /** Bytes of the tensors that leave, for one frame of the sample. */
   outBytes: count,
+  /** What float32 tensors among them leave as, but for the model's own inputs and outputs; left out: f32. */
+  wire,
   /** For each frame of the pipeline, as predicted on this worker. */
   computeMs: z.number(),
   /** How many times slower than usual the worker was taken to be for that; left out: not slower. */
@@ -307,6 +316,8 @@ const versionPlan = z.object({
   /** Frames in flight per dispatcher at first, where that finds out how many do good; left out: as many as `window`. */
   leastWindow: z.int().min(1).optional(),
   lz4: z.boolean(),
+  /** As it was asked for; each stage says what leaves it. */
+  wire,
   links,
   /** Largest relative error of the chain of partitions against the uncut model, on a sample frame (promise 9). */
   sampleError: z.number(),

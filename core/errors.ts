@@ -283,6 +283,11 @@ export const ERRORS = {
     'ONNX Runtime failed on this frame',
     'the message carries its reason; other frames go on',
   ),
+  WIRE_OVERFLOW: row(
+    false,
+    'a tensor between two partitions holds what its wire cannot carry',
+    'deploy with another wire: u8 carries no NaN and no Inf, f16 nothing above 65,504 and no Inf, f32 everything',
+  ),
   INBOX_FULL: row(
     true,
     'a stage was sent more frames than its credits allow',

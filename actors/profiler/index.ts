@@ -22,3 +22,4 @@ export { answerProbe, type ProbeReply, type ProbeRequest, type SpawnProbe } from
 export { runBeside, runOnce } from './run-model.js'
 export { sampleFrame } from './sample-frame.js'
 export { writeWhole } from './write-whole.js'
+export { inRounds } from './rounds.js'

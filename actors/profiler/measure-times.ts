@@ -14,6 +14,7 @@ import {
 import {
   completeSpecs,
   cutGraph,
+  floatsAcross,
   type Graph,
   graphFile,
   readGraph,
@@ -25,6 +26,7 @@ import { type Tensors } from '../../core/tensor.js'
 import { externalFile } from '../model-store/index.js'
 import { measureBlocks, type MeasuredBlock, messageBytes } from './blocks.js'
 import { measureCodec } from './codec.js'
+import { measureConversions } from './conversions.js'
 import { runBeside, runOnce } from './run-model.js'
 import { sampleFrame } from './sample-frame.js'
 import { measureWhole, OPEN_BYTES, type WholeTimes } from './whole.js'
@@ -92,7 +94,8 @@ export async function measureTimes(
   }
   const widths = partitions.map(partition => partition.weightBytes)
   const whole = profiled ?? sumOf(alone, bounds)
-  const chain = chainCosts(graph, bounds, { whole, alone, widths, sizes, feeds })
+  const floats = floatsAcross(graph, positions, specs)
+  const chain = chainCosts(graph, bounds, { whole, alone, widths, sizes, feeds, floats })
   return {
     version: COSTS_VERSION,
     model,
@@ -103,6 +106,11 @@ export async function measureTimes(
     codec: await measureCodec(
       chain.crossings.map(crossing => crossing.bytes),
       limits,
+      checkpoint,
+    ),
+    conversions: await measureConversions(
+      chain.crossings.map(crossing => crossing.floatBytes),
+      { ...limits, budgetMs: order.budgetMs / 2 },
       checkpoint,
     ),
   }
@@ -134,12 +142,14 @@ interface Measured {
   readonly widths: readonly number[]
   readonly sizes: ReadonlyMap<string, number>
   readonly feeds: Tensors
+  /** At each border between two blocks, what lossy wires would carry in another form. */
+  readonly floats: readonly (readonly string[])[]
 }
 
 type ChainCosts = Pick<Times, 'runs' | 'wholeMs' | 'unmappedMs' | 'spread' | 'blocks' | 'crossings' | 'nodes'>
 
 function chainCosts(graph: Graph, bounds: readonly number[], measured: Measured): ChainCosts {
-  const { whole, alone, widths, sizes, feeds } = measured
+  const { whole, alone, widths, sizes, feeds, floats } = measured
   const wholeMs = Math.min(...whole.plainMs)
   const profiledMs = whole.nodeMs.reduce((sum, ms) => sum + ms, 0)
   const blockTimes = alone.map(({ ms, inBytes, outBytes }, i) => {
@@ -156,9 +166,12 @@ function chainCosts(graph: Graph, bounds: readonly number[], measured: Measured)
   const messages = [messageBytes(feeds), ...alone.map(block => block.messageBytes)]
   const crossings = messages.map((bytes, i): CrossingCosts => {
     const inside = i > 0 && i < messages.length - 1
+    const coded = inside ? (floats[i - 1] ?? []) : []
     return {
       bytes,
       tensors: tensorsAt(graph, bounds[i] ?? 0),
+      floatBytes: coded.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0),
+      floats: coded.length,
       cutMsBefore: inside ? cutMsBefore(bytes) : 0,
       cutMsAfter: inside ? cutMsAfter(bytes) : 0,
     }

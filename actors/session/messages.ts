@@ -1,9 +1,10 @@
 import { type ErrorInfo } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'
 import { type Tensors, type TensorSpec } from '../../core/tensor.js'
+import { type Wiring } from '../../core/wire.js'
 
-/** How a session thread handles envelopes: which tensors it hands on beside the model's outputs. */
-export interface Handover {
+/** How a session thread handles envelopes: which tensors it hands on beside the model's outputs, and what is converted. */
+export interface Handover extends Wiring {
   readonly carries: readonly string[]
   readonly sends: readonly string[]
   readonly lz4: boolean

@@ -10,8 +10,9 @@ import {
   type SessionSetup,
   wallClock,
 } from './messages.js'
-import { type OnnxSession, openSession } from './onnx-session.js'
+import { type OnnxSession } from './onnx-session.js'
 import { rehearse } from './rehearse.js'
+import { openWired } from './wired-session.js'
 
 /**
  * The thread that holds one session. It decodes, runs and encodes, so that the thread with the sockets does none of
@@ -23,7 +24,7 @@ let lastEncodeMs = 0
 if (port === null) throw new MillraceError('INTERNAL', 'a session thread must be started as a worker thread')
 
 try {
-  const session = await openSession(setup.model, setup)
+  const session = await openWired(setup.model, setup.handover ?? {}, setup)
   reply({ type: 'loaded', inputs: session.inputs, outputs: session.outputs })
   serve(session)
 } catch (error) {

@@ -2,7 +2,7 @@ import { concatMap, from, groupBy, lastValueFrom, mergeMap, type Observable, Sub
 import { type BusMessage } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
 import { type Activation, type ActorProgress } from '../../core/control.js'
-import { MillraceError } from '../../core/errors.js'
+import { type ErrorCode, MillraceError } from '../../core/errors.js'
 import { FanOut } from '../../core/fan-out.js'
 import { type FrameHeader, type FrameIdentity } from '../../core/frame.js'
 import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
@@ -13,6 +13,9 @@ import { type FrameSession, type SessionPool, wallClock } from '../session/index
 const RESULTS_LANE = -1
 /** Frames that the session's thread may hold: one that runs, and the next, so that it never waits for this thread. */
 const IN_THREAD = 2
+
+/** What a model says that does not take what was made up for it. */
+const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['INFERENCE_FAILED', 'WIRE_OVERFLOW'])
 
 export interface StageParts {
   readonly link: Link
@@ -69,14 +72,14 @@ export class Stage {
    * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, BUS_DISCONNECTED, LINK_UNREACHABLE
    */
   static async activate(activation: Activation, model: string, parts: StageParts): Promise<Stage> {
-    const { carries, sends, lz4 } = activation
+    const { carries, sends, lz4, decodes, encodes } = activation
     // First, so that the way to the next stage is found while the session loads.
     const next =
       activation.next === undefined
         ? undefined
         : new FanOut(parts.link, activation.stage + 1, activation.next)
     const session = await parts.sessions
-      .open({ model, handover: { carries, sends, lz4 } })
+      .open({ model, handover: { carries, sends, lz4, decodes, encodes } })
       .catch(async (error: unknown) => {
         await next?.close()
         throw error
@@ -106,7 +109,7 @@ export class Stage {
     const { rehearse } = this.activation
     if (rehearse === undefined) return undefined
     return this.session.rehearse(rehearse).catch((error: unknown) => {
-      if (error instanceof MillraceError && error.code === 'INFERENCE_FAILED') return undefined
+      if (error instanceof MillraceError && NOT_TAKEN.has(error.code)) return undefined
       throw error
     })
   }

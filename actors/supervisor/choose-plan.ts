@@ -100,13 +100,13 @@ export function predictAnew(
 }
 
 function problemOf(
-  { exclude: excluded = [], links, replicas = true }: Spec,
+  { exclude: excluded = [], links, replicas = true, wire }: Spec,
   costs: Costs,
   workers: readonly PlanWorker[],
   speed: Speed | undefined,
 ): PlanProblem {
   const limits = { replicas, excluded, straight: links !== 'broker', speed }
-  return workersProblem(chainOf(costs), workers, memoryFactorsOf(costs), limits)
+  return workersProblem(chainOf(costs, wire), workers, memoryFactorsOf(costs), limits)
 }
 
 function computeOf({ chain }: PlanProblem, { from, to }: Pick<ChosenStage, 'from' | 'to'>): number {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineOptions, type Options, type OptionsInput } from '../../core/options.js'
+import { Wire } from '../../core/wire.js'
 import { sensorOptions } from './sensor-options.js'
 
 export const deployOptions = defineOptions({
@@ -47,6 +48,12 @@ export const deployOptions = defineOptions({
     check: z.boolean(),
     default: false,
     doc: 'LZ4 on the tensors between stages, where it makes them smaller.',
+  },
+  wire: {
+    check: Wire,
+    default: 'f32',
+    value: 'f32|f16|u8',
+    doc: 'What float32 tensors travel as between partitions: `f16` takes half of the bytes, `u8` a quarter; both cost accuracy, and the deployment says how much on a sample frame.',
   },
   links: {
     check: z.enum(['auto', 'peer', 'broker']),

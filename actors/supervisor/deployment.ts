@@ -255,7 +255,7 @@ export function cutAt(
   const { sha256, name } = spec.model
   const data = dataOf(spec.model, store)
   return cutModel(
-    { model: store.pathOf(sha256), name, data, cuts, directory, limitBytes },
+    { model: store.pathOf(sha256), name, data, cuts, wire: spec.wire, directory, limitBytes },
     made => holdParts(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,
   )
@@ -300,6 +300,7 @@ function planOf(
     window: windowOf(spec, stages.length),
     ...(spec.window === undefined ? { leastWindow: leastWindowOf(stages) } : {}),
     lz4: spec.lz4,
+    wire: spec.wire,
     links: spec.links,
     sampleError,
     predicted,

@@ -133,11 +133,11 @@ function termsOf({ pipeline, links, lz4, window, leastWindow }: Plan): Terms {
 }
 
 function partOf({ part, ...activation }: Activation, planned: PlanStage, computeMs: number): PreparedPart {
-  const { receives, carries, sends } = activation
-  const { operators, weightBytes, outBytes, memoryBytes = weightBytes } = planned
+  const { receives, carries, sends, decodes, encodes } = activation
+  const { operators, weightBytes, outBytes, wire, memoryBytes = weightBytes } = planned
   const { sha256, bytes } = part
-  const about = { operators, weightBytes, outBytes, computeMs, memoryBytes }
-  return { part: { sha256, bytes }, receives, carries, sends, ...about }
+  const about = { operators, weightBytes, outBytes, wire, computeMs, memoryBytes }
+  return { part: { sha256, bytes }, receives, carries, sends, decodes, encodes, ...about }
 }
 
 function memoised<T>(work: (key: string) => T): (key: string) => T {

@@ -4,6 +4,7 @@ import { MillraceError } from '../../core/errors.js'
 import { type LinkAddress, type ReplicaAddress } from '../../core/link.js'
 import { type TensorSpec } from '../../core/tensor.js'
 import { type Topics } from '../../core/topics.js'
+import { type Coding } from '../../core/wire.js'
 import { type WorkerRegistry } from './registry.js'
 import { type PreparedPart } from './workshop/messages.js'
 
@@ -80,6 +81,7 @@ export function activationsOf(
         receives: [...part.receives],
         carries: [...part.carries],
         sends: [...part.sends],
+        ...codingsOf(part),
         inbox,
         ...(next === undefined ? {} : { next: weighted(next, placed[stage + 1]) }),
         inboxFrames,
@@ -90,6 +92,14 @@ export function activationsOf(
     }
   }
   return byWorker
+}
+
+function codingsOf({ decodes = [], encodes = [] }: PreparedPart): Pick<Activation, 'decodes' | 'encodes'> {
+  const copies = (codings: readonly Coding[]) => codings.map(one => ({ ...one, tensors: [...one.tensors] }))
+  return {
+    ...(decodes.length === 0 ? {} : { decodes: copies(decodes) }),
+    ...(encodes.length === 0 ? {} : { encodes: copies(encodes) }),
+  }
 }
 
 function shapeOf({ name, dtype, dims }: TensorSpec) {
@@ -105,9 +115,9 @@ export function planStagesOf(
 ): PlanStage[] {
   return placed.flatMap(({ part, replicas }, stage) =>
     replicas.map(({ worker, weight, computeMs = part.computeMs, slowdown = 1 }, replica) => {
-      const { operators, weightBytes, outBytes, memoryBytes } = part
+      const { operators, weightBytes, outBytes, wire, memoryBytes } = part
       const slow = slowdown > 1 ? { slowdown } : {}
-      const costs = { operators, weightBytes, outBytes, computeMs, ...slow, memoryBytes }
+      const costs = { operators, weightBytes, outBytes, wire, computeMs, ...slow, memoryBytes }
       const key = activationKeyOf({ pipeline, epoch, stage, replica })
       const actual = registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)
       const inbox = { topic: topics.data.stage(pipeline, epoch, stage, replica) }

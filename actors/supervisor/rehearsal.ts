@@ -1,6 +1,7 @@
 import { type Activation, activationKeyOf, type Spec, type Speed } from '../../core/control.js'
-import { type Costs } from '../../core/costs/index.js'
+import { type Costs, wiredCrossing } from '../../core/costs/index.js'
 import { type PlanWorker } from '../../core/planner/index.js'
+import { type Wire } from '../../core/wire.js'
 import { type ChosenPlan, predictAnew } from './choose-plan.js'
 import { type WorkerRegistry } from './registry.js'
 
@@ -40,7 +41,7 @@ export async function judge(
   registry: WorkerRegistry,
 ): Promise<Judgement> {
   const { chosen } = loaded
-  const slowdowns = slowdownsOf(loaded, costs, registry)
+  const slowdowns = slowdownsOf(loaded, spec, costs, registry)
   if (slowdowns.size === 0) return { chosen, workers }
   const slowed = slowedDown(workers, slowdowns)
   const shown = predictAnew(chosen, spec, costs, slowed, speed)
@@ -70,6 +71,7 @@ function proofOf({ predicted: { bottleneckMs } }: ChosenPlan, { predicted: best 
  */
 function slowdownsOf(
   { chosen: { stages, problem }, activations }: Rehearsed,
+  { wire = 'f32' }: Pick<Spec, 'wire'>,
   costs: Costs,
   registry: WorkerRegistry,
 ): ReadonlyMap<string, number> {
@@ -78,7 +80,9 @@ function slowdownsOf(
     const runs = list.flatMap(activation => {
       const runMs = runMsOf(registry, worker, activation)
       const stage = stages[activation.stage]
-      return runMs === undefined || stage === undefined ? [] : [{ runMs, planned: plannedMs(costs, stage) }]
+      return runMs === undefined || stage === undefined
+        ? []
+        : [{ runMs, planned: plannedMs(costs, stage, wire) }]
     })
     const [measured, planned] = [sum(runs.map(({ runMs }) => runMs)), sum(runs.map(run => run.planned))]
     const plannedHere = planned / (speeds.get(worker) ?? 1)
@@ -103,9 +107,12 @@ function runMsOf(registry: WorkerRegistry, worker: string, activation: Activatio
 }
 
 /** Of one run of its model, with what the cuts at its ends add to it, on the machine that was measured. */
-function plannedMs({ blocks, crossings }: Costs, { from, to }: { from: number; to: number }): number {
-  const compute = sum(blocks.slice(from, to).map(({ computeMs }) => computeMs))
-  return compute + (crossings[from]?.cutMsAfter ?? 0) + (crossings[to]?.cutMsBefore ?? 0)
+function plannedMs(costs: Costs, { from, to }: { from: number; to: number }, wire: Wire): number {
+  const compute = sum(costs.blocks.slice(from, to).map(({ computeMs }) => computeMs))
+  const [before, after] = [costs.crossings[from], costs.crossings[to]]
+  const taking = before === undefined ? 0 : before.cutMsAfter + wiredCrossing(costs, before, wire).decodeMs
+  const giving = after === undefined ? 0 : after.cutMsBefore + wiredCrossing(costs, after, wire).encodeMs
+  return compute + taking + giving
 }
 
 function sum(values: readonly number[]): number {

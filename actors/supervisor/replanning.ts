@@ -86,7 +86,7 @@ async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situation | 
   const workers = workersFor(specOf(plan), { memory }, parts, views)
   const speed = costs === undefined ? paces.referenceSpeed : await referenceSpeed(workers, parts)
   const limits = { replicas, excluded, straight: links !== 'broker', speed }
-  const chain = costs === undefined ? chainOfParts(placed) : chainOf(costs)
+  const chain = costs === undefined ? chainOfParts(placed) : chainOf(costs, plan.wire)
   const problem = workersProblem(chain, workers, memoryFactorsOf({ memory }), limits)
   const edges = [...(starts ?? placed.keys()), chain.blocks.length]
   const device = new Map(problem.devices.map(({ id }, index) => [id, index]))

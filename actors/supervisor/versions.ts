@@ -12,9 +12,9 @@ type InAndOut = {
 
 /** A plan as it would be asked for again. */
 export function specOf(plan: Plan): Spec {
-  const { pipeline, deployment, model, lz4, links, window, leastWindow, asked, sensors } = plan
+  const { pipeline, deployment, model, lz4, wire, links, window, leastWindow, asked, sensors } = plan
   return {
-    ...{ pipeline, deployment, model, lz4, links, ...asked, deployTimeoutMs: 0 },
+    ...{ pipeline, deployment, model, lz4, wire, links, ...asked, deployTimeoutMs: 0 },
     ...(leastWindow === undefined ? { window } : {}),
     ...(sensors === undefined ? {} : { sensors }),
   }

@@ -1,4 +1,5 @@
 import { type Chain, type PlanProblem } from '../planner/index.js'
+import { BYTES_PER_BYTE, type Wire } from '../wire.js'
 import { type Costs, type CrossingCosts, type Rate } from './costs.js'
 
 /**
@@ -15,8 +16,40 @@ export const TYPICAL_TRANSPORT: Rate = { msPerMessage: 2, msPerByte: 3e-6 }
 const MOST_BUFFER_BYTES = 2 ** 26
 const BUFFERED_MESSAGES = 20
 
-/** A model's costs as a planner takes them: of one core of the machine that they were measured on. */
-export function chainOf({ blocks, crossings, codec, transport }: Costs): Chain {
+/** A scale and a zero point take a place of their own in a message, and a name. */
+const QUANTISED_EXTRA_BYTES = 200
+
+/** A crossing on a wire. */
+export interface WiredCrossing {
+  readonly bytes: number
+  readonly tensors: number
+  /** What converting adds to the part before it, and to the one after it. */
+  readonly encodeMs: number
+  readonly decodeMs: number
+}
+
+export function wiredCrossing(
+  { conversions }: Pick<Costs, 'conversions'>,
+  { bytes, tensors, floatBytes, floats }: CrossingCosts,
+  wire: Wire,
+): WiredCrossing {
+  if (wire === 'f32' || floats === 0) return { bytes, tensors, encodeMs: 0, decodeMs: 0 }
+  const { encode, decode } = conversions[wire]
+  const extra = wire === 'u8' ? floats : 0
+  return {
+    bytes: bytes - floatBytes * (1 - BYTES_PER_BYTE[wire]) + extra * QUANTISED_EXTRA_BYTES,
+    tensors: tensors + 2 * extra,
+    encodeMs: floats * encode.msPerMessage + floatBytes * encode.msPerByte,
+    decodeMs: floats * decode.msPerMessage + floatBytes * decode.msPerByte,
+  }
+}
+
+/**
+ * A model's costs as a planner takes them: of one core of the machine that they were measured on.
+ * @param wire  what float32 tensors cross cuts as
+ */
+export function chainOf(costs: Costs, wire: Wire = 'f32'): Chain {
+  const { blocks, codec, transport } = costs
   // Sender and receiver are about even.
   const way = (bytes: number) => timeOf(transport, bytes) / 2
   return {
@@ -25,13 +58,16 @@ export function chainOf({ blocks, crossings, codec, transport }: Costs): Chain {
       weightBytes,
       activationBytes,
     })),
-    crossings: crossings.map(({ bytes, tensors, cutMsBefore, cutMsAfter }: CrossingCosts) => ({
-      bytes,
-      tensors,
-      bufferBytes: Math.min(MOST_BUFFER_BYTES, BUFFERED_MESSAGES * bytes),
-      sendMs: way(bytes) + timeOf(codec.encode, bytes) + cutMsBefore,
-      receiveMs: way(bytes) + timeOf(codec.decode, bytes) + cutMsAfter,
-    })),
+    crossings: costs.crossings.map(crossing => {
+      const { bytes, tensors, encodeMs, decodeMs } = wiredCrossing(costs, crossing, wire)
+      return {
+        bytes,
+        tensors,
+        bufferBytes: Math.min(MOST_BUFFER_BYTES, BUFFERED_MESSAGES * bytes),
+        sendMs: way(bytes) + timeOf(codec.encode, bytes) + crossing.cutMsBefore + encodeMs,
+        receiveMs: way(bytes) + timeOf(codec.decode, bytes) + crossing.cutMsAfter + decodeMs,
+      }
+    }),
   }
 }
 

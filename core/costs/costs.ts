@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { MillraceError } from '../errors.js'
 
 /** Counts up with every change that makes older files wrong or unreadable. */
-export const COSTS_VERSION = 2
+export const COSTS_VERSION = 3
 
 const bytes = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 const ms = z.number().min(0)
@@ -24,6 +24,9 @@ const crossing = z.strictObject({
   /** Of the message that carries it, headers included. */
   bytes,
   tensors: place,
+  /** Of these, float32 tensors that another wire would carry in another form, and how many they are. */
+  floatBytes: bytes,
+  floats: place,
   /** What a cut here adds to the part before it and to the part after it; 0 at both ends of the model. */
   cutMsBefore: ms,
   cutMsAfter: ms,
@@ -33,6 +36,9 @@ const node = z.strictObject({ name: z.string(), operator: text, ms })
 
 /** A cost that grows with size. */
 const rate = z.strictObject({ msPerMessage: ms, msPerByte: ms })
+
+/** What converting a byte of float32 costs its sender, and its receiver. */
+const conversion = z.strictObject({ encode: rate, decode: rate })
 
 const machine = z.strictObject({ cpu: z.string(), cores: z.int().min(1), node: text, onnxruntime: text })
 
@@ -55,6 +61,7 @@ const schema = z
     crossings: z.array(crossing).min(2),
     nodes: z.array(node),
     codec: z.strictObject({ encode: rate, decode: rate }),
+    conversions: z.strictObject({ f16: conversion, u8: conversion }),
     /** A message on its way from worker to worker, on both of them together. */
     transport: rate,
     memory: z.strictObject({

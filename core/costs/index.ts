@@ -1,4 +1,4 @@
-export { chainOf, memoryFactorsOf, timeOf, TYPICAL_TRANSPORT } from './chain.js'
+export { chainOf, memoryFactorsOf, timeOf, TYPICAL_TRANSPORT, wiredCrossing } from './chain.js'
 export {
   type BlockCosts,
   type Costs,

@@ -1,10 +1,12 @@
 import { MillraceError } from '../errors.js'
 import { type TensorSpec } from '../tensor.js'
+import { type Coding, type Wire } from '../wire.js'
 import { type Assembly, assemblyOf, fileOf, LARGEST_FILE_BYTES } from './assemble.js'
 import { type Graph, type GraphNode } from './graph.js'
 import { partGraph, weightBytes } from './part.js'
 import { type ValueInfoProto } from './proto/onnx_pb.js'
 import { infoOf, specOf } from './types.js'
+import { codedSpecs, decodingNodes, encodingNodes, type Form, formsOf, nativeConversions } from './wire.js'
 
 /** A part of a graph: a stand-alone ONNX model, and what travels through its stage. */
 export interface Partition {
@@ -13,18 +15,31 @@ export interface Partition {
   /** What the model takes and gives. */
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
-  /** Tensors that arrive, and that leave: what crosses the positions at its ends. */
+  /** Tensors that arrive, and that leave: what crosses the positions at its ends, each in the form in which it crosses. */
   readonly receives: readonly string[]
   readonly sends: readonly string[]
   /** Tensors that leave as they arrived, because something later needs them. */
   readonly carries: readonly string[]
-  /** Nodes, constants not counted. */
+  /** What the float32 tensors leave as, but for the model's own inputs and outputs. */
+  readonly wire: Wire
+  /** Tensors that it takes, and that it makes, which cross in another form. */
+  readonly decodes: readonly Coding[]
+  readonly encodes: readonly Coding[]
+  /** Nodes, constants and conversions not counted. */
   readonly operators: number
   /** Bytes of its constants at their true width. */
   readonly weightBytes: number
 }
 
-/** Nodes [from, to) of a graph, and what enters and leaves them. */
+/** What a graph is cut by. */
+interface Cutting {
+  readonly graph: Graph
+  /** What the file, or who asked for the cut, says of a value. */
+  readonly typed: (value: string) => ValueInfoProto
+  readonly formOf: (value: string) => Form | undefined
+}
+
+/** Nodes [from, to) of a graph, and the values that enter and leave them. */
 interface Section {
   readonly nodes: readonly GraphNode[]
   readonly receives: readonly string[]
@@ -32,9 +47,11 @@ interface Section {
 }
 
 /**
- * Splits `graph` at `cuts` into stand-alone ONNX models.
+ * Splits `graph` at `cuts` into stand-alone ONNX models. A tensor that crosses in another form is converted once, by the
+ * part that makes it; parts that only hand it on hand it on so, and each that reads it converts it back.
  * @param cuts  positions, strictly increasing
  * @param specs  types of values that the file is silent about; see `completeSpecs`
+ * @param wire  what float32 tensors cross cuts as; the model's own inputs and outputs stay as they are
  * @returns one more partition than cuts; run one after the other, each on what the one before sends, they give what the
  *   graph gives
  * @throws GRAPH_CUT_INVALID (not retryable): a cut is not a position, not in order, not cuttable, or crossed by a value of
@@ -45,6 +62,7 @@ export function cutGraph(
   graph: Graph,
   cuts: readonly number[],
   specs: ReadonlyMap<string, TensorSpec> = new Map(),
+  wire: Wire = 'f32',
 ): Partition[] {
   checkCuts(graph, cuts)
   const outputs = graph.outputs.map(({ name }) => name)
@@ -55,9 +73,24 @@ export function cutGraph(
     ...cuts.map(cut => graph.positions[cut - 1]?.crossing ?? []),
     outputs,
   ]
+  const typed = (value: string) => infoFor(graph, specs, value)
+  const cutting = { graph, typed, formOf: formsOf(graph, wire, value => specFor(typed(value))) }
   return crossings.slice(1).map((sends, i) => {
     const nodes = graph.nodes.slice(ends[i], ends[i + 1])
-    return partitionOf(graph, { nodes, receives: crossings[i] ?? [], sends }, specs, i)
+    return partitionOf(cutting, { nodes, receives: crossings[i] ?? [], sends }, i)
+  })
+}
+
+/** The values that lossy wires carry in another form, by the cuts that they cross. */
+export function floatsAcross(
+  graph: Graph,
+  cuts: readonly number[],
+  specs: ReadonlyMap<string, TensorSpec>,
+): string[][] {
+  const formOf = formsOf(graph, 'f16', value => specFor(infoFor(graph, specs, value)))
+  return cuts.map(cut => {
+    const crossing = graph.positions[cut - 1]?.crossing ?? []
+    return crossing.filter(value => formOf(value) !== undefined)
   })
 }
 
@@ -76,32 +109,63 @@ function cutProblem({ positions }: Graph, cut: number, before: number): string |
   return cut <= before ? 'does not come after the one before it' : position.reason
 }
 
-function partitionOf(
-  graph: Graph,
-  section: Section,
-  specs: ReadonlyMap<string, TensorSpec>,
-  index: number,
-): Partition {
-  const { nodes, receives, sends } = section
+function partitionOf(cutting: Cutting, section: Section, index: number): Partition {
+  const { graph, typed, formOf } = cutting
+  const { receives, sends } = section
   const arriving = new Set(receives)
-  const read = new Set(nodes.flatMap(node => node.reads))
-  const taken = receives.filter(value => read.has(value))
-  const given = sends.filter(value => !arriving.has(value))
-  const typed = (value: string) => infoFor(graph, specs, value)
-  const part = partGraph(graph, nodes, taken.map(typed), given.map(typed), index)
+  const read = new Set(section.nodes.flatMap(node => node.reads))
+  const decodes = codingsOf(cutting, receives, value => read.has(value), 'decodes')
+  const encodes = codingsOf(cutting, sends, value => !arriving.has(value), 'encodes')
+  const inputs = receives.filter(value => read.has(value)).flatMap(infosOf(typed, decodes))
+  const outputs = sends.filter(value => !arriving.has(value)).flatMap(infosOf(typed, encodes))
+  const nodes = [
+    ...decodes.filter(({ beside }) => !beside).flatMap(decodingNodes),
+    ...section.nodes,
+    ...encodes.filter(({ beside }) => !beside).flatMap(encodingNodes),
+  ]
+  const part = partGraph(graph, nodes, inputs, outputs, index)
   const constants = part.node.slice(0, part.node.length - nodes.length).map(({ output }) => output[0] ?? '')
   const file = checkSize(graph, assemblyOf(graph.model, part, graph.outside), index)
+  const crossing = (values: readonly string[]) => values.flatMap(value => formOf(value)?.tensors ?? [value])
   return {
     get model() {
       return fileOf(file)
     },
-    inputs: taken.map(value => specFor(typed(value))),
-    outputs: given.map(value => specFor(typed(value))),
-    receives,
-    sends,
-    carries: sends.filter(value => arriving.has(value)),
-    operators: nodes.length,
+    inputs: inputs.map(specFor),
+    outputs: outputs.map(specFor),
+    receives: crossing(receives),
+    sends: crossing(sends),
+    carries: crossing(sends.filter(value => arriving.has(value))),
+    wire: sends.map(formOf).find(form => form !== undefined)?.wire ?? 'f32',
+    ...{ decodes, encodes },
+    operators: section.nodes.length,
     weightBytes: weightBytes(graph, part, constants),
+  }
+}
+
+/** Those of `values` that cross in another form, as far as `concerned` says. */
+function codingsOf(
+  { graph, formOf }: Cutting,
+  values: readonly string[],
+  concerned: (value: string) => boolean,
+  end: 'decodes' | 'encodes',
+): Coding[] {
+  return values.filter(concerned).flatMap(value => {
+    const form = formOf(value)
+    if (form === undefined) return []
+    return [{ ...form, tensors: [...form.tensors], beside: !nativeConversions(graph, form.wire)[end] }]
+  })
+}
+
+/** What a part's model takes or gives for a value: what crosses in its place, where its model converts. */
+function infosOf(
+  typed: (value: string) => ValueInfoProto,
+  codings: readonly Coding[],
+): (value: string) => ValueInfoProto[] {
+  const native = new Map(codings.filter(({ beside }) => !beside).map(coding => [coding.value, coding]))
+  return value => {
+    const coding = native.get(value)
+    return coding === undefined ? [typed(value)] : codedSpecs(coding, specFor(typed(value))).map(infoOf)
   }
 }
 

@@ -1,5 +1,6 @@
 export { LARGEST_FILE_BYTES } from './assemble.js'
-export { cutGraph, type Partition } from './cut.js'
+export { type Conversion, conversionOf } from './conversion.js'
+export { cutGraph, floatsAcross, type Partition } from './cut.js'
 export { type ExternalFile, type ReadExternal } from './external.js'
 export { type Graph, type GraphNode, type Position } from './graph.js'
 export { placeInTag, taggedFile } from './named.js'

@@ -1,5 +1,6 @@
 import { type Bench, UsageError } from './bench.js'
 import { freshestBench } from './freshest/freshest-bench.js'
+import { codecsBench } from './codecs/codecs-bench.js'
 import { objectiveBench } from './objective/objective-bench.js'
 import { predictionsBench } from './predictions/predictions-bench.js'
 import { plannerBench } from './planner/planner-bench.js'
@@ -10,6 +11,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   objective: objectiveBench,
   predictions: predictionsBench,
   freshest: freshestBench,
+  codecs: codecsBench,
 }
 
 const [name, ...options] = process.argv.slice(2)

@@ -3,6 +3,7 @@ import { relativeError } from '../../core/compare.js'
 import { completeSpecs, cutGraph, type Graph, type Partition, readGraph } from '../../core/graph/index.js'
 import { syntheticFrame } from '../../core/synthetic/index.js'
 import { type Tensors } from '../../core/tensor.js'
+import { type Wire } from '../../core/wire.js'
 import { type ModelParts, onnxBytes } from './onnx-builder.js'
 import { runChain, runModel } from './onnx-runner.js'
 
@@ -11,14 +12,14 @@ export const ROUNDING = 1e-6
 
 export interface Opened {
   readonly graph: Graph
-  readonly cut: (cuts: readonly number[]) => Partition[]
+  readonly cut: (cuts: readonly number[], wire?: Wire) => Partition[]
 }
 
 /** Reads a model, and finds the types that it is silent about. */
 export async function openGraph(model: Uint8Array | ModelParts): Promise<Opened> {
   const graph = readGraph(model instanceof Uint8Array ? model : onnxBytes(model))
   const specs = await completeSpecs(graph, runModel, size => frameFor(graph, size))
-  return { graph, cut: cuts => cutGraph(graph, cuts, specs) }
+  return { graph, cut: (cuts, wire) => cutGraph(graph, cuts, specs, wire) }
 }
 
 /** A frame with free dims of one size. */

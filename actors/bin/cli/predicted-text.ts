@@ -2,9 +2,10 @@ import { type Plan, type Predicted } from '../../../core/control.js'
 import { proofText } from '../plan/plan-text.js'
 import { msText } from '../plan/units.js'
 
-/** What a plan should come to, and whom it leaves out; no lines where it does not say. */
-export function predictedLines({ predicted, stages }: Plan): string[] {
-  if (predicted === undefined) return []
+/** What a plan should come to, whom it leaves out, and what its wire costs; no lines where it does not say. */
+export function predictedLines(plan: Plan): string[] {
+  const { predicted, stages } = plan
+  if (predicted === undefined) return lossyLines(plan)
   const { fps, latencyMs, bottleneck, bottleneckMs, unused } = predicted
   const speed = `${Number(fps.toPrecision(3))} fps, ${msText(latencyMs)} through the empty pipeline`
   const slowest = `slowest is ${bottleneck}, ${msText(bottleneckMs)} per frame`
@@ -12,7 +13,14 @@ export function predictedLines({ predicted, stages }: Plan): string[] {
   return [
     `predicted  ${speed}; ${slowest}${proofOf(predicted)}`,
     ...(unused.length === 0 ? [] : [`not used   ${unused.join(', ')}${whyUnused(predicted, workers)}`]),
+    ...lossyLines(plan),
   ]
+}
+
+/** What a lossy wire costs; no lines where nothing is lost. */
+function lossyLines({ wire = 'f32', sampleError }: Plan): string[] {
+  if (wire === 'f32') return []
+  return [`wire       ${wire}; relative error ${sampleError.toExponential(1)} on a sample frame`]
 }
 
 function proofOf({ optimal, gap, solveMs }: Predicted): string {

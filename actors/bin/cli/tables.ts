@@ -23,19 +23,21 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
 /** The partitions of a plan, each as often as it has replicas; `ms` and `memory` are predicted, `link` is the way that its output goes. */
 export function planTable({ stages }: Plan): string {
   const replicas = stages.some(({ replica }) => replica > 0)
+  const wires = stages.some(({ wire = 'f32' }) => wire !== 'f32')
   return table(
     [
       ...['stage', ...(replicas ? ['replica'] : []), 'worker', 'operators', 'weights', 'bytes out'],
-      ...['ms', 'memory', 'link'],
+      ...[...(wires ? ['wire'] : []), 'ms', 'memory', 'link'],
     ],
     stages.map(
-      ({ stage, replica, worker, operators, weightBytes, outBytes, computeMs, memoryBytes, link }) => [
+      ({ stage, replica, worker, operators, weightBytes, outBytes, wire, computeMs, memoryBytes, link }) => [
         stage,
         ...(replicas ? [replica] : []),
         worker,
         operators,
         weightBytes,
         outBytes,
+        ...(wires ? [wire ?? 'f32'] : []),
         round(computeMs, 2),
         memoryBytes === undefined ? '-' : bytesText(Math.round(memoryBytes)),
         link,

@@ -18,6 +18,7 @@ import {
 import { randomOf } from '../../../core/synthetic/index.js'
 import { solveInThread } from '../../planning/index.js'
 import { profileOptions } from '../../profiler/index.js'
+import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { type Session } from '../cli/session.js'
 import { planSvg } from '../plan/svg.js'
@@ -46,6 +47,10 @@ const options = defineOptions({
     check: z.boolean(),
     default: false,
     doc: 'Let several devices take turns with one stage.',
+  },
+  wire: {
+    ...deployOptions.wire,
+    doc: 'What float32 tensors travel as between stages: `f16` takes half of the bytes, `u8` a quarter.',
   },
   svg: { check: z.string().min(1), value: 'FILE', doc: 'Draw the plan, as SVG.' },
   seed: { check: z.coerce.number().int().min(0), default: 0, value: 'N', doc: 'Of the search.' },
@@ -83,7 +88,8 @@ export const planCommand = defineCommand({
       planText(report),
       ...(other === undefined ? [] : ['', `with ${given.whatIf}:`, planText(other)]),
     ]
-    session.print(texts.join('\n'), other === undefined ? report : { ...report, whatIf: other })
+    const { wire } = given
+    session.print(texts.join('\n'), { ...report, wire, ...(other === undefined ? {} : { whatIf: other }) })
   },
 })
 
@@ -97,7 +103,7 @@ async function planFor(
   model: string,
   costs: Costs,
   cluster: ClusterDescription,
-  { exclude, replicas, seed, timeLimitMs }: PlanOptions,
+  { exclude, replicas, wire, seed, timeLimitMs }: PlanOptions,
 ): Promise<PlanReport> {
   const excluded = exclude?.split(',').map(id => id.trim()) ?? []
   const unknown = excluded.find(id => !cluster.devices.some(device => device.id === id))
@@ -105,7 +111,7 @@ async function planFor(
     throw new MillraceError('OPTION_INVALID', `--exclude: no device has the id '${unknown}'`)
   // A message crosses a link once: half of the way there and back.
   const worker = { ...memoryFactorsOf(costs), messageMs: cluster.rttMs / 2 }
-  const problem = clusterProblem(chainOf(costs), cluster, worker, { replicas, excluded })
+  const problem = clusterProblem(chainOf(costs, wire), cluster, worker, { replicas, excluded })
   const solved = await solveInThread({ problem, seed, timeLimitMs }, session.signal)
   return planReport(model, problem, solved, comparisons(problem, seed))
 }

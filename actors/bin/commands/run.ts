@@ -8,6 +8,7 @@ import { openCluster } from '../../../config/connect.js'
 import { temporaryFolder } from '../../../config/hosts.js'
 import { openModel } from '../../../config/model-source.js'
 import { type Pipeline } from '../../../config/pipeline.js'
+import { TOLERANCES } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
 import { cutCandidates } from '../../../core/planner/index.js'
@@ -15,6 +16,7 @@ import { randomWeights } from '../../../core/synthetic/index.js'
 import { checkFrame, inferOptions } from '../../dispatcher/index.js'
 import { ThreadedSession } from '../../session/index.js'
 import { storeOptions } from '../../model-store/index.js'
+import { type Wire } from '../../../core/wire.js'
 import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { connectionOf, openerOf } from '../cli/connection.js'
@@ -27,7 +29,7 @@ import { findPlaces, reachOf, workerCount, workerOption } from '../cli/places.js
 import { type Session } from '../cli/session.js'
 import { streamThrough, type StreamResult } from '../run/stream.js'
 import { summarise, summaryText } from '../run/summary.js'
-import { TOLERANCE, verify, type Verification } from '../run/verify.js'
+import { verify, type Verification } from '../run/verify.js'
 
 const options = defineOptions({
   ...workerOption,
@@ -73,6 +75,7 @@ const options = defineOptions({
   },
   window: deployOptions.window,
   lz4: deployOptions.lz4,
+  wire: deployOptions.wire,
   links: deployOptions.links,
   deadlineMs: inferOptions.deadlineMs,
   deployTimeoutMs: deployOptions.deployTimeoutMs,
@@ -96,11 +99,15 @@ export const runCommand = defineCommand({
     const model = await prepareModelFile(session, title, given)
     const { cluster, workers } = await startCluster(session, given)
     session.say(`deploying ${basename(title)} on a cluster of ${workers} workers ...`)
-    const { partitions, replicas, window, lz4, links, deployTimeoutMs } = given
+    const { partitions, replicas, window, lz4, wire, links, deployTimeoutMs } = given
     const pipeline = await session.untilStopped(
       cluster.deploy(
         model,
-        parseOptions(deployOptions, { partitions, replicas, window, lz4, links, deployTimeoutMs }, 'run'),
+        parseOptions(
+          deployOptions,
+          { partitions, replicas, window, lz4, wire, links, deployTimeoutMs },
+          'run',
+        ),
       ),
     )
     const plan = await currentPlan(pipeline)
@@ -108,10 +115,10 @@ export const runCommand = defineCommand({
     const source = dataset ?? (await syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES))
     const stream = await streamWithProgress(session, pipeline, source, given)
     const counts = pipeline.counts()
-    const verification = await session.untilStopped(check(model, stream))
+    const verification = await session.untilStopped(check(model, stream, wire))
     const summary = summarise(plan, counts, stream, verification, source.labelOutput !== undefined)
     session.print(summaryText(plan, summary), summary)
-    judge(stream, verification, counts.admitted)
+    judge(stream, verification, counts.admitted, wire)
   },
 })
 
@@ -183,26 +190,27 @@ async function streamWithProgress(
   }
 }
 
-async function check(model: string, { kept }: StreamResult): Promise<Verification> {
+async function check(model: string, { kept }: StreamResult, wire: Wire): Promise<Verification> {
   if (kept.length < 2) return { checked: 0, refused: 'fewer than two frames were to be compared' }
   const reference = await ThreadedSession.open({ model })
   try {
-    return await verify(reference, kept)
+    return await verify(reference, kept, wire)
   } finally {
     await reference.close()
   }
 }
 
 /** @throws when a frame was lost or an answer is wrong: a run that ends so has failed */
-function judge(stream: StreamResult, verification: Verification, admitted: number): void {
+function judge(stream: StreamResult, verification: Verification, admitted: number, wire: Wire): void {
+  const tolerance = TOLERANCES[wire]
   const { firstFailure } = stream
   if (firstFailure?.end === 'failed') throw MillraceError.fromInfo(firstFailure.error)
   if (stream.predicted < admitted) throw new MillraceError('INTERNAL', 'frames ended without a prediction')
-  if ('maxRelativeError' in verification && !(verification.maxRelativeError <= TOLERANCE)) {
+  if ('maxRelativeError' in verification && !(verification.maxRelativeError <= tolerance)) {
     const { maxRelativeError } = verification
     throw new MillraceError(
       'VERIFY_FAILED',
-      `the largest relative error is ${maxRelativeError}, above ${TOLERANCE}`,
+      `the largest relative error is ${maxRelativeError}, above ${tolerance}${wire === 'f32' ? '' : `; with wire ${wire}, try f32`}`,
     )
   }
 }

@@ -7,7 +7,8 @@ const MIB = 2 ** 20
 
 /** A cost file for people: the heaviest blocks in the order of the model, and all others in one line. */
 export function costsText(costs: Costs, most: number): string {
-  const { model, machine, wholeMs, runs, spread, memory, codec, crossings } = costs
+  const { model, machine, wholeMs, runs, spread, memory, codec, conversions, crossings } = costs
+  const floats = crossings.reduce((bytes, crossing) => Math.max(bytes, crossing.floatBytes), 0)
   const largest = crossings.reduce((bytes, crossing) => Math.max(bytes, crossing.bytes), 0)
   const lines = [
     `${model.name}: ${round(wholeMs, 2)} ms of one core, ${runs} runs, spread ${percent(spread)}`,
@@ -16,6 +17,11 @@ export function costsText(costs: Costs, most: number): string {
     `time of no known operator: ${round(costs.unmappedMs, 2)} ms`,
     `codec: ${round(timeOf(codec.encode, largest), 3)} ms to encode the largest message (${largest} bytes), ` +
       `${round(timeOf(codec.decode, largest), 3)} ms to decode it`,
+    ...(['f16', 'u8'] as const).map(wire => {
+      const { encode, decode } = conversions[wire]
+      const ms = [timeOf(encode, floats), timeOf(decode, floats)].map(one => round(one, 3))
+      return `wire ${wire}: ${ms[0]} ms to convert the largest crossing (${floats} bytes of float32), ${ms[1]} ms back`
+    }),
     `memory: process ${mib(memory.processBytes)} MiB, session ${mib(memory.sessionBytes)} MiB, ` +
       `${round(memory.weightFactor, 2)} bytes for each of weights`,
   ]

@@ -1,5 +1,6 @@
 import { type LedgerCounts } from '../../../core/ledger.js'
 import { type Plan, type Predicted } from '../../../core/control.js'
+import { type Wire } from '../../../core/wire.js'
 import { predictedLines } from '../cli/predicted-text.js'
 import { planTable, round } from '../cli/tables.js'
 import { type StreamResult } from './stream.js'
@@ -24,6 +25,8 @@ export interface RunSummary {
   /** Over all hops, the frame's and the result's included. */
   readonly bytesPerFrame: number
   readonly recoveries: readonly []
+  /** What float32 tensors cross cuts as. */
+  readonly wire: Wire
   readonly stages: Plan['stages']
   /** What the plan was expected to come to. */
   readonly planned?: Predicted
@@ -48,6 +51,7 @@ export function summarise(
     verify,
     bytesPerFrame: Math.round(stream.bytes / Math.max(1, stream.predicted)),
     recoveries: [],
+    wire: plan.wire ?? 'f32',
     stages: plan.stages,
     ...(plan.predicted === undefined ? {} : { planned: plan.predicted }),
   }

@@ -1,9 +1,10 @@
-import { argMax, relativeError } from '../../../core/compare.js'
+import { argMax, pipelineError, relativeError, TOLERANCES } from '../../../core/compare.js'
 import { type Tensor, type Tensors } from '../../../core/tensor.js'
+import { type Wire } from '../../../core/wire.js'
 import { type ThreadedSession } from '../../session/index.js'
 
 /** The largest relative error of a float32 pipeline (promise 9). */
-export const TOLERANCE = 1e-4
+export const TOLERANCE = TOLERANCES.f32
 /** Outputs of different frames must differ by so many tolerances, or a comparison proves nothing (promise 9). */
 export const DISTINCTION = 100
 
@@ -20,10 +21,12 @@ export type Verification =
 /**
  * Compares predictions with what the uncut model gives for the same frames.
  * @param frames  at least two, all different
+ * @param wire  the pipeline's
  */
 export async function verify(
   reference: ThreadedSession,
   frames: readonly { readonly tensors: Tensors; readonly outputs: Tensors }[],
+  wire: Wire = 'f32',
 ): Promise<Verification> {
   const expected: Tensors[] = []
   for (const { tensors } of frames) expected.push(await reference.run(copyOf(tensors)))
@@ -32,7 +35,7 @@ export async function verify(
     const refused = `the outputs of different frames differ by ${smallestDifference.toExponential(1)} only: equal answers prove nothing`
     return { checked: 0, refused }
   }
-  const errors = frames.map(({ outputs }, i) => relativeError(outputs, expected[i] ?? {}))
+  const errors = frames.map(({ outputs }, i) => pipelineError(outputs, expected[i] ?? {}, wire))
   const agreeing = frames.filter(({ outputs }, i) => sameTop(outputs, expected[i] ?? {}))
   return {
     checked: frames.length,

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { relativeError } from '../../../core/compare.js'
+import { pipelineError, TOLERANCES } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
 import {
   completeSpecs,
@@ -15,9 +15,6 @@ import { sampleFrame } from '../../profiler/index.js'
 import { type CutModel, type CutOrder, type CutPart } from './messages.js'
 import { type ChainRun, runChain } from './run-chain.js'
 import { openWhole } from './whole-model.js'
-
-/** The largest relative error of a float32 chain (promise 9). */
-const TOLERANCE = 1e-4
 
 /**
  * Cuts a model, checks that the parts give what the whole gives, and stores them; they stay held in the store.
@@ -57,13 +54,15 @@ async function cutChecked(
   await checkpoint()
   const specs = await completeSpecs(graph, model.run, feedsOf)
   await checkpoint()
-  const partitions = cutGraph(graph, order.cuts, specs)
+  const partitions = cutGraph(graph, order.cuts, specs, order.wire)
   const chain = await runChain(partitions, feeds, checkpoint)
-  const sampleError = relativeError(chain.outputs, whole)
-  if (!(sampleError <= TOLERANCE)) {
+  const { wire = 'f32' } = order
+  const sampleError = pipelineError(chain.outputs, whole, wire)
+  if (!(sampleError <= TOLERANCES[wire])) {
+    const advice = wire === 'f32' ? '' : `; with wire ${wire}, that is more than ${TOLERANCES[wire]}: try f32`
     throw new MillraceError(
       'VERIFY_FAILED',
-      `${order.name} in ${partitions.length} parts differs from the whole by ${sampleError} on a sample frame`,
+      `${order.name} in ${partitions.length} parts differs from the whole by ${sampleError} on a sample frame${advice}`,
     )
   }
   const parts = await storeParts(partitions, chain, store)
@@ -77,10 +76,11 @@ async function storeParts(
 ): Promise<CutPart[]> {
   const parts: CutPart[] = []
   for (const [stage, partition] of partitions.entries()) {
-    const { receives, carries, sends, operators, weightBytes } = partition
+    const { receives, carries, sends, wire, decodes, encodes, operators, weightBytes } = partition
     const part = await store.put(partition.model)
     parts.push({
-      ...{ part, receives, carries, sends, operators, weightBytes },
+      ...{ part, receives, carries, sends, wire, decodes, encodes },
+      ...{ operators, weightBytes },
       ...{ outBytes: outBytes[stage] ?? 0, rehearse: taken[stage] ?? [] },
     })
     await store.hold(

@@ -1,5 +1,6 @@
 import { type ErrorInfo } from '../../../core/errors.js'
 import { type TensorSpec } from '../../../core/tensor.js'
+import { type Coding, type Wire } from '../../../core/wire.js'
 import { type PartId } from '../../model-store/index.js'
 import { type Times, type TimesOrder } from '../../profiler/index.js'
 
@@ -18,6 +19,8 @@ export interface CutOrder {
   readonly data: readonly StoredData[]
   /** Positions, strictly increasing. */
   readonly cuts: readonly number[]
+  /** What float32 tensors cross cuts as; left out: f32. */
+  readonly wire?: Wire | undefined
   /** Where the parts go: the directory of a part store, and its limit. */
   readonly directory: string
   readonly limitBytes: number
@@ -34,6 +37,11 @@ export interface CutPart {
   readonly receives: readonly string[]
   readonly carries: readonly string[]
   readonly sends: readonly string[]
+  /** As in `Wiring`. */
+  readonly decodes?: readonly Coding[] | undefined
+  readonly encodes?: readonly Coding[] | undefined
+  /** What the float32 tensors leave as that it sends; left out: f32. */
+  readonly wire?: Wire | undefined
   readonly operators: number
   readonly weightBytes: number
   /** Of what it sends for the sample frame. */

@@ -1,7 +1,7 @@
 import { type Partition } from '../../../core/graph/index.js'
 import { type Tensors, tensorsBytes, type TensorSpec } from '../../../core/tensor.js'
 import { pick } from '../../profiler/index.js'
-import { openSession } from '../../session/index.js'
+import { openWired } from '../../session/index.js'
 
 export interface ChainRun {
   /** For each partition, in order: bytes of what it sends for this frame. */
@@ -32,10 +32,10 @@ export async function runChain(
 }
 
 async function run(
-  { model }: Partition,
+  { model, ...wiring }: Partition,
   tensors: Tensors,
 ): Promise<{ outputs: Tensors; specs: TensorSpec[] }> {
-  const session = await openSession(model)
+  const session = await openWired(model, wiring)
   try {
     const taken = pick(session.inputNames, tensors)
     const specs = Object.entries(taken).map(([name, { dtype, dims }]) => ({ name, dtype, dims: [...dims] }))

@@ -45,6 +45,9 @@ test.serial('plan - says where each stage runs, how fast that is, and what prove
   t.regex(people.stdout, /^stage +devices +blocks +compute ms +codec ms +memory +out +link ms$/m)
   t.regex(people.stdout, /^single +[\d.]+ m?s /m)
 
+  const lossy = await millrace(['plan', DIGITS, ...shared, '--json', '--wire', 'u8', '--exclude', 'pi-8'])
+  t.is((JSON.parse(lossy.stdout) as { wire: string }).wire, 'u8')
+
   const drawn = readFileSync(svg, 'utf8')
   t.regex(drawn, /^<svg .*<\/svg>\n$/s)
   t.true(drawn.includes(`>${plan.whatIf.bottleneck}</text>`))

@@ -59,6 +59,25 @@ test('costs - a chain has the blocks, and at each crossing half the way, the cod
   t.deepEqual(near, [at(100, 1, 2, 2.5), at(200, 2, 3.25, 5), at(50, 1, 1.5, 1.5)])
 })
 
+test('costs - on another wire the floats of a crossing take a half or a quarter, and are converted', t => {
+  const [inputs, inner, outputs] = chainOf(SAMPLE).crossings
+  for (const [wire, bytes, tensors, encodeMs, decodeMs] of [
+    ['f16', 140, 2, 0.5 + 15, 0.25 + 15],
+    // A scale and a zero point go with what is quantised.
+    ['u8', 310, 4, 1 + 30, 0.5 + 30],
+  ] as const) {
+    const chain = chainOf(SAMPLE, wire)
+    t.deepEqual([chain.crossings[0], chain.crossings[2]], [inputs, outputs])
+    t.deepEqual(chain.blocks, chainOf(SAMPLE).blocks)
+    const other = chain.crossings[1]
+    t.deepEqual([other?.bytes, other?.tensors], [bytes, tensors])
+    // What the bytes themselves cost goes with them: 0.01 on the way, and 0.01 and 0.02 in the codec.
+    const fewer = 200 - bytes
+    t.is(other?.sendMs.toFixed(6), ((inner?.sendMs ?? 0) - 0.02 * fewer + encodeMs).toFixed(6))
+    t.is(other?.receiveMs.toFixed(6), ((inner?.receiveMs ?? 0) - 0.03 * fewer + decodeMs).toFixed(6))
+  }
+})
+
 test('costs - a worker begins with a process and a session', t => {
   t.deepEqual(memoryFactorsOf(SAMPLE), { processBytes: 57_000, weightFactor: 1.25 })
 })

@@ -15,15 +15,22 @@ export const SAMPLE: Costs = {
     { from: 2, to: 3, computeMs: 3, weightBytes: 80, activationBytes: 48 },
   ],
   crossings: [
-    { bytes: 100, tensors: 1, cutMsBefore: 0, cutMsAfter: 0 },
-    { bytes: 200, tensors: 2, cutMsBefore: 0.25, cutMsAfter: 0.5 },
-    { bytes: 50, tensors: 1, cutMsBefore: 0, cutMsAfter: 0 },
+    { bytes: 100, tensors: 1, floatBytes: 0, floats: 0, cutMsBefore: 0, cutMsAfter: 0 },
+    { bytes: 200, tensors: 2, floatBytes: 120, floats: 1, cutMsBefore: 0.25, cutMsAfter: 0.5 },
+    { bytes: 50, tensors: 1, floatBytes: 0, floats: 0, cutMsBefore: 0, cutMsAfter: 0 },
   ],
   nodes: [
     { name: 'conv', operator: 'Conv', ms: 2 },
     { name: 'fc', operator: 'Gemm', ms: 2.5 },
   ],
   codec: { encode: { msPerMessage: 1, msPerByte: 0.01 }, decode: { msPerMessage: 0.5, msPerByte: 0.02 } },
+  conversions: {
+    f16: {
+      encode: { msPerMessage: 0.5, msPerByte: 0.125 },
+      decode: { msPerMessage: 0.25, msPerByte: 0.125 },
+    },
+    u8: { encode: { msPerMessage: 1, msPerByte: 0.25 }, decode: { msPerMessage: 0.5, msPerByte: 0.25 } },
+  },
   transport: { msPerMessage: 2, msPerByte: 0.02 },
   memory: { processBytes: 50_000, sessionBytes: 7_000, weightFactor: 1.25 },
 }

@@ -3,13 +3,16 @@ import test, { type ExecutionContext } from 'ava'
 import { relativeError } from '../../../core/compare.js'
 import { completeSpecs, cutGraph, type Graph, readGraph } from '../../../core/graph/index.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
-import { type TensorSpec } from '../../../core/tensor.js'
+import { tensorsBytes, type TensorSpec } from '../../../core/tensor.js'
 import { frameFor } from '../../support/chains.js'
 import { inCheckout, sharedModel } from '../../support/index.js'
 import { runChain, runModel } from '../../support/onnx-runner.js'
 
 /** Promise 9. */
 const TOLERANCE = 1e-4
+
+/** Of lossy wires, whose errors add up over the cuts. */
+const LOSSY = { f16: 5e-3, u8: 0.1 } as const
 
 /** Positions that cost no fusion, with as many of them in each part. */
 function evenCuts(graph: Graph, parts: number): number[] {
@@ -47,6 +50,36 @@ async function chainEqualsWhole(
   }
 }
 
+async function lossyChains(
+  t: ExecutionContext,
+  model: Uint8Array,
+  specs: ReadonlyMap<string, TensorSpec>,
+): Promise<void> {
+  const graph = readGraph(model)
+  const feeds = frameFor(graph)
+  const whole = await runModel(model, feeds)
+  for (const count of [4, 8]) {
+    const sent = async (wire: 'f32' | 'f16' | 'u8') => {
+      const parts = cutGraph(graph, evenCuts(graph, count), specs, wire)
+      let bytes = 0
+      const outputs = await runChain(parts, feeds, undefined, (tensors, part) => {
+        if (part !== parts.at(-1)) bytes += tensorsBytes(tensors)
+      })
+      return { bytes, error: relativeError(outputs, whole) }
+    }
+    const exact = await sent('f32')
+    for (const [wire, fewer] of [['f16', 2] as const, ['u8', 4] as const]) {
+      const { bytes, error } = await sent(wire)
+      t.true(error > 0 && error <= LOSSY[wire], `${wire} in ${count} parts: ${error}`)
+      const ratio = exact.bytes / bytes
+      t.true(ratio > 0.98 * fewer, `${wire}: ${ratio} times fewer bytes`)
+      t.log(
+        `${count} parts, ${wire}: relative error ${error.toExponential(1)}, ${ratio.toFixed(3)} times fewer bytes`,
+      )
+    }
+  }
+}
+
 function specsOf(model: Uint8Array): Promise<ReadonlyMap<string, TensorSpec>> {
   const graph = readGraph(model)
   return completeSpecs(graph, runModel, size => frameFor(graph, size))
@@ -66,6 +99,20 @@ for (const name of ['light_squeezenet.onnx', 'light_inception_v1.onnx', 'light_r
     const shared = sharedModel(name)
     if (!shared) return t.log('the folder of shared models is absent')
     await chainEqualsWhole(t, randomWeights(shared, 1), [4, 8], await specsOf(shared))
+  })
+}
+
+test.serial('published models - digits with lossy wires gives nearly what the whole gives', async t => {
+  const model = readFileSync(inCheckout('examples/digits/digits.onnx'))
+  await lossyChains(t, model, await specsOf(model))
+})
+
+// Of opset 9, which cannot quantise.
+for (const name of ['light_squeezenet.onnx', 'light_inception_v1.onnx', 'light_resnet50.onnx']) {
+  test.serial(`published models - ${name} with lossy wires gives nearly what the whole gives`, async t => {
+    const shared = sharedModel(name)
+    if (!shared) return t.log('the folder of shared models is absent')
+    await lossyChains(t, randomWeights(shared, 1), await specsOf(shared))
   })
 }
 

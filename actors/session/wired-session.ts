@@ -1,0 +1,42 @@
+import { type TensorSpec } from '../../core/tensor.js'
+import { type Coding, type Wiring } from '../../core/wire.js'
+import { Converter } from './converter.js'
+import { checkCoded } from './finite.js'
+import { type OnnxSession, openSession, type SessionOptions } from './onnx-session.js'
+
+/**
+ * A partition's model in ONNX Runtime, that takes what arrives over the wire and gives what leaves over it. Where its
+ * operator set has no operators for that, sessions of their own convert beside it.
+ * @throws as `openSession`; its `run` also WIRE_OVERFLOW: what the model made cannot leave over the wire
+ */
+export async function openWired(
+  model: string | Uint8Array,
+  { decodes = [], encodes = [] }: Wiring,
+  options: SessionOptions = {},
+): Promise<OnnxSession> {
+  const session = await openSession(model, options)
+  const before = await Converter.open('decode', beside(decodes))
+  const after = await Converter.open('encode', beside(encodes))
+  const native = encodes.filter(coding => !coding.beside)
+  const [inputs, outputs] = [before.crossing(session.inputs), after.crossing(session.outputs)]
+  return {
+    ...{ inputs, outputs, inputNames: namesOf(inputs), outputNames: namesOf(outputs) },
+    endProfiling: () => session.endProfiling(),
+    run: async feeds => {
+      const made = await session.run(await before.run(feeds))
+      checkCoded(native, made)
+      return after.run(made)
+    },
+    release: async () => {
+      for (const one of [session, before, after]) await one.release()
+    },
+  }
+}
+
+function beside(codings: readonly Coding[]): Coding[] {
+  return codings.filter(coding => coding.beside)
+}
+
+function namesOf(specs: readonly TensorSpec[]): string[] {
+  return specs.map(({ name }) => name)
+}
