@@ -4,6 +4,7 @@ import { codecsBench } from './codecs/codecs-bench.js'
 import { objectiveBench } from './objective/objective-bench.js'
 import { predictionsBench } from './predictions/predictions-bench.js'
 import { plannerBench } from './planner/planner-bench.js'
+import { versionsBench } from './versions/versions-bench.js'
 
 /** `npm run bench -- NAME [options]` runs a benchmark; where it is used wrongly it lists them, and exits with 2. */
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -12,6 +13,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   predictions: predictionsBench,
   freshest: freshestBench,
   codecs: codecsBench,
+  versions: versionsBench,
 }
 
 const [name, ...options] = process.argv.slice(2)
