@@ -70,8 +70,9 @@ async function unendedIn({ journal, pipeline, stream }: Place): Promise<string[]
   const copy = `${journal}-copy`
   await cp(journal, copy, { recursive: true })
   const opened = await Journal.open(copy, { maxBytes: Infinity, sync: false, onTrouble: () => undefined })
-  const { id, stream: of } = opened.lease(pipeline)
-  const keys = of(stream).kept.map(({ sequence }) => identityKey({ dispatcher: id, stream, sequence }))
+  const lease = opened.lease(pipeline)
+  const { id: dispatcher } = lease
+  const keys = lease.stream(stream).kept.map(({ sequence }) => identityKey({ dispatcher, stream, sequence }))
   await opened.close()
   return keys
 }
