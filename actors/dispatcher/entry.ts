@@ -19,8 +19,10 @@ export class Entry {
   ) {
     const first = plan.stages.filter(({ stage }) => stage === 0)
     if (first.length === 0) throw new MillraceError('PIPELINE_FAILED', 'the plan has no first stage')
-    const { window, leastWindow = window } = plan
-    this.window = new CreditWindow({ least: Math.min(leastWindow, window), most: window })
+    const { window, leastWindow } = plan
+    // One that was asked for is as it was asked for.
+    const found = leastWindow === undefined ? {} : { fresh: plan.stages.length + 1 }
+    this.window = new CreditWindow({ least: Math.min(leastWindow ?? window, window), most: window, ...found })
     this.first = new FanOut(
       link,
       0,
@@ -35,6 +37,11 @@ export class Entry {
   /** Frames that may be under way. */
   get credits(): number {
     return this.window.size
+  }
+
+  /** How many of them may be of streams that want their newest frames. */
+  get freshCredits(): number {
+    return this.window.fresh
   }
 
   /**
