@@ -70,8 +70,9 @@ async function unendedIn({ journal, pipeline, stream }: Place): Promise<string[]
   const copy = `${journal}-copy`
   await cp(journal, copy, { recursive: true })
   const opened = await Journal.open(copy, { maxBytes: Infinity, sync: false, onTrouble: () => undefined })
-  const { id, stream: of } = opened.lease(pipeline)
-  const keys = of(stream).kept.map(({ sequence }) => identityKey({ dispatcher: id, stream, sequence }))
+  const book = opened.lease(pipeline)
+  const { kept } = book.stream(stream)
+  const keys = kept.map(({ sequence }) => identityKey({ dispatcher: book.id, stream, sequence }))
   await opened.close()
   return keys
 }
