@@ -13,6 +13,8 @@ export interface WindowBounds {
   /** Frames under way at the beginning, 1 or more. */
   readonly least: number
   readonly most: number
+  /** Frames that stay fresh at the beginning, which are no fewer later; left out: as many as may be under way. */
+  readonly fresh?: number
 }
 
 /**
@@ -25,6 +27,8 @@ export class CreditWindow {
   private limit: number
   private shortestMs = Infinity
   private growing = true
+  /** How many frames were under way without waiting, as far as is known. */
+  private fits = 0
   private results = 0
   private eraBegan = 0
 
@@ -38,15 +42,26 @@ export class CreditWindow {
   }
 
   /**
+   * The same for streams whose frames must not wait: as many as keep the slowest part busy, without a margin for times that
+   * vary.
+   */
+  get fresh(): number {
+    const { fresh } = this.bounds
+    return fresh === undefined ? this.size : Math.min(this.size, Math.max(fresh, Math.round(this.fits) + 1))
+  }
+
+  /**
    * A frame has come back.
    * @param sentAt, receivedAt  ms on one clock that only goes forward
    * @param ahead  frames that were under way when it was sent
    */
   took(sentAt: number, receivedAt: number, ahead: number): void {
-    if (this.bounds.least >= this.bounds.most || sentAt < this.eraBegan) return
+    const { least, most, fresh } = this.bounds
+    if ((least >= most && fresh === undefined) || sentAt < this.eraBegan) return
     if (++this.results > ERA_RESULTS) return this.begin(receivedAt)
     const ms = Math.max(receivedAt - sentAt, CLOCK_MS)
     this.shortestMs = Math.min(this.shortestMs, ms)
+    this.fits += STEP * (((ahead + 1) * this.shortestMs) / ms - this.fits)
     // What few frames take says nothing about what many would.
     if (ahead + 1 < this.limit / 2) return
     const gradient = (TOLERANCE * this.shortestMs) / ms
@@ -68,6 +83,7 @@ export class CreditWindow {
     this.limit = this.bounds.least
     this.shortestMs = Infinity
     this.growing = true
+    this.fits = 0
     this.results = 0
     this.eraBegan = now
   }

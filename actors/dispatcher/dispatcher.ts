@@ -1,4 +1,6 @@
 import {
+  defer,
+  finalize,
   Observable,
   type OperatorFunction,
   ReplaySubject,
@@ -72,6 +74,8 @@ export class Dispatcher {
   )
   private readonly farewells = new Cleanup(FAREWELL_MS)
   private inbox: Subscription | undefined
+  /** Sources that are held back. Of which streams they are is not known: no stream waits beyond the window then. */
+  private pulls = 0
   private closed = false
 
   private constructor(
@@ -82,7 +86,7 @@ export class Dispatcher {
     this.journal = parts.journal instanceof MillraceError ? undefined : parts.journal
     this.traffic = new Traffic(plan, {
       ...{ id, link, now: () => time.now(), onTrouble },
-      takeNext: () => this.streams.takeNext(),
+      takeNext: () => this.streams.takeNext(this.pulls > 0 || this.traffic.hasFreshRoom),
       predicted: ({ flow, identity }, prediction) => flow.settle(identity.sequence, prediction),
       failed: ({ flow, identity }, error) => flow.refuse(identity, error),
       duplicate: () => this.ledger.duplicate(),
@@ -187,7 +191,10 @@ export class Dispatcher {
    * that wait would hide from it how many frames are coming.
    */
   pull<T>(source: Iterable<T> | AsyncIterable<T>): Observable<T> {
-    return pullFrom(source, () => this.room.wait())
+    return defer(() => {
+      this.pulls++
+      return pullFrom(source, () => this.room.wait()).pipe(finalize(() => this.pulls--))
+    })
   }
 
   /**

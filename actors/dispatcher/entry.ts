@@ -20,8 +20,10 @@ export class Entry {
   ) {
     const first = plan.stages.filter(({ stage }) => stage === 0)
     if (first.length === 0) throw new MillraceError('PIPELINE_FAILED', 'the plan has no first stage')
-    const { window, leastWindow = window } = plan
-    this.window = new CreditWindow({ least: Math.min(leastWindow, window), most: window })
+    const { window, leastWindow } = plan
+    // One that was asked for is as it was asked for.
+    const found = leastWindow === undefined ? {} : { fresh: plan.stages.length + 1 }
+    this.window = new CreditWindow({ least: Math.min(leastWindow ?? window, window), most: window, ...found })
     this.first = new FanOut(
       link,
       0,
@@ -38,9 +40,15 @@ export class Entry {
     return this.window.size
   }
 
+<<<<<<< HEAD
   /** Of the next frame, by which replicas take turns: how many have taken this way before it. */
   nextTurn(): number {
     return this.turns++
+=======
+  /** How many of them may be of streams that want their newest frames. */
+  get freshCredits(): number {
+    return this.window.fresh
+>>>>>>> 368598408a66baf5de6a51ec46ca1b810d986831
   }
 
   /**

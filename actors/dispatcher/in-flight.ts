@@ -38,6 +38,11 @@ export class InFlight {
     return this.frames.size
   }
 
+  /** Those of streams that want their newest frames. */
+  get fresh(): number {
+    return this.all().filter(({ flow }) => flow.isFreshest).length
+  }
+
   begin({ frame, load, deadlineAt }: QueuedFrame, flow: StreamFlow): SentFrame {
     const { dispatcher, stream, sequence } = frame
     const identity = { dispatcher, stream, sequence }

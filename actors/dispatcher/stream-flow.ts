@@ -71,6 +71,10 @@ export class StreamFlow {
     this.reorder = new Reorder(order, journal?.stream.kept[0]?.sequence ?? nextSequence)
   }
 
+  get isFreshest(): boolean {
+    return this.options.delivery === 'freshest'
+  }
+
   get queuedFrames(): number {
     return this.restored.length + this.queue.size
   }

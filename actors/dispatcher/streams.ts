@@ -59,9 +59,13 @@ export class Streams {
     return this.all().reduce((sum, flow) => sum + flow.queuedFrames, 0)
   }
 
-  /** The next frame to be sent, one stream after the other. */
-  takeNext(): Turn | undefined {
+  /**
+   * The next frame to be sent, one stream after the other.
+   * @param fresh  whether streams that want their newest frames have a turn
+   */
+  takeNext(fresh = true): Turn | undefined {
     for (const flow of this.flows.values()) {
+      if (flow.isFreshest && !fresh) continue
       const queued = flow.take()
       if (queued === undefined) continue
       // To the end of the line.

@@ -65,6 +65,11 @@ export class Traffic {
     return this.entries.hasRoom(this.inFlight, waiting)
   }
 
+  /** The same for streams that want their newest frames: one that is sent to wait on its way is stale when it comes. */
+  get hasFreshRoom(): boolean {
+    return this.inFlight.fresh < this.entries.current.freshCredits
+  }
+
   /** Sends what waits while there is room, one stream after the other; a frame that is to be alone goes alone. */
   pump(): void {
     while (!this.closed && !this.quarantine.active && this.hasRoom(0)) {

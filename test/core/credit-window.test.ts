@@ -20,7 +20,7 @@ class Chain {
 }
 
 /** A source that always has a next frame, for so many frames. */
-function stream(window: CreditWindow, chain: Chain, frames: number, from = 0) {
+function stream(window: Pick<CreditWindow, 'size' | 'took'>, chain: Chain, frames: number, from = 0) {
   const under: { sentAt: number; outAt: number; ahead: number }[] = []
   const sizes: number[] = []
   const latencies: number[] = []
@@ -94,4 +94,38 @@ test('credit window - one whose bounds are the same stays', t => {
   const window = new CreditWindow({ least: 7, most: 7 })
   for (let i = 0; i < 1_000; i++) window.took(i, i + 10 * (i % 13), 6)
   t.is(window.size, 7)
+})
+
+/** As `stream`, of frames of which no more are under way than stay fresh. */
+function freshStream(window: CreditWindow, chain: Chain, frames: number) {
+  const limited = {
+    get size() {
+      return window.fresh
+    },
+    took: (...told: Parameters<CreditWindow['took']>) => window.took(...told),
+  }
+  return stream(limited, chain, frames)
+}
+
+test('credit window - of a stream that wants its newest frames none waits long, and the chain is kept busy', t => {
+  for (const stages of [[10], [10, 10, 10], [5, 10, 5], [10, 10, 10, 10, 10, 10, 10, 10]]) {
+    const bounds = { least: 4, most: 2 * stages.length + 2, fresh: stages.length + 1 }
+    const { latencies, perSecond } = freshStream(new CreditWindow(bounds), new Chain(stages), 450)
+    t.true(perSecond > 95, `${perSecond}`)
+    // The first come all at once.
+    const longest = Math.max(...latencies.slice(20))
+    t.true(longest <= (stages.length + 1) * 10, `${longest}`)
+  }
+})
+
+test('credit window - where frames are under way for long without waiting, more of them stay fresh', t => {
+  // Of two stages each of which is far away: a frame is under way for 200 ms, and 10 a second would leave the stages idle.
+  const window = new CreditWindow({ least: 4, most: 40, fresh: 3 })
+  let now = 0
+  for (let i = 0; i < 200; i++) window.took(now, (now += 200), window.fresh - 1)
+  t.true(window.fresh > 20, `${window.fresh}`)
+})
+
+test('credit window - one whose size was asked for is the same for all streams', t => {
+  t.is(new CreditWindow({ least: 18, most: 18 }).fresh, 18)
 })

@@ -333,6 +333,41 @@ test('a dispatcher - unless told otherwise, the freshest frame is the only one t
   t.deepEqual(sequences(await result), [0, 1, 2, 5])
 })
 
+/** The number of frames under way is found out, and begins with four. */
+const FINDS_OUT = planOf(1, { window: 6, leastWindow: 4 })
+
+test('a dispatcher - frames of a freshest stream do not wait on their way, and others fill the window', async t => {
+  const desk = await Desk.open(t, FINDS_OUT)
+  const source = new Subject<Tensor>()
+  source.pipe(desk.dispatcher.infer({ stream: 's', delivery: 'freshest' })).subscribe({ error: () => {} })
+  for (const frame of rows(5)) source.next(frame)
+  t.deepEqual(desk.sequences, [0, 1])
+  t.deepEqual(
+    desk.ends,
+    [2, 3].map(i => `s/${i} dropped stale`),
+  )
+  const lossless = new Subject<Tensor>()
+  lossless.pipe(desk.dispatcher.infer({ stream: 'l' })).subscribe({ error: () => {} })
+  for (const frame of rows(5)) lossless.next(frame)
+  t.deepEqual(
+    desk.sent.map(({ header }) => `${header.stream}/${header.sequence}`),
+    ['s/0', 's/1', 'l/0', 'l/1'],
+  )
+  desk.answer(0, {}, 's')
+  t.is(desk.sentOf(4, 's').header.sequence, 4)
+})
+
+test('a dispatcher - of a freshest stream that is pulled nothing is dropped', async t => {
+  const desk = await Desk.open(t, FINDS_OUT)
+  const infer = desk.dispatcher.infer({ stream: 's', delivery: 'freshest' })
+  const result = firstValueFrom(desk.dispatcher.pull(rows(8)).pipe(infer, toArray()))
+  for (let i = 0; i < 8; i++) {
+    await inTurns(() => desk.sequences.includes(i))
+    desk.answer(i)
+  }
+  t.deepEqual(sequences(await result), [0, 1, 2, 3, 4, 5, 6, 7])
+})
+
 test('a dispatcher - unless told otherwise, 1,024 frames of a lossless source that pushes may wait', async t => {
   const desk = await Desk.open(t)
   const source = new Subject<Tensor>()

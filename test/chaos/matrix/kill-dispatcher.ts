@@ -70,9 +70,9 @@ async function unendedIn({ journal, pipeline, stream }: Place): Promise<string[]
   const copy = `${journal}-copy`
   await cp(journal, copy, { recursive: true })
   const opened = await Journal.open(copy, { maxBytes: Infinity, sync: false, onTrouble: () => undefined })
-  const lease = opened.lease(pipeline)
-  const { id: dispatcher } = lease
-  const keys = lease.stream(stream).kept.map(({ sequence }) => identityKey({ dispatcher, stream, sequence }))
+  const book = opened.lease(pipeline)
+  const { kept } = book.stream(stream)
+  const keys = kept.map(({ sequence }) => identityKey({ dispatcher: book.id, stream, sequence }))
   await opened.close()
   return keys
 }
