@@ -127,6 +127,11 @@ export class Entries {
     return known.find(isIt) ?? new Entry(plan, this.link)
   }
 
+  /** How many of the frames under way may be of streams that want their newest frames. */
+  get freshCredits(): number {
+    return this.inForce.reduce((sum, entry) => sum + entry.freshCredits, 0)
+  }
+
   /** How many frames may be under way, but for those that are tried. The older ones take none of the larger window's room. */
   private credits(underWay: InFlight): number {
     const own = this.main.credits

@@ -40,15 +40,14 @@ export class Entry {
     return this.window.size
   }
 
-<<<<<<< HEAD
   /** Of the next frame, by which replicas take turns: how many have taken this way before it. */
   nextTurn(): number {
     return this.turns++
-=======
+  }
+
   /** How many of them may be of streams that want their newest frames. */
   get freshCredits(): number {
     return this.window.fresh
->>>>>>> 368598408a66baf5de6a51ec46ca1b810d986831
   }
 
   /**

@@ -67,7 +67,7 @@ export class Traffic {
 
   /** The same for streams that want their newest frames: one that is sent to wait on its way is stale when it comes. */
   get hasFreshRoom(): boolean {
-    return this.inFlight.fresh < this.entries.current.freshCredits
+    return this.inFlight.fresh < this.entries.freshCredits
   }
 
   /** Sends what waits while there is room, one stream after the other; a frame that is to be alone goes alone. */

@@ -109,6 +109,7 @@ test.serial(
     const supervisor = await start(t, 'supervisor', '--id', 's1', ...at)
     const cluster = await connect(broker.url)
     t.teardown(() => cluster.close())
+    await cluster.deploy(adder(7), { name: 'adder' })
     const known = await cluster.deploy(adder(1), { name: 'adder' })
     await cluster.deploy(adder(1), { name: 'gone' })
     await cluster.undeploy('gone')
@@ -130,5 +131,8 @@ test.serial(
     await newcomer.control.subscribe(newcomer.topics.pipeline.specs, ({ topic }) => specs.push(topic))
     await inTurns(() => specs.length > 0)
     t.deepEqual(specs, [newcomer.topics.pipeline.spec('adder')])
+    await found.rollback()
+    const before = await firstValueFrom(of(frame).pipe(found.infer()))
+    t.is(topK(before.outputs['y'], 1)[0]?.value, 7, 'the version before is known too')
   },
 )
