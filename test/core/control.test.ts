@@ -46,6 +46,40 @@ const sensors = {
   image: { size: [8, 9], fit: 'fill', channels: 'bgr', scale: 1, mean: [1, 2, 3], std: [4] },
 }
 
+const spec = {
+  pipeline: 'p',
+  deployment: 'd',
+  model,
+  partitions: 3,
+  window: 8,
+  lz4: true,
+  links: 'peer',
+  deployTimeoutMs: 1000,
+  sensors,
+  canary: 0.1,
+}
+
+const plan = {
+  pipeline: 'p',
+  deployment: 'd',
+  term: 1,
+  epoch: 2,
+  model,
+  inputs: [{ name: 'x', dtype: 'float32', dims: ['batch', null, 3] }],
+  outputs: [{ name: 'y', dtype: 'string', dims: [] }],
+  stages: [stage],
+  window: 4,
+  leastWindow: 2,
+  lz4: false,
+  sampleError: 1e-7,
+  links: 'auto',
+  handover: 'drain',
+  reason: 'worker slow',
+  asked: { partitions: 2, replicas: false, exclude: ['w-3'] },
+  cuts: [1, 4],
+  sensors,
+}
+
 interface Row {
   readonly schema: z.ZodType
   readonly good: object
@@ -160,19 +194,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   Leader: { schema: control.Leader, good: { term: 1, supervisor: 's' }, bad: { term: null, supervisor: '' } },
   Spec: {
     schema: control.Spec,
-    good: {
-      pipeline: 'p',
-      deployment: 'd',
-      model,
-      partitions: 3,
-      window: 8,
-      lz4: true,
-      links: 'peer',
-      deployTimeoutMs: 1000,
-      sensors,
-    },
+    good: spec,
     bad: {
       sensors: { ...sensors, image: { ...sensors.image, std: [0] } },
+      canary: 1,
       pipeline: '..',
       deployment: '',
       partitions: 0,
@@ -181,27 +206,18 @@ const ROWS: Readonly<Record<string, Row>> = {
       model: { ...model, bytes: -1 },
     },
   },
+  Order: {
+    schema: control.Order,
+    good: { pipeline: 'p', deployment: 'd', order: 'rollback', deployTimeoutMs: 1000 },
+    bad: { pipeline: '..', order: 'stop', deployTimeoutMs: -1 },
+  },
   Plan: {
     schema: control.Plan,
     good: {
-      pipeline: 'p',
-      deployment: 'd',
-      term: 1,
-      epoch: 2,
-      model,
-      inputs: [{ name: 'x', dtype: 'float32', dims: ['batch', null, 3] }],
-      outputs: [{ name: 'y', dtype: 'string', dims: [] }],
-      stages: [stage],
-      window: 4,
-      leastWindow: 2,
-      lz4: false,
-      sampleError: 1e-7,
-      links: 'auto',
-      handover: 'drain',
-      reason: 'worker slow',
-      asked: { partitions: 2, replicas: false, exclude: ['w-3'] },
-      cuts: [1, 4],
-      sensors,
+      ...plan,
+      revision: { term: 1, number: 3 },
+      canary: { share: 0.5, plan: { ...plan, epoch: 3 } },
+      previous: spec,
     },
     bad: {
       stages: [],
@@ -214,6 +230,9 @@ const ROWS: Readonly<Record<string, Row>> = {
       reason: 'a whim',
       asked: { exclude: ['W 3'] },
       cuts: [-1],
+      revision: { term: 1 },
+      canary: { share: 0.5 },
+      previous: { pipeline: 'p' },
       sensors: { ...sensors, queueFrames: 0 },
     },
   },
