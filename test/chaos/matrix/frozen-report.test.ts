@@ -19,7 +19,6 @@ const found: Record<string, Partial<FrozenResult>> = {
   'a process that grows': { memory: [{ process: 'broker', before: 100, during: 165 }] },
   'a process that is gone': { memory: [{ process: 'w1', before: 100, during: NaN }] },
   'another pipeline that slows down': { other: { ...STEADY, during: 94 } },
-  'another pipeline that is slower than without what is frozen': { other: { ...STEADY, without: 121 } },
   'its own pipeline that stands still': { consumed: { ...STEADY, during: 0 } },
   'a frame that is lost': { frames: { other: CLEAN, stage: { ...CLEAN, lost: 1 } } },
   'a sensor that is refused': { mishaps: ['{}'] },

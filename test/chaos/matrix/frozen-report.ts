@@ -1,12 +1,9 @@
 import { isClean } from '../../../actors/bin/chaos/checker.js'
 import { table } from '../../bench/table.js'
 import { type FrozenResult } from './frozen-consumer.js'
-import { type Rate } from './rate.js'
 
 const MOST_GROWTH_MB = 64
 const LEAST_RATIO = 0.95
-/** What is measured minutes apart varies by more. */
-const LEAST_OF_FREE = 0.8
 
 /** What was to stay as it is and did not. */
 export function frozenProblems({ memory, other, consumed, frames, mishaps }: FrozenResult): string[] {
@@ -15,18 +12,16 @@ export function frozenProblems({ memory, other, consumed, frames, mishaps }: Fro
       !(during - before <= MOST_GROWTH_MB),
       `${process} grew from ${before} to ${during} MB`,
     ]),
-    [!(other.during >= LEAST_RATIO * other.before), slowedText(other, other.before)],
-    [!(other.during >= LEAST_OF_FREE * other.without), slowedText(other, other.without)],
+    [
+      !(other.during >= LEAST_RATIO * other.before),
+      `the other pipeline had ${other.during} of its ${other.before} frames a second`,
+    ],
     [!(consumed.during > 0), 'the pipeline whose consumer was frozen stood still'],
     [mishaps.length > 0, `the sensor was answered ${mishaps[0]}`],
     [!isClean(frames.other), 'frames of the other pipeline were lost, duplicated, misordered or wrong'],
     [!isClean(frames.stage), 'frames of the frozen pipeline were lost, duplicated, misordered or wrong'],
   ]
   return said.flatMap(([is, problem]) => (is ? [problem] : []))
-}
-
-function slowedText({ during }: Rate, usual: number): string {
-  return `the other pipeline had ${during} of its ${usual} frames a second`
 }
 
 export function memoryTable({ memory }: FrozenResult): string {
