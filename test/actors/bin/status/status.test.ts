@@ -62,7 +62,7 @@ test('status - shows rates in units that are read at a glance, and why a pipelin
   const text = statusText(VIEW, { width: 120, colours: false })
   t.regex(text, /^supervisor 's', term 1\n/)
   t.regex(text, /^w1 +alive +4 +61 % +250 MB +8 GB +-$/m)
-  t.regex(text, /^digits +degraded +3 +47.5 +9.17 +150 +- +- +- +- +worker lost +digits.onnx$/m)
+  t.regex(text, /^digits +degraded +3 +47.5 +9.17 +150 +- +- +- +- +worker lost +0b4f3c1… +digits\.o…$/m)
   t.regex(text, /^w2 +slow +4 /m)
   t.regex(text, /^w2: WORKER_SLOW: takes 4 times as long as usual$/m)
   t.regex(text, /^digits\/0 +w1 +47.2 +0.38 +2 +1 +18.1 kB\/s +2.99 MB\/s +peer$/m)
