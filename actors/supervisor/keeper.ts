@@ -233,7 +233,7 @@ export class PipelineKeeper {
       const activation = this.parts.assignments
         .of(plan.pipeline, plan.epoch)
         .find(one => activationKeyOf(one) === key)
-      if (activation !== undefined) this.refusals.note(worker, activation)
+      if (activation !== undefined) this.refusals.note(worker, activation, 'crashed')
     }
     try {
       const { canary: _, ...alone } = plan
@@ -244,7 +244,8 @@ export class PipelineKeeper {
     } catch (error) {
       if (signal.aborted) return
       const failure = MillraceError.from(error, 'PIPELINE_FAILED')
-      if (failure instanceof ActivationFailure) this.refusals.note(failure.worker, failure.activation)
+      if (failure instanceof ActivationFailure)
+        this.refusals.note(failure.worker, failure.activation, 'failed')
       else this.hopeless = situation
       this.say(plan, 'degraded', failure.toInfo())
     }
@@ -271,7 +272,7 @@ export class PipelineKeeper {
     const { registry, slowdownOf, plans } = this.parts
     return {
       ...this.parts,
-      refuses: this.refusals.check(),
+      ...this.refusals.checks(),
       paces: () => new Paces({ speedOf: worker => registry.speedOf(worker), slowdownOf }),
       takenBytes: (worker, { pipeline, epoch }) => {
         const isOwn = (plan: Plan) => plan.pipeline === pipeline && plan.epoch === epoch

@@ -11,8 +11,10 @@ export interface MendParts extends EpochParts, HolderParts {
   readonly term: number
   /** The next epoch; each call gives a larger one. */
   readonly nextEpoch: () => number
-  /** Whether a worker has failed with a partition of late. */
+  /** Whether a worker could not load a partition of late. */
   readonly refuses: (worker: string, part: PreparedPart) => boolean
+  /** That, or its runtime has crashed with it: one that is asked when nobody else is there. */
+  readonly avoids: MendParts['refuses']
   readonly paces: () => Paces
   /** Memory of a worker that other plans than this take. */
   readonly takenBytes: (worker: string, plan: Plan) => number
@@ -36,12 +38,14 @@ export async function mend(
   const paces = parts.paces()
   const before = placedOf(plan, parts.assignments.of(plan.pipeline, plan.epoch), paces)
   const holds = memoised(sha256 => new Set(holdersOf(sha256, parts)))
-  const preferences = {
-    refuses: parts.refuses,
-    holds: (worker: string, { part }: PreparedPart) => holds(part.sha256).has(worker),
-  }
   const candidates = candidatesOf(plan, parts, paces)
-  const result = reassign(before, candidates, ({ memoryBytes }) => memoryBytes, preferences)
+  const place = (refuses: MendParts['refuses']) =>
+    reassign(before, candidates, ({ memoryBytes }) => memoryBytes, {
+      refuses,
+      holds: (worker, { part }) => holds(part.sha256).has(worker),
+    })
+  const without = place(parts.avoids)
+  const result = 'stranded' in without ? place(parts.refuses) : without
   if ('stranded' in result) throw noRoom(result.stranded)
   const mended = await bringInForce(plan, timed(result.placed, paces), parts, signal)
   // What was predicted was so of the workers before.
@@ -59,7 +63,7 @@ export async function mend(
 export async function bringInForce(
   plan: Plan,
   placed: readonly Placed[],
-  parts: Omit<MendParts, 'refuses' | 'paces' | 'takenBytes'>,
+  parts: Omit<MendParts, 'refuses' | 'avoids' | 'paces' | 'takenBytes'>,
   signal: AbortSignal,
 ): Promise<Plan> {
   const terms = termsOf(plan)

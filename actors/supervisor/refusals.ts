@@ -4,29 +4,39 @@ import { type PreparedPart } from './workshop/messages.js'
 /** A worker that was short of memory, or whose runtime is being started again, may be asked again after a while. */
 const FORGET_MS = 30_000
 
+type Kind = 'failed' | 'crashed'
+type Check = (worker: string, part: PreparedPart) => boolean
+
 /** Which workers have failed with which partitions of late, so that others are asked. */
 export class Refusals {
-  private readonly until = new Map<string, number>()
+  private readonly known = new Map<string, { readonly kind: Kind; readonly until: number }>()
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** How many count. */
   get size(): number {
     this.forget()
-    return this.until.size
+    return this.known.size
   }
 
-  note(worker: string, { part }: Activation): void {
-    this.until.set(keyOf(worker, part.sha256), this.now() + FORGET_MS)
+  /** @param kind  it could not load the partition, or its runtime crashed when it had it */
+  note(worker: string, { part }: Activation, kind: Kind): void {
+    this.known.set(keyOf(worker, part.sha256), { kind, until: this.now() + FORGET_MS })
   }
 
-  check(): (worker: string, part: PreparedPart) => boolean {
+  /** Who could not load a partition is not asked; whose runtime crashed with it is asked when nobody else is there. */
+  checks(): { readonly refuses: Check; readonly avoids: Check } {
     this.forget()
-    return (worker, { part }) => this.until.has(keyOf(worker, part.sha256))
+    const kindOf: (...about: Parameters<Check>) => Kind | undefined = (worker, { part }) =>
+      this.known.get(keyOf(worker, part.sha256))?.kind
+    return {
+      refuses: (worker, part) => kindOf(worker, part) === 'failed',
+      avoids: (worker, part) => kindOf(worker, part) !== undefined,
+    }
   }
 
   private forget(): void {
-    for (const [key, until] of this.until) if (until <= this.now()) this.until.delete(key)
+    for (const [key, { until }] of this.known) if (until <= this.now()) this.known.delete(key)
   }
 }
 

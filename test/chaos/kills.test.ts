@@ -100,7 +100,10 @@ test('killing at random - every frame ends once, in order, and what is predicted
   const setting = { cluster, pipeline, members }
 
   const entries: LedgerEntry[] = []
-  pipeline.ledger$.subscribe(entry => entries.push(entry))
+  pipeline.ledger$.subscribe(entry => {
+    entries.push(entry)
+    if (entry.end === 'failed') t.log(`frame ${entry.sequence} failed: ${entry.error.message}`)
+  })
   const given: Prediction[] = []
   let stop = false
   function* source(): Generator<Tensors> {

@@ -110,6 +110,16 @@ test('a runtime that crashed - its stages go to others while it starts again', a
   t.false(workersOf(mended).includes('w3'))
 })
 
+test('a runtime that crashed - its worker is asked again when nobody else is left', async t => {
+  const { puppets, after, plans } = await deployed(t, 3)
+  const error = { code: 'RUNTIME_CRASHED' as const, message: 'ended with SIGKILL' }
+  await puppets[2]?.give({ state: 'failed', error })
+  const { epoch } = await until(after)
+  for (const one of puppets.slice(0, 2)) await one.die()
+  const mended = await until(plans, plan => plan.epoch > epoch && workersOf(plan).every(one => one === 'w3'))
+  t.is(mended.stages.length, 3)
+})
+
 test('a spare worker - is given every partition beforehand, and takes the lost one that it holds', async t => {
   const { puppets, after } = await deployed(t, 5)
   const parts = puppets.slice(0, 3).map(({ desired }) => desired[0]?.part.sha256)
