@@ -111,7 +111,15 @@ test('the view of a cluster - has rates of stages from beats, and those of pipel
   })
   t.deepEqual(view.stages, [
     {
-      ...{ pipeline: 'p', epoch: 1, stage: 0, replica: 0, worker: 'w1', link: 'peer' },
+      ...{
+        pipeline: 'p',
+        epoch: 1,
+        version: '0'.repeat(12),
+        stage: 0,
+        replica: 0,
+        worker: 'w1',
+        link: 'peer',
+      },
       ...{ frames: 50, failures: 1, waiting: 2 },
       ...{ framesPerSecond: 20, msPerFrame: 3, bytesInPerSecond: 200, bytesOutPerSecond: 400 },
     },

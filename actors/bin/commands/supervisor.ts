@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Host, startSupervisor } from '../../../config/hosts.js'
+import { type Host, startSupervisor, temporaryFolder } from '../../../config/hosts.js'
 import { Cleanup } from '../../../core/cleanup.js'
 import { type Leader, type Speed } from '../../../core/control.js'
 import { MillraceError } from '../../../core/errors.js'
@@ -37,7 +37,9 @@ export const supervisorCommand = defineCommand({
   summary: 'Plan pipelines and assign their partitions to workers.',
   options,
   async run(session, given) {
-    const host = hostOf(given.id ?? freshId('supervisor'), given, session)
+    // What one term has cut and fetched, the next one has.
+    const cacheDir = given.cacheDir ?? (await temporaryFolder('parts', session.cleanup))
+    const host = hostOf(given.id ?? freshId('supervisor'), { ...given, cacheDir }, session)
     const settings = pickOptions(supervisorOptions, given)
     const instruments = {
       spawnProbe: () => forkProbe(session.debug),
