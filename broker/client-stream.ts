@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import { HeaderGuard } from './guard.js'
+import { PublishReader } from './publish-reader.js'
 
 export interface ClientStreamLimits {
   readonly maxPacketBytes: number
@@ -19,6 +20,7 @@ const SLICE_BYTES = 64 * 1024
 const PIECE_BYTES = 128
 /** The answer to a ping. */
 const PINGRESP = Buffer.from([0xd0, 0])
+const PUBACK = 0x40
 /** More than can wait here: the broker never waits for one client, because then all others would wait with it. */
 const NEVER_FULL = Number.MAX_SAFE_INTEGER
 
@@ -40,13 +42,17 @@ export class ClientStream extends Duplex {
   private writing = false
   private ending: (() => void) | undefined
   private stall: NodeJS.Timeout | undefined
+  private readonly reader: PublishReader | undefined
 
+  /** @param takes  messages do not go through the broker: they wait for `startTaking` */
   constructor(
     private readonly socket: Duplex,
     private readonly limits: ClientStreamLimits,
+    { takes = false }: { readonly takes?: boolean } = {},
   ) {
     super({ writableHighWaterMark: NEVER_FULL, allowHalfOpen: false })
     this.guard = new HeaderGuard(limits.maxPacketBytes)
+    this.reader = takes ? new PublishReader(packet => this.passOn(packet)) : undefined
     socket.on('data', (chunk: Buffer) => this.takeIn(chunk))
     socket.on('end', () => this.push(null))
     socket.on('error', error => this.destroy(error))
@@ -87,6 +93,20 @@ export class ClientStream extends Duplex {
     this.guard.admit()
   }
 
+  /**
+   * From now on takes messages of quality 0 and 1 in itself, and acknowledges them; what has waited comes at once.
+   * @param take  whether the client may send this
+   */
+  startTaking(take: (topic: string, payload: Uint8Array) => boolean): void {
+    this.attempt(() =>
+      this.reader?.open(({ topic, payload, id }) => {
+        if (!take(topic, payload)) throw new Error(`'${topic}' may not be published to`)
+        if (id !== undefined) this.write(Uint8Array.of(PUBACK, 2, id >> 8, id & 255))
+      }),
+    )
+    this.readOn()
+  }
+
   subscribed(qos: number): void {
     if (qos > 0) this.atLeastOnce = true
   }
@@ -104,11 +124,11 @@ export class ClientStream extends Duplex {
 
   release(): void {
     this.held = false
-    this.socket.resume()
+    this.readOn()
   }
 
   override _read(): void {
-    if (!this.held) this.socket.resume()
+    this.readOn()
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: () => void): void {
@@ -141,7 +161,25 @@ export class ClientStream extends Duplex {
     this.stall?.refresh()
     const problem = this.guard.inspect(chunk)
     if (problem !== undefined) this.destroy(new Error(problem))
-    else if (!this.push(chunk)) this.socket.pause()
+    else if (this.reader === undefined) this.passOn(chunk)
+    else this.attempt(() => this.reader?.accept(chunk))
+    if (this.reader?.waits === true) this.socket.pause()
+  }
+
+  private passOn(chunk: Buffer): void {
+    if (!this.push(chunk)) this.socket.pause()
+  }
+
+  private readOn(): void {
+    if (!this.held && this.reader?.waits !== true) this.socket.resume()
+  }
+
+  private attempt(read: () => void): void {
+    try {
+      read()
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   /**

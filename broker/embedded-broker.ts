@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { duplexPair } from 'node:stream'
+import { type Duplex, duplexPair } from 'node:stream'
 import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes'
 import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
@@ -72,6 +72,7 @@ export class EmbeddedBroker {
     readonly host: string,
     readonly port: number,
     private readonly users: readonly User[],
+    private readonly takes: boolean,
   ) {
     server.on('connection', socket => this.welcome(socket))
     // Such as too many open files: without a listener it would end the process.
@@ -94,23 +95,33 @@ export class EmbeddedBroker {
     }
     const held = new HeldPublishes()
     const store = boundedStore(limits, held)
-    const intakeClients = intake === undefined ? undefined : new IntakeClients()
+    const intakeClients = intake === undefined ? undefined : new IntakeClients(intake)
+    const grants = new WeakMap<Client, Grant>()
     const publish: Handing = (packet, then) => aedes.publish(packet, then)
     const aedes: Aedes = new Aedes({
       ...AEDES,
-      ...hooks({ access, limits, intake, held, publish }),
+      ...hooks({ access, grants, limits, intake, held, publish }),
       ...(intakeClients === undefined ? {} : { preConnect: intakeClients.preConnect }),
       persistence: store.persistence,
     })
     aedes.on('clientReady', client => {
       const stream = streamOf(client)
-      if (stream !== undefined) intakeClients?.ready(client, stream)
+      if (stream !== undefined) intakeClients?.ready(client, stream, grants.get(client))
     })
     await aedes.listen()
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS })
     try {
       const bound = await listen(server, host, port)
-      const broker = new EmbeddedBroker(aedes, server, limits, store, host, bound, users)
+      const broker = new EmbeddedBroker(
+        aedes,
+        server,
+        limits,
+        store,
+        host,
+        bound,
+        users,
+        intake !== undefined,
+      )
       aedes.authorizeForward = (client, packet) => broker.forward(client, packet)
       return broker
     } catch (error) {
@@ -138,7 +149,7 @@ export class EmbeddedBroker {
       // The two ends do not tell each other of their end by themselves.
       near.once('close', () => far.destroy())
       far.once('close', () => near.destroy())
-      if (this.closing === undefined) this.attach(new ClientStream(far, this.limits))
+      if (this.closing === undefined) this.attach(this.streamOver(far))
       else far.destroy()
       return near
     }
@@ -179,7 +190,11 @@ export class EmbeddedBroker {
       socket.destroy()
       return
     }
-    this.attach(new ClientStream(socket, this.limits))
+    this.attach(this.streamOver(socket))
+  }
+
+  private streamOver(socket: Duplex): ClientStream {
+    return new ClientStream(socket, this.limits, { takes: this.takes })
   }
 
   private attach(stream: ClientStream): void {
@@ -223,6 +238,8 @@ type Handing = (packet: PublishPacket, then: (error?: Error) => void) => void
 
 interface HookParts {
   readonly access: Access
+  /** Of the clients that are let in. */
+  readonly grants: WeakMap<Client, Grant>
   readonly limits: BrokerLimits
   readonly intake: Intake | undefined
   readonly held: HeldPublishes
@@ -230,8 +247,7 @@ interface HookParts {
   readonly publish: Handing
 }
 
-function hooks({ access, limits, intake, held, publish }: HookParts): AedesOptions {
-  const grants = new WeakMap<Client, Grant>()
+function hooks({ access, grants, limits, intake, held, publish }: HookParts): AedesOptions {
   return {
     connectTimeout: limits.connectTimeoutMs,
     authenticate: (client, username, password, done) => {

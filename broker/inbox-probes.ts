@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Bus, type Subscription } from '../core/bus.js'
-import { type ProbeTarget, type ProbeUser } from '../core/control.js'
+import { type ProbeTarget, type ProbeUser } from '../core/control/index.js'
 import { type PeerProbes } from '../core/peer-probes.js'
 import { connectBus } from './connect-bus.js'
 import { INBOX_PACKET_BYTES, type InboxBroker } from './inbox-broker.js'

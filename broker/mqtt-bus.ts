@@ -15,6 +15,7 @@ import { type SubscriptionEntry, Subscriptions } from '../core/subscriptions.js'
 import { checkFilter, checkTopic } from '../core/topic-filter.js'
 import { withLimit } from '../core/wait.js'
 import { type DurableIntake } from './durable-intake.js'
+import { writePublish } from './write-publish.js'
 import { Joiner, mustSplit, Splitter, takesSeveral } from './chunking.js'
 
 const DEFAULT_TIMEOUT_MS = 10_000
@@ -183,10 +184,10 @@ export class MqttBus implements Bus {
   private async sendOne(topic: string, payload: Uint8Array, how: How): Promise<void> {
     this.refuseIfDown(how.qos)
     const message = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-    // The client forgets a message of QoS 0 that it could not write when the connection broke.
-    const pending = how.qos === 0 ? this.brief : this.lasting
     try {
-      await pending.wait(this.client.publishAsync(topic, message, how))
+      // A message of QoS 0 ends with its connection.
+      if (how.qos === 0) await this.brief.wait(writePublish(this.client.stream, topic, message, how.retain))
+      else await this.lasting.wait(this.client.publishAsync(topic, message, how))
     } catch (error) {
       throw MillraceError.from(error, this.closing === undefined ? 'BUS_DISCONNECTED' : 'BUS_CLOSED')
     }

@@ -7,7 +7,7 @@ import {
   type Leader,
   type PipelineStatus,
   type Plan,
-} from '../core/control.js'
+} from '../core/control/index.js'
 import { type LinkKind } from '../core/link.js'
 import { versionOf, versionsIn } from '../core/versions.js'
 import { type ActorRates, type BeatTrail } from './rates.js'

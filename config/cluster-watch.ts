@@ -10,7 +10,7 @@ import {
   Leader,
   PipelineStatus,
   Plan,
-} from '../core/control.js'
+} from '../core/control/index.js'
 import { MillraceError } from '../core/errors.js'
 import { levelsBelow, type Topics } from '../core/topics.js'
 import { type ClusterView, viewOf } from './cluster-view.js'

@@ -23,7 +23,7 @@ import {
   PipelineStatus,
   Plan,
   type Spec,
-} from '../core/control.js'
+} from '../core/control/index.js'
 import { MillraceError } from '../core/errors.js'
 import { type DispatcherJournal } from '../core/journal.js'
 import { brokerLink, type Link } from '../core/link.js'
@@ -91,7 +91,7 @@ export class Cluster {
    */
   async deploy(model: string | Uint8Array, options: DeployOptionsInput = {}): Promise<Pipeline> {
     const parsed = parseOptions(deployOptions, options, 'deploy')
-    const source = await openModel(model)
+    const source = await openModel(model, parsed.input)
     checkImageOptions(parsed, source.graph.inputs)
     await this.supervisor()
     const spec = specOf(source, parsed)
@@ -240,22 +240,50 @@ export class Cluster {
 }
 
 function specOf(source: ModelSource, options: DeployOptions): Spec {
-  const { name, partitions, replicas, exclude, window, canary, lz4, wire, links, deployTimeoutMs } = options
+  const {
+    name,
+    cuts,
+    memoryMib,
+    replicas,
+    exclude,
+    window,
+    canary,
+    lz4,
+    wire,
+    wireError,
+    links,
+    deployTimeoutMs,
+  } = options
+  const partitions = partitionsOf(options)
   return {
     pipeline: name ?? pipelineNameOf(source.model.name),
     deployment: newDeployment(),
     model: source.model,
     ...(partitions === undefined ? {} : { partitions }),
+    ...(cuts === undefined ? {} : { cuts: [...cuts] }),
+    ...(memoryMib === undefined ? {} : { memoryMib }),
     replicas,
     exclude: [...exclude],
     ...(window === undefined ? {} : { window }),
     lz4,
     ...(wire === 'f32' ? {} : { wire }),
+    ...(wire === 'auto' ? { wireError } : {}),
     links,
     deployTimeoutMs,
     sensors: sensorSettingsOf(options),
     ...(canary === undefined ? {} : { canary }),
   }
+}
+
+/** @throws OPTION_INVALID: cuts make another number of them than was asked for */
+function partitionsOf({ partitions, cuts }: DeployOptions): number | undefined {
+  if (cuts === undefined) return partitions
+  const made = cuts.length + 1
+  if (partitions === undefined || partitions === made) return made
+  throw new MillraceError(
+    'OPTION_INVALID',
+    `'cuts' make ${made} partitions, and 'partitions' is ${partitions}`,
+  )
 }
 
 /** Tells one request from all others. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { firstValueFrom, ReplaySubject } from 'rxjs'
-import { Birth, decodeControl, encodeControl, errorOf } from '../core/control.js'
+import { Birth, decodeControl, encodeControl, errorOf } from '../core/control/index.js'
 import { MillraceError } from '../core/errors.js'
 import { type Fault, FaultAnswer, type LineState, type Victim } from '../core/faults.js'
 import { firstWhere } from '../core/wait.js'
@@ -20,7 +20,7 @@ export interface Injected {
   readonly at: number
 }
 
-const ANSWER_MS = 5_000
+const ANSWER_MS = 15_000
 
 /**
  * Lets parts of a cluster fail on purpose, while frames go through one of its pipelines: real processes are killed and

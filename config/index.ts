@@ -7,7 +7,7 @@ export {
 } from '../actors/dispatcher/index.js'
 export { type DeployOptionsInput as DeployOptions } from '../actors/supervisor/index.js'
 export { argMax, relativeError } from '../core/compare.js'
-export { type PipelineStatus, type Plan, type PlanStage } from '../core/control.js'
+export { type PipelineStatus, type Plan, type PlanStage } from '../core/control/index.js'
 export { type ErrorCode, ERRORS, MillraceError } from '../core/errors.js'
 export { type FrameIdentity, type StageTiming } from '../core/frame.js'
 export { type LedgerCounts, type LedgerEntry } from '../core/ledger.js'

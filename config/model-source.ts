@@ -8,9 +8,16 @@ import {
   readRange,
   type ReadPart,
 } from '../actors/model-store/index.js'
-import { type ModelFiles } from '../core/control.js'
+import { type ModelFiles } from '../core/control/index.js'
 import { MillraceError } from '../core/errors.js'
-import { type ExternalFile, type Graph, LARGEST_FILE_BYTES, readGraph } from '../core/graph/index.js'
+import {
+  type ExternalFile,
+  type Graph,
+  LARGEST_FILE_BYTES,
+  readGraph,
+  withPixelInputs,
+} from '../core/graph/index.js'
+import { type PixelInputs, pixelScalings } from '../core/sensing/index.js'
 
 /** A model as it is offered to a supervisor. */
 export interface ModelSource {
@@ -25,14 +32,19 @@ export interface ModelSource {
  * A model, checked as far as its file tells.
  * @param model  path of an ONNX file of at most 2 GiB, whose external data, of any size, lies beside it; or the bytes of
  *   one without external data
- * @throws MODEL_NOT_FOUND, MODEL_INVALID, MODEL_TRUNCATED, MODEL_UNSUPPORTED, MODEL_DATA_MISSING, GRAPH_INVALID
+ * @param input  inputs that are to take pixels: it is another model then, with other bytes
+ * @throws MODEL_NOT_FOUND, MODEL_INVALID, MODEL_TRUNCATED, MODEL_UNSUPPORTED, MODEL_DATA_MISSING, GRAPH_INVALID;
+ *   OPTION_INVALID: `input` does not fit it
  */
-export async function openModel(model: string | Uint8Array, name?: string): Promise<ModelSource> {
-  const bytes = typeof model === 'string' ? await readModel(model) : model
-  const title = name ?? (typeof model === 'string' ? basename(model) : 'model.onnx')
+export async function openModel(model: string | Uint8Array, input?: PixelInputs): Promise<ModelSource> {
+  const given = typeof model === 'string' ? await readModel(model) : model
+  const title = typeof model === 'string' ? basename(model) : 'model.onnx'
   const folder = typeof model === 'string' ? resolve(dirname(model)) : undefined
   const beside = folder === undefined ? {} : { externalData: openBeside(folder) }
-  const graph = readGraph(bytes, { name: title, ...beside })
+  const read = (bytes: Uint8Array) => readGraph(bytes, { name: title, ...beside })
+  const own = read(given)
+  const bytes = input === undefined ? given : withPixelInputs(given, title, pixelScalings(own.inputs, input))
+  const graph = bytes === given ? own : read(bytes)
   const data = await dataOf(graph, folder)
   const file = {
     sha256: createHash('sha256').update(bytes).digest('hex'),

@@ -6,7 +6,7 @@ import {
   type InferOptionsInput,
   type Prediction,
 } from '../actors/dispatcher/index.js'
-import { type Order, type PipelineStatus, type Plan } from '../core/control.js'
+import { type Order, type PipelineStatus, type Plan } from '../core/control/index.js'
 import { type LedgerCounts, type LedgerEntry } from '../core/ledger.js'
 
 /** A deployed model, with a dispatcher of this connection's own. */

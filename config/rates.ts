@@ -1,4 +1,4 @@
-import { type ActorProgress, type Beat } from '../core/control.js'
+import { type ActorProgress, type Beat } from '../core/control/index.js'
 
 /** How an actor has fared between two beats. */
 export interface ActorRates {

@@ -101,6 +101,11 @@ export const ERRORS = {
     'an envelope was written by a version of the format that this one cannot read',
     'run the same version of Millrace on all machines',
   ),
+  ZFP_INVALID: row(
+    false,
+    'bytes are not the ZFP stream that they are read as',
+    'read it with the dims and the mode that it was written with; the message says where it differs',
+  ),
   // Buses and brokers
   BROKER_UNREACHABLE: row(
     true,
@@ -286,7 +291,7 @@ export const ERRORS = {
   WIRE_OVERFLOW: row(
     false,
     'a tensor between two partitions holds what its wire cannot carry',
-    'deploy with another wire: u8 carries no NaN and no Inf, f16 nothing above 65,504 and no Inf, f32 everything',
+    'deploy with another wire: u8c and u8 carry no NaN and no Inf, f16 nothing above 65,504 and no Inf, f32 everything',
   ),
   INBOX_FULL: row(
     true,

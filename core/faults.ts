@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { errorInfo } from './control.js'
+import { errorInfo } from './control/index.js'
 import { isName } from './topics.js'
 
 /** What a line lets through: all; nothing, and the ends are told; or nothing, and they are not. */

@@ -1,5 +1,5 @@
 import { type Bus } from './bus.js'
-import { type ProbeTarget, type ProbeUser } from './control.js'
+import { type ProbeTarget, type ProbeUser } from './control/index.js'
 
 /** A runtime's part in measuring the links between runtimes. */
 export interface PeerProbes {

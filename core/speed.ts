@@ -1,4 +1,4 @@
-import { type Speed } from './control.js'
+import { type Speed } from './control/index.js'
 
 /** How many times faster `a` is than `b`: the geometric mean over both kinds of work. */
 export function relativeSpeed(a: Speed, b: Speed): number {

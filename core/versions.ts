@@ -1,4 +1,4 @@
-import { type ModelFiles, type Plan } from './control.js'
+import { type ModelFiles, type Plan } from './control/index.js'
 
 const VERSION_DIGITS = 12
 

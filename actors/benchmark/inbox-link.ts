@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { type Bus } from '../../core/bus.js'
-import { type ProbeTarget } from '../../core/control.js'
+import { type ProbeTarget } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LinkFigure, measureLink } from './link-figure.js'
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
-import { Birth, type Speed } from '../../core/control.js'
+import { Birth, type Speed } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
-import { cpuQuota } from '../machine/index.js'
+import { cpuQuota, makeFolder } from '../machine/index.js'
 import { profileFolder, thisMachine, writeWhole } from '../profiler/index.js'
 import { type MeasuredSpeed, runBenchmark } from './run-benchmark.js'
 
@@ -75,7 +75,7 @@ function writeSpeed(path: string, speed: Speed): Promise<void> {
 /** Whether it is this process that is to measure: nobody else does, or the folder takes no mark. */
 async function begin(mark: string): Promise<boolean> {
   try {
-    await mkdir(dirname(mark), { recursive: true })
+    await makeFolder(dirname(mark))
     await (await open(mark, 'wx')).close()
     return true
   } catch (error) {

@@ -1,6 +1,6 @@
 import '../session/telemetry-off.js'
 import { Worker } from 'node:worker_threads'
-import { type Speed } from '../../core/control.js'
+import { type Speed } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { cpuQuota } from '../machine/index.js'
 import { type SpeedOrder, type SpeedReply } from './messages.js'

@@ -45,9 +45,11 @@ function checkTensor(value: Tensor | undefined, spec: TensorSpec): Tensor {
     )
   }
   if (value.dtype !== spec.dtype) {
+    const isScaled = spec.dtype === 'uint8' && String(value.dtype).startsWith('float')
+    const why = isScaled ? ': it takes pixels of 0 to 255 as they are, and scales them in the model' : ''
     throw new MillraceError(
       'FRAME_DTYPE',
-      `input '${spec.name}' is ${spec.dtype}, but the frame's is ${value.dtype}`,
+      `input '${spec.name}' is ${spec.dtype}, but the frame's is ${value.dtype}${why}`,
     )
   }
   if (!fits(value.dims, spec.dims)) {

@@ -10,7 +10,7 @@ import {
 } from 'rxjs'
 import { type Subscription } from '../../core/bus.js'
 import { Cleanup } from '../../core/cleanup.js'
-import { type Crash, type Plan } from '../../core/control.js'
+import { type Crash, type Plan } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type DispatcherJournal } from '../../core/journal.js'
 import { Ledger, type LedgerCounts, type LedgerEntry } from '../../core/ledger.js'

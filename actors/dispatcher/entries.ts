@@ -1,4 +1,4 @@
-import { type Plan } from '../../core/control.js'
+import { type Plan } from '../../core/control/index.js'
 import { type Link } from '../../core/link.js'
 import { isCanaryFrame, isNewer } from '../../core/versions.js'
 import { Entry } from './entry.js'

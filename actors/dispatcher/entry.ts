@@ -1,10 +1,13 @@
 import { encodeEnvelope } from '../../core/codec/index.js'
-import { type Plan } from '../../core/control.js'
+import { type Plan } from '../../core/control/index.js'
 import { CreditWindow } from '../../core/credit-window.js'
 import { MillraceError } from '../../core/errors.js'
 import { FanOut } from '../../core/fan-out.js'
 import { type Link } from '../../core/link.js'
 import { type SentFrame } from './in-flight.js'
+
+/** One that runs, and one that is on its way there. */
+const LEAST_FRESH = 2
 
 /** The way into a pipeline under one plan: the replicas of its first stage, its epoch, and how many frames may be under way. */
 export class Entry {
@@ -22,7 +25,7 @@ export class Entry {
     if (first.length === 0) throw new MillraceError('PIPELINE_FAILED', 'the plan has no first stage')
     const { window, leastWindow } = plan
     // One that was asked for is as it was asked for.
-    const found = leastWindow === undefined ? {} : { fresh: plan.stages.length + 1 }
+    const found = leastWindow === undefined ? {} : { fresh: Math.max(LEAST_FRESH, plan.stages.length) }
     this.window = new CreditWindow({ least: Math.min(leastWindow ?? window, window), most: window, ...found })
     this.first = new FanOut(
       link,

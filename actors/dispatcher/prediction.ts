@@ -1,4 +1,4 @@
-import { type ModelFiles } from '../../core/control.js'
+import { type ModelFiles } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameIdentity, type StageTiming } from '../../core/frame.js'
 import { type Tensor, type Tensors } from '../../core/tensor.js'

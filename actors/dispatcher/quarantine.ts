@@ -1,4 +1,4 @@
-import { type Crash } from '../../core/control.js'
+import { type Crash } from '../../core/control/index.js'
 import { type InFlight, type SentFrame } from './in-flight.js'
 
 /** A frame that was in so many crashes is given up, also where another was beside it each time. */

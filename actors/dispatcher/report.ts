@@ -1,6 +1,6 @@
 import { skip } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
-import { type DispatcherReport, encodeControl } from '../../core/control.js'
+import { type DispatcherReport, encodeControl } from '../../core/control/index.js'
 import { Recent } from '../../core/recent.js'
 import { type Topics } from '../../core/topics.js'
 import { type Dispatcher } from './dispatcher.js'

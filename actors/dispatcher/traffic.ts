@@ -1,7 +1,7 @@
 import { BehaviorSubject } from 'rxjs'
 import { type BusMessage } from '../../core/bus.js'
 import { decodeEnvelope, decodeHeader } from '../../core/codec/index.js'
-import { type Crash, type Plan } from '../../core/control.js'
+import { type Crash, type Plan } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameHeader, type FrameIdentity, identityKey } from '../../core/frame.js'
 import { type Link } from '../../core/link.js'

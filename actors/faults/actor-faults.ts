@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { type Activation } from '../../core/control.js'
+import { type Activation } from '../../core/control/index.js'
 import { type ActorFault } from '../../core/faults.js'
 import { type FrameHeader } from '../../core/frame.js'
 import { type Link, type Outlet } from '../../core/link.js'

@@ -1,5 +1,5 @@
 import { type Bus, type Subscription } from '../../core/bus.js'
-import { decodeControl, encodeControl } from '../../core/control.js'
+import { decodeControl, encodeControl } from '../../core/control/index.js'
 import { type Fault, type FaultAnswer, FaultOrder } from '../../core/faults.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'

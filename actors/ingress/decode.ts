@@ -1,4 +1,4 @@
-import { type Plan } from '../../core/control.js'
+import { type Plan } from '../../core/control/index.js'
 import { decodeJson, decodeMsgpack, decodeRaw, IMAGE_DEFAULTS } from '../../core/sensing/index.js'
 import { type Tensors } from '../../core/tensor.js'
 import { type SensorFormat } from '../../core/topics.js'

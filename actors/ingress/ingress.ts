@@ -1,6 +1,6 @@
 import { BehaviorSubject, type Observable, Subject } from 'rxjs'
 import { type Bus, type BusMessage, type Subscription } from '../../core/bus.js'
-import { Crash, decodeControl, Plan } from '../../core/control.js'
+import { Crash, decodeControl, Plan } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameJournal } from '../../core/journal.js'
 import { type LedgerCounts } from '../../core/ledger.js'

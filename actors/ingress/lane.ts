@@ -1,5 +1,5 @@
 import { type Subscription as RxSubscription } from 'rxjs'
-import { type Plan } from '../../core/control.js'
+import { type Plan } from '../../core/control/index.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { type DispatcherJournal, type KeptFrame } from '../../core/journal.js'
 import { type LedgerCounts, type LedgerEntry } from '../../core/ledger.js'

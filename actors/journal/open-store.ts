@@ -1,5 +1,6 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { MillraceError } from '../../core/errors.js'
+import { makeFolder } from '../machine/index.js'
 import { claim, ownerOf, wasClaimed } from './owner.js'
 import { keys } from './keys.js'
 import { codeOf, corrupt, failed, Store, type StoreSettings } from './store.js'
@@ -13,7 +14,7 @@ const LEVEL_FILE = 'CURRENT'
  */
 export async function openStore(path: string, settings: StoreSettings): Promise<Store> {
   try {
-    await mkdir(path, { recursive: true })
+    await makeFolder(path)
     const files = await readdir(path)
     const fresh = !(await wasClaimed(path))
     if (!fresh && !files.includes(LEVEL_FILE)) throw corrupt(path, `it has no file ${LEVEL_FILE}`)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MillraceError } from '../../core/errors.js'
+import { makeFolder } from '../machine/index.js'
 import { isOf } from './disk-errors.js'
 import { type PartId, partIdOfFile, readRange } from './files.js'
 import { Lease } from './lease.js'
@@ -40,7 +41,7 @@ export class PartStore {
     directory: string,
     limitBytes: number = storeOptions.cacheLimitMib.default * MIB,
   ): Promise<PartStore> {
-    await mkdir(directory, { recursive: true })
+    await makeFolder(directory)
     await survey(directory)
     return new PartStore(directory, limitBytes)
   }

@@ -1,5 +1,5 @@
 import { type Bus, type Subscription } from '../../core/bus.js'
-import { decodeControl, encodeControl, PartRequest } from '../../core/control.js'
+import { decodeControl, encodeControl, PartRequest } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartId } from './files.js'

@@ -12,6 +12,7 @@ import {
   relativeSpread,
 } from '../../core/costs/index.js'
 import {
+  type CodedValue,
   completeSpecs,
   cutGraph,
   floatsAcross,
@@ -109,7 +110,7 @@ export async function measureTimes(
       checkpoint,
     ),
     conversions: await measureConversions(
-      chain.crossings.map(crossing => crossing.floatBytes),
+      chain.crossings,
       { ...limits, budgetMs: order.budgetMs / 2 },
       checkpoint,
     ),
@@ -143,7 +144,7 @@ interface Measured {
   readonly sizes: ReadonlyMap<string, number>
   readonly feeds: Tensors
   /** At each border between two blocks, what lossy wires would carry in another form. */
-  readonly floats: readonly (readonly string[])[]
+  readonly floats: readonly (readonly CodedValue[])[]
 }
 
 type ChainCosts = Pick<Times, 'runs' | 'wholeMs' | 'unmappedMs' | 'spread' | 'blocks' | 'crossings' | 'nodes'>
@@ -170,8 +171,9 @@ function chainCosts(graph: Graph, bounds: readonly number[], measured: Measured)
     return {
       bytes,
       tensors: tensorsAt(graph, bounds[i] ?? 0),
-      floatBytes: coded.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0),
+      floatBytes: coded.reduce((sum, { value }) => sum + (sizes.get(value) ?? 0), 0),
       floats: coded.length,
+      channels: coded.reduce((sum, { channels }) => sum + channels, 0),
       cutMsBefore: inside ? cutMsBefore(bytes) : 0,
       cutMsAfter: inside ? cutMsAfter(bytes) : 0,
     }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { MillraceError } from '../../core/errors.js'
+import { makeFolder } from '../machine/index.js'
 
 /**
  * Writes a file, and its folder, so that it is there as a whole or not at all.
@@ -10,7 +11,7 @@ import { MillraceError } from '../../core/errors.js'
 export async function writeWhole(path: string, text: string): Promise<void> {
   const draft = `${path}.${randomUUID()}.draft`
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     await writeFile(draft, text)
     await rename(draft, path)
   } catch (error) {

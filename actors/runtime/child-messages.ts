@@ -4,7 +4,7 @@ import {
   type ProbeTarget,
   type ProbeUser,
   type Speed,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { type ErrorInfo } from '../../core/errors.js'
 import { type LinkFigure } from '../benchmark/index.js'
 import { type ProcessUsage, type Readiness } from './runtime.js'

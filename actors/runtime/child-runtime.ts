@@ -6,7 +6,7 @@ import {
   type ProbeTarget,
   type ProbeUser,
   type Speed,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LinkFigure } from '../benchmark/index.js'
 import { type Done, type RuntimeReply, type RuntimeRequest } from './child-messages.js'

@@ -6,7 +6,7 @@ import {
   type ProbeTarget,
   type ProbeUser,
   type Speed,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Link } from '../../core/link.js'
 import { type PeerProbes } from '../../core/peer-probes.js'

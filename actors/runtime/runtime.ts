@@ -5,7 +5,7 @@ import {
   type ProbeTarget,
   type ProbeUser,
   type Speed,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { type MillraceError } from '../../core/errors.js'
 import { type LinkKind } from '../../core/link.js'
 import { type LinkFigure } from '../benchmark/index.js'

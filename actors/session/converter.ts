@@ -1,4 +1,4 @@
-import { type Conversion, conversionOf } from '../../core/graph/index.js'
+import { codedSpecs, type Conversion, conversionOf, foldedFor } from '../../core/graph/index.js'
 import { type Tensor, type Tensors, type TensorSpec } from '../../core/tensor.js'
 import { type Coding, type LossyWire } from '../../core/wire.js'
 import { checkCoded } from './finite.js'
@@ -49,14 +49,7 @@ export class Converter {
   crossing(specs: readonly TensorSpec[]): TensorSpec[] {
     return specs.flatMap(spec => {
       const coding = this.codings.find(({ value }) => value === spec.name)
-      const ends = coding === undefined ? undefined : this.byWire.get(coding.wire)
-      if (coding === undefined || ends === undefined) return [spec]
-      const { conversion, session } = ends
-      const known = [...session.inputs, ...session.outputs]
-      return coding.tensors.flatMap((name, i) => {
-        const end = known.find(one => one.name === conversion.tensors[i])
-        return end === undefined ? [] : [{ ...end, name, dims: i === 0 ? spec.dims : end.dims }]
-      })
+      return coding === undefined ? [spec] : codedSpecs(coding, spec)
     })
   }
 
@@ -71,14 +64,14 @@ export class Converter {
     const [from, to] = this.direction === 'encode' ? [outside, inOrder] : [inOrder, outside]
     const [first] = from[0].map(name => tensors[name])
     if (ends === undefined || first === undefined) return tensors
-    const feeds = renamed(tensors, from[0], from[1], [first.data.length])
+    const feeds = renamed(tensors, from[0], from[1], foldedFor(wire, first.dims))
     const made = renamed(await ends.session.run(feeds), to[1], to[0], first.dims)
     const others = Object.entries(tensors).filter(([name]) => !from[0].includes(name))
     return { ...Object.fromEntries(others), ...made }
   }
 }
 
-/** Some of `tensors` under other names; the first, which alone is no scalar, with other dims: conversions take one. */
+/** Some of `tensors` under other names; the first, which alone has the tensor's dims, with other ones. */
 function renamed(
   tensors: Tensors,
   names: readonly string[],

@@ -13,6 +13,7 @@ const BOTH_SIGNS = 0x8000_8000
 /** What a tensor must have been for its coded form to be as it is. */
 const REASONS: Readonly<Record<LossyWire, string>> = {
   f16: 'holds values above 65504, which a float16 cannot',
+  u8c: 'holds NaN or Inf, which quantised values cannot',
   u8: 'holds NaN or Inf, which quantised values cannot',
 }
 
@@ -24,7 +25,7 @@ const REASONS: Readonly<Record<LossyWire, string>> = {
 export function checkCoded(encodes: readonly Coding[], tensors: Tensors): void {
   for (const { value, wire, tensors: names } of encodes) {
     const [coded, scale] = names.map(name => tensors[name])
-    const carried = wire === 'f16' ? isWithinHalves(coded) : isFinite(scale)
+    const carried = wire === 'f16' ? isWithinHalves(coded) : areFinite(scale)
     if (!carried) {
       throw new MillraceError(
         'WIRE_OVERFLOW',
@@ -50,7 +51,7 @@ function hasLargestExponent(bits: Uint16Array): boolean {
   return (seen & BOTH_SIGNS) !== 0
 }
 
-/** The scale is NaN where the tensor had a NaN, and Inf or NaN where it had an Inf. */
-function isFinite(scale: Tensor | undefined): boolean {
-  return Number.isFinite(Number(scale?.data[0]))
+/** All scales are NaN where the tensor had a NaN, and one is Inf or NaN where it had an Inf. */
+function areFinite(scales: Tensor | undefined): boolean {
+  return scales?.data instanceof Float32Array && scales.data.every(Number.isFinite)
 }

@@ -1,7 +1,7 @@
 import { concatMap, from, groupBy, lastValueFrom, mergeMap, type Observable, Subject } from 'rxjs'
 import { type BusMessage } from '../../core/bus.js'
 import { decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
-import { type Activation, type ActorProgress } from '../../core/control.js'
+import { type Activation, type ActorProgress } from '../../core/control/index.js'
 import { type ErrorCode, MillraceError } from '../../core/errors.js'
 import { FanOut } from '../../core/fan-out.js'
 import { type FrameHeader, type FrameIdentity } from '../../core/frame.js'

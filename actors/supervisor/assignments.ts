@@ -5,7 +5,7 @@ import {
   encodeControl,
   type PartSource,
   type Probes,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { type Topics } from '../../core/topics.js'
 import { type PartStore } from '../model-store/index.js'
 

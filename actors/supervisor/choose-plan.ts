@@ -1,10 +1,10 @@
 import { chainOf, type Costs, memoryFactorsOf } from '../../core/costs/index.js'
-import { type Predicted, type Spec, type Speed } from '../../core/control.js'
+import { type Predicted, type Spec, type Speed } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import {
   baselines,
   bottleneckOf,
-  evenCuts,
+  cutInOrder,
   figuresOf,
   memoryBytes,
   placedInOrder,
@@ -16,12 +16,15 @@ import {
   type SolvedPlan,
   workersProblem,
 } from '../../core/planner/index.js'
+import { type CutWire, Wire, WIRE_ERROR } from '../../core/wire.js'
 import { solveInThread } from '../planning/index.js'
 
 /** Where a model is cut, who runs what, and what that should come to. */
 export interface ChosenPlan {
   /** Positions, strictly increasing: one fewer than stages. */
   readonly cuts: readonly number[]
+  /** For each cut. */
+  readonly wires: readonly CutWire[]
   readonly stages: readonly ChosenStage[]
   readonly predicted: Predicted
   /** What it solves, and how in the planner's words. */
@@ -40,6 +43,8 @@ export interface ChosenStage {
   readonly memoryBytes: number
 }
 
+type Unwired = Omit<ChosenPlan, 'wires'>
+
 export interface PlanConditions {
   /** Of this machine; left out: every worker counts as equally fast. */
   readonly speed: Speed | undefined
@@ -47,28 +52,79 @@ export interface PlanConditions {
 }
 
 const SEED = 0
+/** Of sums in another order. */
+const ROUNDING = 1e-9
+/** A coarser wire must be so many times as fast: it costs accuracy. */
+const WORTH_COARSER = 1.01
 /** Several workers must be so many times as fast as one: predictions are off by some percent, and others need workers too. */
 const WORTH_SEVERAL = 1.15
 
 /**
  * The fastest plan for a model on the workers that are there, unless one worker is nearly as fast; or with the number of partitions that was asked for.
- * @throws PLAN_INFEASIBLE, with what lacks; NO_WORKER: none is there but those excluded; TOO_MANY_PARTITIONS, STOPPED
+ * @throws PLAN_INFEASIBLE, with what lacks; NO_WORKER: none is there but those excluded; TOO_MANY_PARTITIONS,
+ *   GRAPH_CUT_INVALID, STOPPED
  */
 export async function choosePlan(
+  spec: Spec,
+  costs: Costs,
+  workers: readonly PlanWorker[],
+  conditions: PlanConditions,
+  signal: AbortSignal,
+): Promise<ChosenPlan> {
+  const { wire = 'f32', wireError = WIRE_ERROR } = spec
+  if (wire !== 'auto') return planOn(wire, spec, costs, workers, conditions, signal)
+  const wires = wireError === 0 ? ['f32' as const] : Wire.options
+  const each = { ...conditions, planMs: conditions.planMs / wires.length }
+  const bottleneck = ({ predicted }: ChosenPlan) => predicted.bottleneckMs
+  let best: ChosenPlan | undefined
+  for (const one of wires) {
+    const chosen = await planOn(one, spec, costs, workers, each, signal)
+    if (best === undefined || bottleneck(chosen) * WORTH_COARSER < bottleneck(best)) best = chosen
+  }
+  if (best === undefined) throw new MillraceError('INTERNAL', 'there is no wire to choose')
+  return asExact(best, spec, costs, workers, conditions.speed)
+}
+
+/** With a more exact wire at each cut where that makes nothing slower that counts. */
+function asExact(
+  chosen: ChosenPlan,
+  spec: Spec,
+  costs: Costs,
+  workers: readonly PlanWorker[],
+  speed: Speed | undefined,
+): ChosenPlan {
+  const { bottleneckMs } = chosen.predicted
+  let best = chosen
+  for (const cut of chosen.wires.keys()) {
+    for (const wire of Wire.options.slice(0, Wire.options.indexOf(best.wires[cut]?.wire ?? 'f32'))) {
+      const wires = best.wires.map((one, i) => (i === cut ? { ...one, wire } : one))
+      const other = predictAnew({ ...best, wires }, spec, costs, workers, speed)
+      if (other.predicted.bottleneckMs > bottleneckMs * (1 + ROUNDING)) continue
+      best = { ...other, predicted: { ...chosen.predicted, ...other.predicted } }
+      break
+    }
+  }
+  return best
+}
+
+async function planOn(
+  wire: Wire,
   spec: Spec,
   costs: Costs,
   workers: readonly PlanWorker[],
   { speed, planMs }: PlanConditions,
   signal: AbortSignal,
 ): Promise<ChosenPlan> {
-  const problem = problemOf(spec, costs, workers, speed)
+  const problem = problemOf(spec, costs, workers, speed, wire)
   if (problem.devices.length === 0) {
     const excluded = (spec.exclude ?? []).join(', ')
     throw new MillraceError('NO_WORKER', `no worker is alive but those excluded: ${excluded}`)
   }
-  return spec.partitions === undefined
-    ? planFreely(spec, costs, problem, planMs, signal)
-    : planInOrder(costs, problem, spec.partitions)
+  const chosen =
+    spec.partitions === undefined
+      ? await planFreely(spec, costs, problem, planMs, signal)
+      : planInOrder(costs, problem, startsOf(spec.partitions, spec, costs, problem))
+  return { ...chosen, wires: wiresOf(chosen, costs, wire) }
 }
 
 /** What a plan comes to with workers of which more is known now. It stays what it is; what was proved of it is not. */
@@ -79,7 +135,8 @@ export function predictAnew(
   workers: readonly PlanWorker[],
   speed: Speed | undefined,
 ): ChosenPlan {
-  const problem = problemOf(spec, costs, workers, speed)
+  const wires = new Map(chosen.stages.slice(1).map(({ from }, cut) => [from, chosen.wires[cut]?.wire]))
+  const problem = problemOf(spec, costs, workers, speed, block => wires.get(block) ?? 'f32')
   const indices = new Map(problem.devices.map(({ id }, index) => [id, index]))
   const now = (device: number) => indices.get(chosen.problem.devices[device]?.id ?? '') ?? -1
   const planned = chosen.planned.map(stage => ({
@@ -100,13 +157,34 @@ export function predictAnew(
 }
 
 function problemOf(
-  { exclude: excluded = [], links, replicas = true, wire }: Spec,
+  { exclude: excluded = [], links, memoryMib, replicas = true }: Spec,
   costs: Costs,
   workers: readonly PlanWorker[],
   speed: Speed | undefined,
+  wire: Wire | ((block: number) => Wire),
 ): PlanProblem {
-  const limits = { replicas, excluded, straight: links !== 'broker', speed }
+  const limits = { replicas, excluded, straight: links !== 'broker', memoryMib, speed }
   return workersProblem(chainOf(costs, wire), workers, memoryFactorsOf(costs), limits)
+}
+
+/** The same for all cuts, with what others would cost there over the slowest link. */
+function wiresOf({ stages, problem }: Unwired, costs: Costs, wire: Wire): CutWire[] {
+  const perByte = slowestMsPerByte(problem)
+  const chains = Wire.options.map(one => [one, chainOf(costs, one)] as const)
+  return stages.slice(1).map(({ from }) => {
+    const ms = chains.map(([one, { crossings }]): [Wire, number] => {
+      const { bytes = 0, sendMs = 0, receiveMs = 0 } = crossings[from] ?? {}
+      return [one, sendMs + receiveMs + bytes * perByte]
+    })
+    return { wire, ms: Object.fromEntries(ms) as CutWire['ms'] }
+  })
+}
+
+function slowestMsPerByte({ devices, network }: PlanProblem): number {
+  const between = devices.flatMap((_, from) =>
+    devices.flatMap((_, to) => (from === to ? [] : [network.rates[from]?.[to] ?? 0])),
+  )
+  return between.length === 0 ? 0 : 1 / Math.min(...between)
 }
 
 function computeOf({ chain }: PlanProblem, { from, to }: Pick<ChosenStage, 'from' | 'to'>): number {
@@ -119,7 +197,7 @@ async function planFreely(
   problem: PlanProblem,
   timeLimitMs: number,
   signal: AbortSignal,
-): Promise<ChosenPlan> {
+): Promise<Unwired> {
   const fastest = await solveInThread({ problem, seed: SEED, timeLimitMs }, signal)
   const solved = onOneWorker(problem, fastest) ?? fastest
   const { stages, lowerBoundMs, gap, optimal, solveMs } = planReport(model.name, problem, solved, {})
@@ -149,10 +227,24 @@ function onOneWorker(problem: PlanProblem, fastest: SolvedPlan): SolvedPlan | un
   return { ...fastest, stages, bottleneckMs: ms, gap: 1 - fastest.lowerBoundMs / ms, optimal: false }
 }
 
-/** Exactly so many, cut for equal workers. */
-function planInOrder(costs: Costs, problem: PlanProblem, partitions: number): ChosenPlan {
+/** The block that each part begins with: where it was asked for, or so that the slowest is as fast as it can be. */
+function startsOf(
+  partitions: number,
+  { cuts }: Pick<Spec, 'cuts'>,
+  { blocks }: Costs,
+  problem: PlanProblem,
+): number[] {
+  if (cuts === undefined) return cutInOrder(problem, partitions)
+  const positions = blocks.slice(1).map(({ from }) => from)
+  const wrong = cuts.find(cut => !positions.includes(cut))
+  if (wrong === undefined) return [0, ...cuts.map(cut => positions.indexOf(cut) + 1)]
+  const there = positions.join(', ')
+  throw new MillraceError('GRAPH_CUT_INVALID', `no block begins at position ${wrong}; they begin at ${there}`)
+}
+
+/** @param starts  the block that each part begins with */
+function planInOrder(costs: Costs, problem: PlanProblem, starts: readonly number[]): Unwired {
   const { chain, devices } = problem
-  const starts = evenCuts(chain, partitions, slowestMsPerByte(problem))
   const { hosts, stages } = placedInOrder(problem, starts)
   const chosen = starts.map((from, part): ChosenStage => {
     const to = starts[part + 1] ?? chain.blocks.length
@@ -167,14 +259,6 @@ function planInOrder(costs: Costs, problem: PlanProblem, partitions: number): Ch
   const parts = starts.map(from => ({ from }))
   const predicted = predictedOf(problem, stages)
   return { cuts: cutsOf(costs, parts), stages: chosen, predicted, problem, planned: stages }
-}
-
-/** Any part may come to stand at either end of any link. */
-function slowestMsPerByte({ devices, network }: PlanProblem): number {
-  const between = devices.flatMap((_, from) =>
-    devices.flatMap((_, to) => (from === to ? [] : [network.rates[from]?.[to] ?? 0])),
-  )
-  return between.length === 0 ? 0 : 1 / Math.min(...between)
 }
 
 /** @param stages  with the blocks that they begin with */

@@ -1,4 +1,4 @@
-import { type PlanReason } from '../../core/control.js'
+import { type PlanReason } from '../../core/control/index.js'
 import { type WorkerRegistry, type WorkerView } from './registry.js'
 
 interface Circumstance {

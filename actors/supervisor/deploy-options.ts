@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineOptions, type Options, type OptionsInput } from '../../core/options.js'
-import { Wire } from '../../core/wire.js'
+import { WIRE_ERROR, WireChoice } from '../../core/wire.js'
+import { pixelInputs } from './pixel-inputs.js'
 import { sensorOptions } from './sensor-options.js'
 
 export const deployOptions = defineOptions({
@@ -13,6 +14,26 @@ export const deployOptions = defineOptions({
     check: z.coerce.number().int().min(1).max(10_000),
     value: 'N',
     doc: 'Number of partitions, spread over the workers in their order; left out, as many as make the pipeline fastest, which may be one, on the workers that suit best.',
+  },
+  cuts: {
+    check: z.preprocess(
+      value => (typeof value === 'string' ? value.split(',').map(Number) : value),
+      z
+        .array(z.number().int().min(1))
+        .min(1)
+        .max(9_999)
+        .refine(
+          cuts => cuts.every((cut, i) => cut > (cuts[i - 1] ?? 0)),
+          'each position must be after the one before',
+        ),
+    ),
+    value: 'POSITION[,POSITION]',
+    doc: 'Positions to cut at, in the place of `partitions`: where the nodes of a block begin in what `millrace profile` prints. The partitions are spread over the workers as with that.',
+  },
+  memoryMib: {
+    check: z.coerce.number().min(1).max(1e9),
+    value: 'MIB',
+    doc: 'Most that one worker may give it when it is planned, with its process, in MiB; left out, all that the worker has.',
   },
   replicas: {
     check: z.boolean(),
@@ -44,16 +65,27 @@ export const deployOptions = defineOptions({
     value: 'SHARE',
     doc: 'Share of the frames that it takes beside the version in force, such as `10%` or 0.1; left out, all of them, in its place.',
   },
+  input: {
+    check: pixelInputs,
+    value: 'uint8|JSON',
+    doc: 'The model takes pixels of 0 to 255 as `uint8`, a quarter of the bytes of float32, and makes `(pixel * scale - mean) / std` of them itself: `{"dtype":"uint8","scale":0.00392,"mean":[0.5],"std":[0.25]}`, where `scale` left out is 1/255, and `mean` and `std`, left out 0 and 1, have one value or one for each channel; for several inputs, that by their names. `cuts` are then those that `profile` prints with the same `input`.',
+  },
   lz4: {
     check: z.boolean(),
     default: false,
     doc: 'LZ4 on the tensors between stages, where it makes them smaller.',
   },
   wire: {
-    check: Wire,
+    check: WireChoice,
     default: 'f32',
-    value: 'f32|f16|u8',
-    doc: 'What float32 tensors travel as between partitions: `f16` takes half of the bytes, `u8` a quarter; both cost accuracy, and the deployment says how much on a sample frame.',
+    value: 'f32|f16|u8c|u8|auto',
+    doc: 'What float32 tensors travel as between partitions: `f16` takes half of the bytes, `u8` and `u8c` a quarter, the latter with a scale for each channel; all cost accuracy, `f16` the least and `u8` the most, and the deployment says how much on a sample frame. `auto` chooses for each cut, as coarse as makes it faster and as exact as `wireError` asks for.',
+  },
+  wireError: {
+    check: z.coerce.number().min(0).max(1),
+    default: WIRE_ERROR,
+    value: 'ERROR',
+    doc: 'Largest relative error that wires may make on sample frames where `wire` is `auto`; with 0, all are f32.',
   },
   links: {
     check: z.enum(['auto', 'peer', 'broker']),

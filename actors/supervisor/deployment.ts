@@ -8,15 +8,16 @@ import {
   type PlanStage,
   type Spec,
   type Speed,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { type Costs } from '../../core/costs/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type PlanWorker } from '../../core/planner/index.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'
+import { coarsestOf, type Wire, WIRE_ERROR } from '../../core/wire.js'
 import { fetchPart, type PartId } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
-import { choosePlan, type ChosenPlan } from './choose-plan.js'
+import { choosePlan, type ChosenPlan, predictAnew } from './choose-plan.js'
 import { changes, loadEpoch, publishPlan, refuseStopped } from './epoch.js'
 import { costsOf, type CostsParts, dataOf } from './model-costs.js'
 import { activationsOf, leastWindowOf, type Placed, planStagesOf, windowOf } from './placement.js'
@@ -104,12 +105,20 @@ async function carryOut(
   const costs = await costsOf(spec.model, spec.partitions ?? 1, parts, signal)
   const workers = workersFor(spec, costs, parts, await waitForWorkers(parts, signal))
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
-  const choose = (known: readonly PlanWorker[]) => choosePlan(spec, costs, known, conditions, signal)
   const load = async (chosen: ChosenPlan) => {
     await say('loading')
-    return loadChosen(spec, chosen, parts, takeover, epoch, signal)
+    const loaded = await loadChosen(spec, chosen, parts, takeover, epoch, signal)
+    const settled = settledIn(loaded)
+    if (settled === chosen) return loaded
+    return { ...loaded, chosen: predictAnew(settled, spec, costs, workers, conditions.speed) }
   }
-  let loaded = await load(await choose(workers))
+  let loaded = await load(await choosePlan(spec, costs, workers, conditions, signal))
+  const limited = settledSpec(
+    spec,
+    loaded.chosen.wires.map(({ wire }) => wire),
+    coarsestOf,
+  )
+  const choose = (known: readonly PlanWorker[]) => choosePlan(limited, costs, known, conditions, signal)
   const known = { spec, costs, workers, choose, speed: conditions.speed }
   let rehearsed = await judge(loaded, known, parts.registry)
   if (rehearsed.better !== undefined) {
@@ -125,6 +134,24 @@ async function carryOut(
   const plan = takeover.place(planOf(spec, rehearsed.chosen, loaded.cut, stages, { term: parts.term, epoch }))
   await publishReady(plan, parts)
   return plan
+}
+
+/** With the wires that its parts were made for; itself, where they are those of the plan. */
+function settledIn({ chosen, cut: { wires } }: LoadedPlan): ChosenPlan {
+  if (chosen.wires.every(({ wire }, cut) => wire === wires[cut])) return chosen
+  return { ...chosen, wires: chosen.wires.map((one, cut) => ({ ...one, wire: wires[cut] ?? one.wire })) }
+}
+
+/**
+ * What is asked for when another plan is looked for, where wires are chosen: one that cuts have now, as a coarser one has
+ * shown that it costs too much.
+ */
+export function settledSpec(
+  spec: Spec,
+  wires: readonly (Wire | undefined)[],
+  pick: (wires: readonly (Wire | undefined)[]) => Wire,
+): Spec {
+  return spec.wire === 'auto' && wires.length > 0 ? { ...spec, wire: pick(wires) } : spec
 }
 
 /** Brings a plan into force. */
@@ -155,7 +182,7 @@ async function loadChosen(
   epoch: number,
   signal: AbortSignal,
 ): Promise<LoadedPlan> {
-  const cut = await cutAt(chosen.cuts, spec, parts, signal)
+  const cut = await cutAt(chosen, spec, parts, signal)
   takeover.check(cut)
   const activations = activationsOf(spec, placedAs(chosen, cut, parts), parts, epoch)
   await loadEpoch(activations, parts, spec.deployTimeoutMs, signal)
@@ -245,7 +272,7 @@ export async function referenceSpeed(
 }
 
 export function cutAt(
-  cuts: readonly number[],
+  { cuts, wires }: Pick<ChosenPlan, 'cuts' | 'wires'>,
   spec: Spec,
   parts: DeploymentParts,
   signal: AbortSignal,
@@ -254,8 +281,9 @@ export function cutAt(
   const { directory, limitBytes } = store
   const { sha256, name } = spec.model
   const data = dataOf(spec.model, store)
+  const wireError = spec.wire === 'auto' ? (spec.wireError ?? WIRE_ERROR) : undefined
   return cutModel(
-    { model: store.pathOf(sha256), name, data, cuts, wire: spec.wire, directory, limitBytes },
+    { model: store.pathOf(sha256), name, data, cuts, wires, wireError, directory, limitBytes },
     made => holdParts(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,
   )
@@ -274,11 +302,21 @@ export function placedAs(
   })
 }
 
-function askedOf({ partitions, replicas, exclude }: Spec): NonNullable<Plan['asked']> {
+function askedOf({
+  partitions,
+  cuts,
+  memoryMib,
+  replicas,
+  exclude,
+  wireError,
+}: Spec): NonNullable<Plan['asked']> {
   return {
     ...(partitions === undefined ? {} : { partitions }),
+    ...(cuts === undefined ? {} : { cuts }),
+    ...(memoryMib === undefined ? {} : { memoryMib }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(exclude === undefined ? {} : { exclude }),
+    ...(wireError === undefined ? {} : { wireError }),
   }
 }
 

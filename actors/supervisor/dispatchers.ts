@@ -1,5 +1,5 @@
 import { interval, merge, Subject } from 'rxjs'
-import { type DispatcherReport, type Plan } from '../../core/control.js'
+import { type DispatcherReport, type Plan } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { firstWhere } from '../../core/wait.js'
 

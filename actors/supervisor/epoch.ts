@@ -1,6 +1,12 @@
 import { fromEvent, interval, merge, type Observable } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
-import { type Activation, activationKeyOf, encodeControl, errorOf, type Plan } from '../../core/control.js'
+import {
+  type Activation,
+  activationKeyOf,
+  encodeControl,
+  errorOf,
+  type Plan,
+} from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'

@@ -1,4 +1,4 @@
-import { activationKeyOf, type Beat, type Findings, type Plan } from '../../core/control.js'
+import { activationKeyOf, type Beat, type Findings, type Plan } from '../../core/control/index.js'
 import { type WorkerRegistry } from './registry.js'
 import { type Expected, Slowness, type SlownessOptions } from './slowness.js'
 import { Stalls } from './stalls.js'

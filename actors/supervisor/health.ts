@@ -1,4 +1,4 @@
-import { activationKeyOf, errorOf, type Plan, type PlanReason } from '../../core/control.js'
+import { activationKeyOf, errorOf, type Plan, type PlanReason } from '../../core/control/index.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { type WorkerRegistry } from './registry.js'
 

@@ -1,4 +1,4 @@
-import { type Activation, activationKeyOf, type PartSource } from '../../core/control.js'
+import { type Activation, activationKeyOf, type PartSource } from '../../core/control/index.js'
 import { type PartStore } from '../model-store/index.js'
 import { type Assignments } from './assignments.js'
 import { type WorkerRegistry } from './registry.js'

@@ -5,7 +5,7 @@ import {
   type PipelineStatus,
   type Plan,
   type Spec,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { isNewer, versionsIn } from '../../core/versions.js'
 import { type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'

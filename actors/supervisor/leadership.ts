@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { type Observable, ReplaySubject, Subject } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
-import { Actual, decodeControl, encodeControl, Leader } from '../../core/control.js'
+import { Actual, decodeControl, encodeControl, Leader } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { firstWhere } from '../../core/wait.js'

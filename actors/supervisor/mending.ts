@@ -1,4 +1,4 @@
-import { type Activation, type Plan, type PlanReason, type PlanStage } from '../../core/control.js'
+import { type Activation, type Plan, type PlanReason, type PlanStage } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type EpochParts, loadEpoch, publishPlan } from './epoch.js'
 import { type HolderParts, holdersOf, withHolders } from './holders.js'

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Costs, type MemoryCosts, type Rate, TYPICAL_TRANSPORT } from '../../core/costs/index.js'
-import { type ModelFiles } from '../../core/control.js'
+import { type ModelFiles } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type PartStore } from '../model-store/index.js'
 import {

@@ -1,4 +1,4 @@
-import { type Speed } from '../../core/control.js'
+import { type Speed } from '../../core/control/index.js'
 import { relativeSpeed } from '../../core/speed.js'
 
 export interface PaceParts {

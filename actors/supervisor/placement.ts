@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Activation, activationKeyOf, type PlanStage, type Spec } from '../../core/control.js'
+import { type Activation, activationKeyOf, type PlanStage, type Spec } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type LinkAddress, type ReplicaAddress } from '../../core/link.js'
 import { type TensorSpec } from '../../core/tensor.js'

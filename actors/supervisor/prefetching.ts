@@ -1,4 +1,4 @@
-import { type PartSource, type Plan } from '../../core/control.js'
+import { type PartSource, type Plan } from '../../core/control/index.js'
 import { sourcesOf } from './holders.js'
 import { candidatesOf, type MendParts, placedOf } from './mending.js'
 import { reassign } from './reassign.js'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { auditTime, concatMap, type Observable, takeUntil } from 'rxjs'
-import { type Actual, type Probes } from '../../core/control.js'
+import { type Actual, type Probes } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { isLoopback } from '../../core/link.js'
 import { type Assignments } from './assignments.js'

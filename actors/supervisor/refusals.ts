@@ -1,4 +1,4 @@
-import { type Activation } from '../../core/control.js'
+import { type Activation } from '../../core/control/index.js'
 import { type PreparedPart } from './workshop/messages.js'
 
 /** A worker that was short of memory, or whose runtime is being started again, may be asked again after a while. */

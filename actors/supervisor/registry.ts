@@ -1,5 +1,5 @@
 import { type Observable, Subject } from 'rxjs'
-import { type Actual, type Beat, type Birth, type Speed } from '../../core/control.js'
+import { type Actual, type Beat, type Birth, type Speed } from '../../core/control/index.js'
 import { quantile } from '../../core/costs/index.js'
 import { FailureDetector } from '../../core/failure-detector.js'
 import { OwnPauses } from '../../core/own-pauses.js'

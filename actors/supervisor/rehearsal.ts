@@ -1,4 +1,4 @@
-import { type Activation, activationKeyOf, type Spec, type Speed } from '../../core/control.js'
+import { type Activation, activationKeyOf, type Spec, type Speed } from '../../core/control/index.js'
 import { type Costs, wiredCrossing } from '../../core/costs/index.js'
 import { type PlanWorker } from '../../core/planner/index.js'
 import { type Wire } from '../../core/wire.js'
@@ -41,7 +41,7 @@ export async function judge(
   registry: WorkerRegistry,
 ): Promise<Judgement> {
   const { chosen } = loaded
-  const slowdowns = slowdownsOf(loaded, spec, costs, registry)
+  const slowdowns = slowdownsOf(loaded, costs, registry)
   if (slowdowns.size === 0) return { chosen, workers }
   const slowed = slowedDown(workers, slowdowns)
   const shown = predictAnew(chosen, spec, costs, slowed, speed)
@@ -70,8 +70,7 @@ function proofOf({ predicted: { bottleneckMs } }: ChosenPlan, { predicted: best 
  * same time. Workers whose runs are too short to tell are left out.
  */
 function slowdownsOf(
-  { chosen: { stages, problem }, activations }: Rehearsed,
-  { wire = 'f32' }: Pick<Spec, 'wire'>,
+  { chosen: { stages, problem, wires }, activations }: Rehearsed,
   costs: Costs,
   registry: WorkerRegistry,
 ): ReadonlyMap<string, number> {
@@ -80,9 +79,10 @@ function slowdownsOf(
     const runs = list.flatMap(activation => {
       const runMs = runMsOf(registry, worker, activation)
       const stage = stages[activation.stage]
+      const [before, after] = [wires[activation.stage - 1]?.wire, wires[activation.stage]?.wire]
       return runMs === undefined || stage === undefined
         ? []
-        : [{ runMs, planned: plannedMs(costs, stage, wire) }]
+        : [{ runMs, planned: plannedMs(costs, stage, before, after) }]
     })
     const [measured, planned] = [sum(runs.map(({ runMs }) => runMs)), sum(runs.map(run => run.planned))]
     const plannedHere = planned / (speeds.get(worker) ?? 1)
@@ -107,11 +107,17 @@ function runMsOf(registry: WorkerRegistry, worker: string, activation: Activatio
 }
 
 /** Of one run of its model, with what the cuts at its ends add to it, on the machine that was measured. */
-function plannedMs(costs: Costs, { from, to }: { from: number; to: number }, wire: Wire): number {
+function plannedMs(
+  costs: Costs,
+  { from, to }: { from: number; to: number },
+  wireBefore: Wire = 'f32',
+  wireAfter: Wire = 'f32',
+): number {
   const compute = sum(costs.blocks.slice(from, to).map(({ computeMs }) => computeMs))
   const [before, after] = [costs.crossings[from], costs.crossings[to]]
-  const taking = before === undefined ? 0 : before.cutMsAfter + wiredCrossing(costs, before, wire).decodeMs
-  const giving = after === undefined ? 0 : after.cutMsBefore + wiredCrossing(costs, after, wire).encodeMs
+  const taking =
+    before === undefined ? 0 : before.cutMsAfter + wiredCrossing(costs, before, wireBefore).decodeMs
+  const giving = after === undefined ? 0 : after.cutMsBefore + wiredCrossing(costs, after, wireAfter).encodeMs
   return compute + taking + giving
 }
 

@@ -1,4 +1,4 @@
-import { type Plan, type PlanReason } from '../../core/control.js'
+import { type Plan, type PlanReason } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Circumstances, circumstancesOf, differenceOf } from './circumstances.js'
 import { type Proposal, type ReplanParts, study } from './replanning.js'

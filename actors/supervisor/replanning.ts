@@ -1,4 +1,4 @@
-import { type Plan, type PlanReason, type Predicted } from '../../core/control.js'
+import { type Plan, type PlanReason, type Predicted } from '../../core/control/index.js'
 import { chainOf, type Costs, memoryFactorsOf, timeOf, TYPICAL_TRANSPORT } from '../../core/costs/index.js'
 import {
   busiestMs,
@@ -11,8 +11,17 @@ import {
   sharesOf,
   workersProblem,
 } from '../../core/planner/index.js'
+import { mostExactOf, type Wire } from '../../core/wire.js'
 import { choosePlan, type ChosenPlan } from './choose-plan.js'
-import { cutAt, type DeploymentParts, holdParts, placedAs, referenceSpeed, workersFor } from './deployment.js'
+import {
+  cutAt,
+  type DeploymentParts,
+  holdParts,
+  placedAs,
+  referenceSpeed,
+  settledSpec,
+  workersFor,
+} from './deployment.js'
 import { bringInForce, type MendParts, placedOf, timed } from './mending.js'
 import { keptCosts, TYPICAL_MEMORY } from './model-costs.js'
 import { type Paces } from './paces.js'
@@ -81,12 +90,12 @@ async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situation | 
   const starts = kept === undefined ? undefined : startsOf(plan, kept)
   const costs = starts === undefined ? undefined : kept
   const views = parts.registry.alive()
-  const { links, asked: { exclude: excluded = [], replicas = true } = {} } = plan
+  const { links, asked: { exclude: excluded = [], memoryMib, replicas = true } = {} } = plan
   const memory = costs?.memory ?? TYPICAL_MEMORY
   const workers = workersFor(specOf(plan), { memory }, parts, views)
   const speed = costs === undefined ? paces.referenceSpeed : await referenceSpeed(workers, parts)
-  const limits = { replicas, excluded, straight: links !== 'broker', speed }
-  const chain = costs === undefined ? chainOfParts(placed) : chainOf(costs, plan.wire)
+  const limits = { replicas, excluded, straight: links !== 'broker', memoryMib, speed }
+  const chain = costs === undefined ? chainOfParts(placed) : chainOf(costs, wiresIn(plan, starts ?? []))
   const problem = workersProblem(chain, workers, memoryFactorsOf({ memory }), limits)
   const edges = [...(starts ?? placed.keys()), chain.blocks.length]
   const device = new Map(problem.devices.map(({ id }, index) => [id, index]))
@@ -111,6 +120,12 @@ function startsOf({ cuts, stages }: Plan, { blocks }: Costs): number[] | undefin
   if (cuts === undefined || cuts.length !== Math.max(...stages.map(({ stage }) => stage))) return undefined
   const starts = [0, ...cuts.map(cut => blocks.findIndex(({ from }) => from === cut))]
   return starts.includes(-1) ? undefined : starts
+}
+
+/** What crosses before each block that a part of the plan begins with. */
+function wiresIn({ stages }: Plan, starts: readonly number[]): (block: number) => Wire {
+  const wires = new Map(starts.slice(1).map((block, i) => [block, stages.find(one => one.stage === i)?.wire]))
+  return block => wires.get(block) ?? 'f32'
 }
 
 /** What is known of a model whose costs are not: each of its parts is a block. */
@@ -155,12 +170,13 @@ async function otherCuts(
     return undefined
   const workers = workersFor(specOf(plan), costs, parts, parts.registry.alive())
   const conditions = { speed: await referenceSpeed(workers, parts), planMs: parts.options.planMs }
-  const chosen = await choosePlan(specOf(plan), costs, workers, conditions, signal).catch(
-    (error: unknown) => {
-      if (signal.aborted) throw error
-      return undefined
-    },
-  )
+  const last = Math.max(...plan.stages.map(({ stage }) => stage))
+  const wires = plan.stages.filter(({ stage }) => stage < last).map(({ wire = 'f32' }) => wire)
+  const spec = settledSpec(specOf(plan), wires, mostExactOf)
+  const chosen = await choosePlan(spec, costs, workers, conditions, signal).catch((error: unknown) => {
+    if (signal.aborted) throw error
+    return undefined
+  })
   if (chosen === undefined || !fitsBeside(chosen, { problem, before, placed })) return undefined
   return { stages: [], ms: chosen.predicted.bottleneckMs, chosen }
 }
@@ -192,7 +208,7 @@ async function loadProposal(
   }
   const spec = specOf(next)
   try {
-    const cut = await cutAt(chosen.cuts, spec, parts, signal)
+    const cut = await cutAt(chosen, spec, parts, signal)
     const plan: Plan = { ...next, cuts: [...chosen.cuts], sampleError: cut.sampleError }
     return await bringInForce(plan, placedAs(chosen, cut, parts), parts, signal)
   } finally {

@@ -1,4 +1,4 @@
-import { type Order, type Plan, type Spec } from '../../core/control.js'
+import { type Order, type Plan, type Spec } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { deploy, type DeploymentParts, publishReady, type Takeover } from './deployment.js'
 import {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { MillraceError } from '../../core/errors.js'
 import { defineOptions, type Options } from '../../core/options.js'
-import { imageLayout, type SensorSettings } from '../../core/sensing/index.js'
+import { imageLayout, type PixelInputs, type SensorSettings } from '../../core/sensing/index.js'
 import { type TensorSpec } from '../../core/tensor.js'
 
 const positive = z.coerce.number().int().min(1)
@@ -111,12 +112,26 @@ export function sensorSettingsOf(options: SensorOptions): SensorSettings {
 }
 
 /**
- * Refuses image options that cannot be meant for this model, before a sensor finds out.
- * @throws FRAME_SHAPE, FRAME_DTYPE, OPTION_INVALID, as `imageLayout`
+ * Refuses image options that cannot be meant for this model, before a sensor finds out. A model that scales pixels itself
+ * is given those of images as they are.
+ * @throws FRAME_SHAPE, FRAME_DTYPE, OPTION_INVALID, as `imageLayout`; OPTION_INVALID: what `input` scales would be scaled
+ *   before
  */
-export function checkImageOptions(options: SensorOptions, inputs: readonly TensorSpec[]): void {
+export function checkImageOptions(
+  options: SensorOptions & { readonly input?: PixelInputs | undefined },
+  inputs: readonly TensorSpec[],
+): void {
   const { image } = sensorSettingsOf(options)
   const defaults = sensorOptions
+  const isScaled =
+    (image.scale ?? 1) !== 1 || image.mean.some(mean => mean !== 0) || image.std.some(std => std !== 1)
+  if (options.input !== undefined && isScaled) {
+    const way = "give 'scale', 'mean' and 'std' in 'input' alone"
+    throw new MillraceError(
+      'OPTION_INVALID',
+      `images would be scaled twice, before the model and in it: ${way}`,
+    )
+  }
   const isGiven =
     image.size !== undefined ||
     image.scale !== undefined ||

@@ -1,4 +1,4 @@
-import { activationKeyOf, type ActorProgress, type Beat } from '../../core/control.js'
+import { activationKeyOf, type ActorProgress, type Beat } from '../../core/control/index.js'
 import { quantile } from '../../core/costs/index.js'
 
 /** What a plan says of an actor. */

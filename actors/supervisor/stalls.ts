@@ -1,4 +1,4 @@
-import { activationKeyOf, type Beat } from '../../core/control.js'
+import { activationKeyOf, type Beat } from '../../core/control/index.js'
 
 interface Track {
   readonly worker: string

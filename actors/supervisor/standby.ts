@@ -1,6 +1,6 @@
 import { Subject } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
-import { decodeControl, Leader, LeaderBeat } from '../../core/control.js'
+import { decodeControl, Leader, LeaderBeat } from '../../core/control/index.js'
 import { FailureDetector } from '../../core/failure-detector.js'
 import { OwnPauses } from '../../core/own-pauses.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'

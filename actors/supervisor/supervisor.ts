@@ -16,7 +16,7 @@ import {
   Plan,
   Spec,
   type Speed,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { revisionOf, versionsIn } from '../../core/versions.js'

@@ -1,4 +1,4 @@
-import { type Plan } from '../../core/control.js'
+import { type Plan } from '../../core/control/index.js'
 
 /**
  * Memory of a worker that plans in force have taken, as it was predicted.

@@ -1,4 +1,4 @@
-import { type Order, type Plan, type PlanReason, type Spec } from '../../core/control.js'
+import { type Order, type Plan, type PlanReason, type Spec } from '../../core/control/index.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { type TensorSpec } from '../../core/tensor.js'
 import { versionOf } from '../../core/versions.js'

@@ -13,7 +13,7 @@ import {
   Desired,
   encodeControl,
   type PartSource,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'

@@ -1,4 +1,4 @@
-import { type Crash } from '../../core/control.js'
+import { type Crash } from '../../core/control/index.js'
 import { type FrameIdentity, identityKey } from '../../core/frame.js'
 import { type ThreadFrame } from '../runtime/index.js'
 

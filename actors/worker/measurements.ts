@@ -1,4 +1,4 @@
-import { type Actual, type Birth, type Probes } from '../../core/control.js'
+import { type Actual, type Birth, type Probes } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Runtime } from '../runtime/index.js'
 

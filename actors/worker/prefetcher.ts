@@ -1,4 +1,4 @@
-import { type PartSource } from '../../core/control.js'
+import { type PartSource } from '../../core/control/index.js'
 
 /** What fetching beforehand needs of the worker around it. */
 export interface PrefetchHost {

@@ -1,4 +1,4 @@
-import { activationKeyOf, type Activation, type ActivationState } from '../../core/control.js'
+import { activationKeyOf, type Activation, type ActivationState } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Readiness } from '../runtime/index.js'
 

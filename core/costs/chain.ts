@@ -14,10 +14,13 @@ export const TYPICAL_TRANSPORT: Rate = { msPerMessage: 2, msPerByte: 3e-6 }
  * vision transformer, in three parts and whole.
  */
 const MOST_BUFFER_BYTES = 2 ** 26
-const BUFFERED_MESSAGES = 20
+const BUFFERED_MESSAGES = 40
 
 /** A scale and a zero point take a place of their own in a message, and a name. */
 const QUANTISED_EXTRA_BYTES = 200
+
+/** A scale and a zero point. */
+const CHANNEL_BYTES = 5
 
 /** A crossing on a wire. */
 export interface WiredCrossing {
@@ -30,14 +33,16 @@ export interface WiredCrossing {
 
 export function wiredCrossing(
   { conversions }: Pick<Costs, 'conversions'>,
-  { bytes, tensors, floatBytes, floats }: CrossingCosts,
-  wire: Wire,
+  { bytes, tensors, floatBytes, floats, channels }: CrossingCosts,
+  asked: Wire,
 ): WiredCrossing {
+  const wire = asked === 'u8c' && channels === 0 ? 'u8' : asked
   if (wire === 'f32' || floats === 0) return { bytes, tensors, encodeMs: 0, decodeMs: 0 }
   const { encode, decode } = conversions[wire]
-  const extra = wire === 'u8' ? floats : 0
+  const extra = wire === 'f16' ? 0 : floats
+  const scales = extra * QUANTISED_EXTRA_BYTES + (wire === 'u8c' ? channels * CHANNEL_BYTES : 0)
   return {
-    bytes: bytes - floatBytes * (1 - BYTES_PER_BYTE[wire]) + extra * QUANTISED_EXTRA_BYTES,
+    bytes: bytes - floatBytes * (1 - BYTES_PER_BYTE[wire]) + scales,
     tensors: tensors + 2 * extra,
     encodeMs: floats * encode.msPerMessage + floatBytes * encode.msPerByte,
     decodeMs: floats * decode.msPerMessage + floatBytes * decode.msPerByte,
@@ -46,9 +51,9 @@ export function wiredCrossing(
 
 /**
  * A model's costs as a planner takes them: of one core of the machine that they were measured on.
- * @param wire  what float32 tensors cross cuts as
+ * @param wire  what float32 tensors cross cuts as, or what they do before each block
  */
-export function chainOf(costs: Costs, wire: Wire = 'f32'): Chain {
+export function chainOf(costs: Costs, wire: Wire | ((block: number) => Wire) = 'f32'): Chain {
   const { blocks, codec, transport } = costs
   // Sender and receiver are about even.
   const way = (bytes: number) => timeOf(transport, bytes) / 2
@@ -58,8 +63,12 @@ export function chainOf(costs: Costs, wire: Wire = 'f32'): Chain {
       weightBytes,
       activationBytes,
     })),
-    crossings: costs.crossings.map(crossing => {
-      const { bytes, tensors, encodeMs, decodeMs } = wiredCrossing(costs, crossing, wire)
+    crossings: costs.crossings.map((crossing, block) => {
+      const { bytes, tensors, encodeMs, decodeMs } = wiredCrossing(
+        costs,
+        crossing,
+        typeof wire === 'string' ? wire : wire(block),
+      )
       return {
         bytes,
         tensors,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { MillraceError } from '../errors.js'
 
 /** Counts up with every change that makes older files wrong or unreadable. */
-export const COSTS_VERSION = 3
+export const COSTS_VERSION = 4
 
 const bytes = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 const ms = z.number().min(0)
@@ -27,6 +27,8 @@ const crossing = z.strictObject({
   /** Of these, float32 tensors that another wire would carry in another form, and how many they are. */
   floatBytes: bytes,
   floats: place,
+  /** Of these, in all of them, channels that have scales of their own on wire u8c; 0: it carries them as u8 does. */
+  channels: place,
   /** What a cut here adds to the part before it and to the part after it; 0 at both ends of the model. */
   cutMsBefore: ms,
   cutMsAfter: ms,
@@ -61,7 +63,7 @@ const schema = z
     crossings: z.array(crossing).min(2),
     nodes: z.array(node),
     codec: z.strictObject({ encode: rate, decode: rate }),
-    conversions: z.strictObject({ f16: conversion, u8: conversion }),
+    conversions: z.strictObject({ f16: conversion, u8c: conversion, u8: conversion }),
     /** A message on its way from worker to worker, on both of them together. */
     transport: rate,
     memory: z.strictObject({

@@ -1,12 +1,13 @@
 import { MillraceError } from '../errors.js'
 import { type TensorSpec } from '../tensor.js'
-import { type Coding, type Wire } from '../wire.js'
+import { channelsOf, type Coding, type Wire } from '../wire.js'
 import { type Assembly, assemblyOf, fileOf, LARGEST_FILE_BYTES } from './assemble.js'
 import { type Graph, type GraphNode } from './graph.js'
 import { partGraph, weightBytes } from './part.js'
 import { type ValueInfoProto } from './proto/onnx_pb.js'
 import { infoOf, specOf } from './types.js'
-import { codedSpecs, decodingNodes, encodingNodes, type Form, formsOf, nativeConversions } from './wire.js'
+import { type ConversionEnd, decodingNodes, encodingNodes } from './conversion-nodes.js'
+import { codedSpecs, type Form, formsOf, nativeConversions, ownOpset } from './wire.js'
 
 /** A part of a graph: a stand-alone ONNX model, and what travels through its stage. */
 export interface Partition {
@@ -51,7 +52,8 @@ interface Section {
  * part that makes it; parts that only hand it on hand it on so, and each that reads it converts it back.
  * @param cuts  positions, strictly increasing
  * @param specs  types of values that the file is silent about; see `completeSpecs`
- * @param wire  what float32 tensors cross cuts as; the model's own inputs and outputs stay as they are
+ * @param wire  what float32 tensors cross cuts as, or what those cross as that are first sent over each of the cuts; the
+ *   model's own inputs and outputs stay as they are
  * @returns one more partition than cuts; run one after the other, each on what the one before sends, they give what the
  *   graph gives
  * @throws GRAPH_CUT_INVALID (not retryable): a cut is not a position, not in order, not cuttable, or crossed by a value of
@@ -62,7 +64,7 @@ export function cutGraph(
   graph: Graph,
   cuts: readonly number[],
   specs: ReadonlyMap<string, TensorSpec> = new Map(),
-  wire: Wire = 'f32',
+  wire: Wire | readonly Wire[] = 'f32',
 ): Partition[] {
   checkCuts(graph, cuts)
   const outputs = graph.outputs.map(({ name }) => name)
@@ -74,11 +76,37 @@ export function cutGraph(
     outputs,
   ]
   const typed = (value: string) => infoFor(graph, specs, value)
-  const cutting = { graph, typed, formOf: formsOf(graph, wire, value => specFor(typed(value))) }
+  const cutting = {
+    graph,
+    typed,
+    formOf: formsOf(graph, wiresOf(graph, cuts, wire), value => specFor(typed(value))),
+  }
   return crossings.slice(1).map((sends, i) => {
     const nodes = graph.nodes.slice(ends[i], ends[i + 1])
     return partitionOf(cutting, { nodes, receives: crossings[i] ?? [], sends }, i)
   })
+}
+
+function wiresOf(
+  { positions }: Graph,
+  cuts: readonly number[],
+  wire: Wire | readonly Wire[],
+): (value: string) => Wire {
+  if (typeof wire === 'string') return () => wire
+  const first = new Map<string, Wire>()
+  for (const [i, cut] of cuts.entries()) {
+    for (const value of positions[cut - 1]?.crossing ?? []) {
+      if (!first.has(value)) first.set(value, wire[i] ?? 'f32')
+    }
+  }
+  return value => first.get(value) ?? 'f32'
+}
+
+/** A value that lossy wires carry in another form. */
+export interface CodedValue {
+  readonly value: string
+  /** How many of them have scales of their own on wire u8c; 0: the value has one. */
+  readonly channels: number
 }
 
 /** The values that lossy wires carry in another form, by the cuts that they cross. */
@@ -86,11 +114,13 @@ export function floatsAcross(
   graph: Graph,
   cuts: readonly number[],
   specs: ReadonlyMap<string, TensorSpec>,
-): string[][] {
-  const formOf = formsOf(graph, 'f16', value => specFor(infoFor(graph, specs, value)))
+): CodedValue[][] {
+  const typeOf = (value: string) => specFor(infoFor(graph, specs, value))
+  const formOf = formsOf(graph, () => 'f16', typeOf)
   return cuts.map(cut => {
     const crossing = graph.positions[cut - 1]?.crossing ?? []
-    return crossing.filter(value => formOf(value) !== undefined)
+    const coded = crossing.filter(value => formOf(value) !== undefined)
+    return coded.map(value => ({ value, channels: channelsOf(typeOf(value).dims) }))
   })
 }
 
@@ -121,7 +151,9 @@ function partitionOf(cutting: Cutting, section: Section, index: number): Partiti
   const nodes = [
     ...decodes.filter(({ beside }) => !beside).flatMap(decodingNodes),
     ...section.nodes,
-    ...encodes.filter(({ beside }) => !beside).flatMap(encodingNodes),
+    ...encodes
+      .filter(({ beside }) => !beside)
+      .flatMap(coding => encodingNodes(coding, endOf(cutting, coding))),
   ]
   const part = partGraph(graph, nodes, inputs, outputs, index)
   const constants = part.node.slice(0, part.node.length - nodes.length).map(({ output }) => output[0] ?? '')
@@ -141,6 +173,10 @@ function partitionOf(cutting: Cutting, section: Section, index: number): Partiti
     operators: section.nodes.length,
     weightBytes: weightBytes(graph, part, constants),
   }
+}
+
+function endOf({ graph, typed }: Cutting, { value }: Coding): ConversionEnd {
+  return { rank: specFor(typed(value)).dims.length, opset: ownOpset(graph.model) }
 }
 
 /** Those of `values` that cross in another form, as far as `concerned` says. */

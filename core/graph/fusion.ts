@@ -1,4 +1,5 @@
 import { type GraphNode } from './graph.js'
+import { TensorProto_DataType as DataType } from './proto/onnx_pb.js'
 
 const ACTIVATIONS = ['Relu', 'Clip', 'LeakyRelu', 'Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Elu']
 const CONVOLUTIONS = ['Conv', 'FusedConv', 'ConvTranspose']
@@ -46,18 +47,20 @@ const CENTRES = new Map([
   ],
 ])
 
-/** Sums that ONNX Runtime makes part of the convolution that gives one side. */
-const SUMS = new Set(['Add', 'Sum'])
+/** What scales an input of integers before anything else is done with it. */
+const SCALINGS = new Set(['Mul', 'Add', 'Sub', 'Div'])
 /** Operators that are left out of a model, unless a cut makes their result an output. */
 const LEFT_OUT = new Set(['Dropout', 'Identity'])
 
 /**
  * Positions inside what would be fused.
  *
- * A residual sum is fused into the convolution before it. From where its shortcut begins to be read until the sum, a cut
- * would send the shortcut along, and the sum would not be fused. Where a block begins, only the shortcut crosses. That is
- * no position inside the block, though ONNX Runtime fuses no sum with what entered a part, and the sums of the blocks
- * after it neither, until a block has a convolution in its shortcut.
+ * A residual sum is fused into the convolution before it, and not where its shortcut entered the part; nor are the sums of
+ * the blocks after it, until one has a convolution in its shortcut. That costs a cut between two blocks as much as one
+ * inside a block, over which the shortcut goes beside what the block has made so far: it is for a planner to weigh.
+ *
+ * An input of integers that is cast to float32 and scaled stands with the node after that: a cut there would send four
+ * times the bytes of pixels, and save next to nothing.
  */
 export function fusedPositions(nodes: readonly GraphNode[], outputs: ReadonlySet<string>): Set<number> {
   const graph = new Neighbours(nodes, outputs)
@@ -65,8 +68,7 @@ export function fusedPositions(nodes: readonly GraphNode[], outputs: ReadonlySet
   for (const [place, node] of nodes.entries()) {
     for (const reader of graph.soleReaders(place))
       if (isPair(node, nodes[reader])) markBetween(fused, place, reader)
-    const shortcut = SUMS.has(node.opType) ? graph.shortcut(place) : undefined
-    if (shortcut !== undefined) markBetween(fused, shortcut, place)
+    for (const scaling of graph.scalings(place)) fused.add(scaling + 1)
     const pattern = CENTRES.get(node.opType)
     if (pattern === undefined) continue
     const around = [
@@ -113,24 +115,28 @@ class Neighbours {
     })
   }
 
-  /** Of a sum with a convolution, the first node that reads its other side; not where that is a convolution too. */
-  shortcut(sum: number): number | undefined {
-    const sides = (this.nodes[sum]?.reads ?? []).filter(value => this.producers.has(value))
-    const others = sides.filter(value => !this.isConvolved(this.producers.get(value) ?? -1))
-    const [other] = others
-    if (other === undefined || sides.length !== 2 || others.length !== 1) return undefined
-    return this.readers.get(other)?.reduce((one, next) => Math.min(one, next), sum)
+  /** Where `place` casts an input of the model to float32, it and what scales that, one after the other. */
+  scalings(place: number): number[] {
+    const found: number[] = []
+    let next: number | undefined = this.castsInput(place) ? place : undefined
+    while (next !== undefined) {
+      found.push(next)
+      next = this.soleReaders(next).find(reader => this.scales(reader))
+    }
+    return found
   }
 
-  /** Whether `place` gives one node what a convolution makes, normalised or not. */
-  private isConvolved(place: number): boolean {
+  private castsInput(place: number): boolean {
     const node = this.nodes[place]
-    if (node === undefined || this.soleReaders(place).length === 0) return false
-    if (node.opType !== 'BatchNormalization') return CONVOLUTIONS.includes(node.opType)
-    return node.reads.some(value => {
-      const before = this.nodes[this.producers.get(value) ?? -1]
-      return before !== undefined && CONVOLUTIONS.includes(before.opType)
-    })
+    if (node?.opType !== 'Cast' || node.reads.some(value => this.producers.has(value))) return false
+    return node.proto.attribute.some(({ name, i }) => name === 'to' && i === BigInt(DataType.FLOAT))
+  }
+
+  /** Whether it does so by constants. */
+  private scales(place: number): boolean {
+    const node = this.nodes[place]
+    if (node === undefined || !SCALINGS.has(node.opType)) return false
+    return node.reads.filter(value => this.producers.has(value)).length === 1
   }
 
   /** All nodes of the named kinds that are reached from `place` through nodes of these kinds only, each kind once. */

@@ -1,51 +1,37 @@
 import { MillraceError } from '../errors.js'
 import { type Chain } from './problem.js'
 
+/** Time of the slower of a part, the blocks [first, last], and the link over which its tensors arrive. */
+export type PartMs = (part: number, first: number, last: number) => number
+
 /**
- * Cuts a chain into exactly `parts` parts for equal workers, so that the slowest part or link is as fast as it can be:
- * exact, by dynamic programming over (parts, blocks), O(parts * blocks^2). Of equally fast cuts it takes those over which
- * the fewest bytes go, and of those the earliest.
- * @param linkMsPerByte  time of a byte on the link from one part to the next
+ * Cuts a chain into exactly `parts` parts, so that the slowest part or link is as fast as it can be: exact, by dynamic
+ * programming over (parts, blocks), O(parts * blocks^2). Of equally fast cuts it takes those over which the fewest bytes
+ * go, and of those the earliest.
  * @returns the block that each part begins with; the first is 0
  * @throws TOO_MANY_PARTITIONS: there are fewer blocks than parts, or fewer than 1 part
  * Source: DEFER §III divides by hand; this is the linear partition problem with a cost of transfer
  */
-export function evenCuts(chain: Chain, parts: number, linkMsPerByte = 0): number[] {
+export function evenCuts(chain: Chain, parts: number, partMs: PartMs): number[] {
   const blocks = chain.blocks.length
   if (!Number.isSafeInteger(parts) || parts < 1 || parts > blocks) {
     throw new MillraceError('TOO_MANY_PARTITIONS', `${blocks} blocks cannot make ${parts} partitions`)
   }
-  const slowerMs = slowerOf(chain, linkMsPerByte)
-  const bottleneckMs = leastBottleneck(blocks, parts, slowerMs)
+  const bottleneckMs = leastBottleneck(blocks, parts, partMs)
   // Bytes are looked at only when the bottleneck is known: the parts of the fastest cuts need not be fastest themselves.
-  return leanestStarts(chain, parts, (first, last) => slowerMs(first, last) <= bottleneckMs)
-}
-
-/** Cost of blocks [first, last] as one part. */
-type PartMs = (first: number, last: number) => number
-
-/** Of the part, or of the link after it: the results go the same way wherever the chain is cut. */
-function slowerOf({ blocks, crossings }: Chain, linkMsPerByte: number): PartMs {
-  const sums = [0]
-  for (const { computeMs } of blocks) sums.push((sums.at(-1) ?? 0) + computeMs)
-  return (first, last) => {
-    const passing = (crossings[first]?.receiveMs ?? 0) + (crossings[last + 1]?.sendMs ?? 0)
-    const partMs = (sums[last + 1] ?? 0) - (sums[first] ?? 0) + passing
-    const sent = last === blocks.length - 1 ? 0 : (crossings[last + 1]?.bytes ?? 0)
-    return Math.max(partMs, sent * linkMsPerByte)
-  }
+  return leanestStarts(chain, parts, (part, first, last) => partMs(part, first, last) <= bottleneckMs)
 }
 
 /** Time of the slowest of `parts` parts of `count` blocks, when it is as fast as it can be. */
 function leastBottleneck(count: number, parts: number, partMs: PartMs): number {
   // For the blocks from `first` on, in as many parts as there were rounds.
-  let rest = Array.from({ length: count }, (_, first) => partMs(first, count - 1))
+  let rest = Array.from({ length: count }, (_, first) => partMs(parts - 1, first, count - 1))
   for (let round = 2; round <= parts; round++) {
     const before = rest
     rest = before.map((_, first) => {
       let best = Infinity
       for (let last = first; last <= count - round; last++) {
-        best = Math.min(best, Math.max(partMs(first, last), before[last + 1] ?? Infinity))
+        best = Math.min(best, Math.max(partMs(parts - round, first, last), before[last + 1] ?? Infinity))
       }
       return best
     })
@@ -64,16 +50,17 @@ interface Choice {
 function leanestStarts(
   chain: Chain,
   parts: number,
-  fits: (first: number, last: number) => boolean,
+  fits: (part: number, first: number, last: number) => boolean,
 ): number[] {
   const { blocks } = chain
   const end = blocks.length
   const layers: Choice[][] = [
-    blocks.map((_, first) => ({ bytes: fits(first, end - 1) ? 0 : Infinity, next: end })),
+    blocks.map((_, first) => ({ bytes: fits(parts - 1, first, end - 1) ? 0 : Infinity, next: end })),
   ]
   for (let round = 2; round <= parts; round++) {
     const rest = layers[0] ?? []
-    layers.unshift(blocks.map((_, first) => leanest(chain, first, end - round, rest, fits)))
+    const fitsHere = (first: number, last: number) => fits(parts - round, first, last)
+    layers.unshift(blocks.map((_, first) => leanest(chain, first, end - round, rest, fitsHere)))
   }
   const starts: number[] = []
   let start = 0

@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.js'
-import { memoryBytes } from './objective.js'
+import { evenCuts, type PartMs } from './even-cuts.js'
+import { memoryBytes, transferMs, workMs } from './objective.js'
 import { type PlannedStage, type PlanProblem } from './problem.js'
 
 /** A number of parts that was asked for, on devices in their order. */
@@ -8,6 +9,57 @@ export interface OrderedParts {
   readonly hosts: readonly number[]
   /** The same with neighbours on one device as one stage, which they are for every resource. */
   readonly stages: readonly PlannedStage[]
+}
+
+/**
+ * Cuts a model into so many parts for devices in their order, so that the slowest resource is as fast as it can be. Parts
+ * that share a device are cut as if each had its part of it.
+ * @returns the block that each part begins with, for `placedInOrder`; where no cuts fit into memory, as if there were enough
+ * @throws TOO_MANY_PARTITIONS
+ */
+export function cutInOrder(problem: PlanProblem, parts: number): number[] {
+  const end = problem.chain.blocks.length
+  const partMs = partMsOf(problem, evenly(parts, problem.devices.length))
+  const fitting: PartMs = (part, first, last) => {
+    const { ms, fits } = partMs(part, first, last)
+    return fits ? ms : Infinity
+  }
+  const starts = evenCuts(problem.chain, parts, fitting)
+  const fit = starts.every((first, part) => fitting(part, first, (starts[part + 1] ?? end) - 1) < Infinity)
+  return fit ? starts : evenCuts(problem.chain, parts, (...of) => partMs(...of).ms)
+}
+
+/** @param hosts  the device of each part */
+function partMsOf(problem: PlanProblem, hosts: readonly number[]) {
+  const { chain, devices } = problem
+  const about = chain.blocks.map((_, first) =>
+    chain.blocks.map((_, last) => {
+      const [from, to] = [first, last + 1]
+      if (to <= from) return { work: 0, bytes: 0 }
+      return { work: workMs(problem, { from, to, devices: [] }), bytes: memoryBytes(problem, from, to) }
+    }),
+  )
+  const guests = hosts.map(host => hosts.filter(other => other === host).length)
+  return (part: number, first: number, last: number) => {
+    const host = hosts[part] ?? 0
+    const { speed = 0, memoryBytes = 0 } = devices[host] ?? {}
+    const { work = 0, bytes = 0 } = about[first]?.[last] ?? {}
+    const arriving = hopMs(problem, chain.crossings[first]?.bytes ?? 0, hosts[part - 1], host)
+    return { ms: Math.max(arriving, (work * (guests[part] ?? 1)) / speed), fits: bytes <= memoryBytes }
+  }
+}
+
+/** From device to device, where no other message takes that way. @param from  undefined: from the dispatcher */
+function hopMs(
+  { devices, network }: PlanProblem,
+  bytes: number,
+  from: number | undefined,
+  to: number,
+): number {
+  if (from === to) return 0
+  const sendRate = from === undefined ? network.dispatcherSendRate : (devices[from]?.sendRate ?? 0)
+  const linkMs = transferMs(bytes, network.rates[from ?? devices.length]?.[to] ?? 0) + network.messageMs
+  return Math.max(linkMs, transferMs(bytes, sendRate), transferMs(bytes, devices[to]?.receiveRate ?? 0))
 }
 
 /**

@@ -1,8 +1,7 @@
 export { type BaselineName, baselines } from './baselines/index.js'
 export { cutCandidates } from './candidates.js'
 export { clusterProblem, type PlanLimits, type WorkerCosts } from './cluster-problem.js'
-export { evenCuts } from './even-cuts.js'
-export { type OrderedParts, placedInOrder } from './in-order.js'
+export { cutInOrder, type OrderedParts, placedInOrder } from './in-order.js'
 export {
   bottleneckOf,
   latencyMs,

@@ -1,5 +1,5 @@
 import { type ClusterDescription } from '../cluster-file.js'
-import { type Actual, type Birth, type Speed } from '../control.js'
+import { type Actual, type Birth, type Speed } from '../control/index.js'
 import { relativeSpeed } from '../speed.js'
 import { clusterProblem, type PlanLimits, type WorkerCosts } from './cluster-problem.js'
 import { type Chain, type PlanProblem } from './problem.js'
@@ -17,6 +17,8 @@ export interface PlanWorker {
 export interface WorkerLimits extends PlanLimits {
   /** Whether frames may go straight from worker to worker; otherwise all go through the broker. */
   readonly straight: boolean
+  /** Most that one worker may give to this model; left out: all that it has. */
+  readonly memoryMib?: number | undefined
   /** Of the machine that costs were measured on; left out: every worker counts as equally fast. */
   readonly speed?: Speed | undefined
 }
@@ -47,7 +49,10 @@ function clusterOf(workers: readonly PlanWorker[], limits: WorkerLimits): Cluste
     id: birth.worker,
     speed: (birth.speed && limits.speed ? relativeSpeed(birth.speed, limits.speed) : 1) / slowdown,
     cores: birth.cores,
-    memoryMiB: Math.max(0, (birth.availableBytes ?? birth.memoryBytes) - takenBytes) / MIB,
+    memoryMiB: Math.min(
+      limits.memoryMib ?? Infinity,
+      Math.max(0, (birth.availableBytes ?? birth.memoryBytes) - takenBytes) / MIB,
+    ),
   }))
   const toBroker = workers.map(({ birth }) => birth.linkMbps ?? UNLIMITED_MBPS)
   const between = workers.map(from =>

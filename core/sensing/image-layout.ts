@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.js'
 import { type Tensor, type TensorSpec } from '../tensor.js'
+import { channelsOf, checkChannels, ofChannel } from './channels.js'
 import { textOf } from './dims.js'
 import { numberToHalf } from './half.js'
 import { type ImageSettings } from './settings.js'
@@ -46,13 +47,7 @@ export function imageLayout(specs: readonly TensorSpec[], settings: ImageSetting
     )
   }
   const shape = shapeOf(spec)
-  for (const key of ['mean', 'std'] as const) {
-    const given = settings[key].length
-    if (given !== 1 && given !== shape.channels) {
-      const what = `image ${key} has ${given} values, input '${name}' [${textOf(spec)}]`
-      throw new MillraceError('OPTION_INVALID', `${what} has ${shape.channels} channels`)
-    }
-  }
+  checkChannels(settings, shape.channels, 'image', spec)
   const [width, height] = settings.size ?? []
   return {
     input: name,
@@ -68,37 +63,30 @@ type Shape = Pick<ImageLayout, 'channels' | 'planar' | 'width' | 'height' | 'dim
 function shapeOf(spec: TensorSpec): Shape {
   const { dims } = spec
   const [batch, rest] = dims.length === 4 ? [dims.slice(0, 1), dims.slice(1)] : [[], dims]
+  const found = batch.every(dim => typeof dim !== 'number' || dim === 1) ? channelsOf(spec) : undefined
+  if (found === undefined) {
+    const wanted = '[1, C, H, W] or [1, H, W, C] with 1 or 3 channels'
+    throw new MillraceError(
+      'FRAME_SHAPE',
+      `input '${spec.name}' is [${textOf(spec)}], no image: that would be ${wanted}`,
+    )
+  }
+  const { channels, axis } = found
   const lead = batch.map(() => 1)
-  const [a, b, c] = rest
-  const single = batch.every(dim => typeof dim !== 'number' || dim === 1)
-  if (single && rest.length === 3 && isChannels(a)) {
-    const dimsOf = (width: number, height: number) => [...lead, a, height, width]
-    return { channels: a, planar: true, height: sizeOf(b), width: sizeOf(c), dimsOf }
+  const planar = axis !== dims.length - 1
+  const [height, width] = rest.filter((_, i) => i + batch.length !== axis).map(sizeOf)
+  const dimsOf = (width: number, height: number) => {
+    if (axis === undefined) return [height, width]
+    return planar ? [...lead, channels, height, width] : [...lead, height, width, channels]
   }
-  if (single && rest.length === 3 && isChannels(c)) {
-    const dimsOf = (width: number, height: number) => [...lead, height, width, c]
-    return { channels: c, planar: false, height: sizeOf(a), width: sizeOf(b), dimsOf }
-  }
-  if (rest.length === 2) {
-    const dimsOf = (width: number, height: number) => [height, width]
-    return { channels: 1, planar: true, height: sizeOf(a), width: sizeOf(b), dimsOf }
-  }
-  const wanted = '[1, C, H, W] or [1, H, W, C] with 1 or 3 channels'
-  throw new MillraceError(
-    'FRAME_SHAPE',
-    `input '${spec.name}' is [${textOf(spec)}], no image: that would be ${wanted}`,
-  )
+  return { channels, planar, height, width, dimsOf }
 }
 
 function isImageDType(dtype: string): dtype is ImageDType {
   return dtype === 'float16' || Object.hasOwn(ARRAYS, dtype)
 }
 
-function isChannels(dim: TensorSpec['dims'][number] | undefined): dim is 1 | 3 {
-  return dim === 1 || dim === 3
-}
-
-function sizeOf(dim: TensorSpec['dims'][number] | undefined): number | undefined {
+function sizeOf(dim: TensorSpec['dims'][number]): number | undefined {
   return typeof dim === 'number' ? dim : undefined
 }
 
@@ -138,11 +126,10 @@ export function tensorOfPixels(pixels: Pixels, layout: ImageLayout, settings: Im
 
 /** What each of the 256 pixel values becomes in a channel of the model. */
 function tableOf(channel: number, { dtype }: ImageLayout, settings: ImageSettings): number[] {
-  const { mean, std, scale = dtype === 'uint8' ? 1 : 1 / 255 } = settings
-  const m = mean[mean.length === 1 ? 0 : channel] ?? 0
-  const s = std[std.length === 1 ? 0 : channel] ?? 1
+  const { mean, std } = ofChannel(settings, channel)
+  const { scale = dtype === 'uint8' ? 1 : 1 / 255 } = settings
   return Array.from({ length: 256 }, (_, pixel) => {
-    const value = (pixel * scale - m) / s
+    const value = (pixel * scale - mean) / std
     if (dtype === 'uint8') return Math.min(255, Math.max(0, Math.round(value)))
     return dtype === 'float16' ? numberToHalf(value) : value
   })

@@ -1,5 +1,6 @@
 export { imageLayout, type ImageLayout, type Pixels, tensorOfPixels } from './image-layout.js'
 export { decodeJson } from './json.js'
 export { decodeMsgpack, encodeMsgpack } from './msgpack.js'
+export { type PixelInputs, type PixelScaling, pixelScalings, scaledPixels } from './pixels.js'
 export { decodeRaw } from './raw.js'
-export { IMAGE_DEFAULTS, ImageSettings, SensorSettings } from './settings.js'
+export { IMAGE_DEFAULTS, ImageSettings, PixelSettings, SensorSettings } from './settings.js'

@@ -13,11 +13,14 @@ import { type Random, randomOf } from './random.js'
 
 /** Images have at most this many channels where channels come last. */
 const MOST_CHANNELS_LAST = 4
+/** Of a pixel, for what is 1 as a float. */
+const PIXEL_STEP = 60
 
 /**
  * A frame for any model: one tensor per input, the same for the same seed and index on every machine, and distinct for
  * others. Floating-point inputs of 4 dims are images (see `fillImage`), channels first unless only the last dim can be
- * the channels; other floats are normal numbers; integers are in [0, integersBelow); strings are short words.
+ * the channels; other floats are normal numbers; uint8 are the same as pixels, 0 to 255 around the middle; other integers
+ * are in [0, integersBelow); strings are short words.
  * @param specs  the model's inputs
  * @param seed  an integer that names the set of frames
  * @param index  of the frame in that set, from 0
@@ -52,6 +55,8 @@ function numbers(dtype: NumericDType, dims: number[], random: Random, below: num
       return Float64Array.from(floats(dims, random))
     case 'float16':
       return toHalves(floats(dims, random))
+    case 'uint8':
+      return Uint8Array.from(Uint8ClampedArray.from(floats(dims, random), value => 128 + PIXEL_STEP * value))
     case 'int64':
     case 'uint64':
       return new DTYPES[dtype].array(generate(dims, () => BigInt(random.below(below))))

@@ -1,9 +1,13 @@
 import { type Bench, UsageError } from './bench.js'
 import { freshestBench } from './freshest/freshest-bench.js'
+import { deferBench } from './defer/defer-bench.js'
+import { scaleBench } from './defer/scale-bench.js'
 import { codecsBench } from './codecs/codecs-bench.js'
 import { objectiveBench } from './objective/objective-bench.js'
 import { predictionsBench } from './predictions/predictions-bench.js'
+import { linksBench } from './links/links-bench.js'
 import { plannerBench } from './planner/planner-bench.js'
+import { soakBench } from './soak/soak-bench.js'
 import { versionsBench } from './versions/versions-bench.js'
 
 /** `npm run bench -- NAME [options]` runs a benchmark; where it is used wrongly it lists them, and exits with 2. */
@@ -14,6 +18,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   freshest: freshestBench,
   codecs: codecsBench,
   versions: versionsBench,
+  links: linksBench,
+  defer: deferBench,
+  scale: scaleBench,
+  soak: soakBench,
 }
 
 const [name, ...options] = process.argv.slice(2)

@@ -41,6 +41,39 @@ test('an inbox - takes messages from who has its credentials', async t => {
   )
 })
 
+test('an inbox - takes every quality, and acknowledges it', async t => {
+  const broker = await inboxBroker(t)
+  const inbox = new Inbox()
+  broker.open(TOPIC, KEY, inbox.handler)
+  const sender = await senderTo(t, broker)
+  const acknowledged = sender.next('puback')
+  sender.publish(TOPIC, 'at least once', { qos: 1 })
+  t.is((await acknowledged).messageId, 1)
+  const received = sender.next('pubrec')
+  sender.publish(TOPIC, 'exactly once', { qos: 2 })
+  t.is((await received).messageId, 2)
+  sender.publish(TOPIC, 'perhaps')
+  await inbox.holds(3)
+  t.deepEqual([...inbox.texts].sort(), ['at least once', 'exactly once', 'perhaps'])
+})
+
+test('an inbox - takes what a sender sends before it knows that it is welcome', async t => {
+  const broker = await inboxBroker(t)
+  const inbox = new Inbox()
+  broker.open(TOPIC, KEY, inbox.handler)
+  const sender = await RawClient.open(portOf(broker.url))
+  t.teardown(() => sender.leave())
+  const { username, password } = KEY
+  const welcome = sender.introduce('hasty', { username, password: Buffer.from(password) })
+  const acknowledged = sender.next('puback')
+  sender.publish(TOPIC, 'one', { qos: 1 })
+  sender.publish(TOPIC, 'two')
+  t.is(await welcome, 0)
+  await acknowledged
+  await inbox.holds(2)
+  t.deepEqual(inbox.texts, ['one', 'two'])
+})
+
 test('an inbox - refuses who has no credentials, wrong ones, or those of no inbox', async t => {
   const broker = await inboxBroker(t)
   const strangers = [{}, { username: KEY.username }, { ...KEY, password: 'wrong' }, { ...KEY, password: '' }]

@@ -1,15 +1,14 @@
 import test, { type ExecutionContext } from 'ava'
 import { filter, firstValueFrom, skip, timeout } from 'rxjs'
 import { openSession } from '../../actors/session/index.js'
-import { startBroker } from '../../broker/index.js'
-import { connect, type DeployOptions, type Pipeline } from '../../config/index.js'
+import { type DeployOptions, type Pipeline } from '../../config/index.js'
 import { relativeError } from '../../core/compare.js'
-import { type Plan } from '../../core/control.js'
+import { type Plan } from '../../core/control/index.js'
 import { type Tensors } from '../../core/tensor.js'
 import { row } from '../support/actors.js'
 import { Account, Feed, pulledFrames } from '../support/feed.js'
 import { laborious } from '../support/laborious.js'
-import { Members } from '../support/members.js'
+import { processCluster } from '../support/process-cluster.js'
 
 const LIMIT_MS = 240_000
 /** Of several windows of a second each. */
@@ -18,6 +17,8 @@ const DISTINCT = 5
 /** Of the time, a slowed process runs a fifth. */
 const DUTY = { everyMs: 150, runsMs: 30 }
 
+/** Of each worker. */
+const OPTIONS = ['--no-benchmark']
 const MODEL = laborious(6)
 
 function frameOf(sequence: number): Tensors {
@@ -26,14 +27,8 @@ function frameOf(sequence: number): Tensors {
 
 async function running(t: ExecutionContext, workers: readonly string[], options: DeployOptions) {
   t.timeout(4 * LIMIT_MS)
-  const broker = await startBroker({ port: 0 })
-  t.teardown(() => broker.close())
-  const members = new Members(broker.url)
-  t.teardown(() => members.stop())
-  const join = (id: string) => members.start(id, ['--no-benchmark'])
-  await Promise.all([members.start('supervisor'), ...workers.map(join)])
-  const cluster = await connect(broker.url)
-  t.teardown(() => cluster.close())
+  const { cluster, members } = await processCluster(workers, act => t.teardown(act), OPTIONS)
+  const join = (id: string) => members.start(id, OPTIONS)
   const pipeline = await cluster.deploy(MODEL, { name: 'p', replicas: false, ...options })
   const account = new Account(pipeline)
   const feed = new Feed(pipeline, frameOf, next => pulledFrames(pipeline, next, LIMIT_MS))

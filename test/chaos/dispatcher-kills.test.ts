@@ -1,15 +1,14 @@
 import { join } from 'node:path'
 import test from 'ava'
-import { startBroker } from '../../broker/index.js'
-import { connect, type Prediction } from '../../config/index.js'
+import { type Prediction } from '../../config/index.js'
 import { randomOf } from '../../core/synthetic/index.js'
 import { inTurns, testFolder } from '../support/actors.js'
 import { CliRun } from '../support/cli.js'
 import { DIGITS_MODEL, worstDigitsError } from '../support/digits-frames.js'
 import { predictionsAmong, recordsIn } from '../support/frame-records.js'
 import { inCheckout } from '../support/index.js'
-import { Members } from '../support/members.js'
 import { type ProgramWish } from './program-wish.js'
+import { processCluster } from '../support/process-cluster.js'
 
 const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 4)
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Date.now() % 1_000_000)
@@ -23,18 +22,12 @@ test('killing the program that holds a dispatcher - who keeps its position sees 
   const random = randomOf('dispatcher kills', SEED)
   const folder = await testFolder(t)
   const [journal, record] = [join(folder, 'journal'), join(folder, 'record')]
-  const broker = await startBroker({ port: 0 })
-  t.teardown(() => broker.close())
-  const members = new Members(broker.url)
-  t.teardown(() => members.stop())
-  await Promise.all(['supervisor', 'w1', 'w2'].map(id => members.start(id)))
-  const cluster = await connect(broker.url)
-  t.teardown(() => cluster.close())
+  const { url, cluster } = await processCluster(['w1', 'w2'], act => t.teardown(act))
   await cluster.deploy(DIGITS_MODEL, { name: 'digits', partitions: 2 })
 
   const total = (ROUNDS + 1) * PER_ROUND
   const wish: ProgramWish = {
-    ...{ url: broker.url, journal, record, pipeline: 'digits', stream: 'camera' },
+    ...{ url, journal, record, pipeline: 'digits', stream: 'camera' },
     ...{ seed: 1, distinct: DISTINCT, until: total },
   }
   const run = () => new CliRun([JSON.stringify(wish)], {}, PROGRAM)

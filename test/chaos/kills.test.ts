@@ -1,18 +1,12 @@
 import test from 'ava'
-import { filter, firstValueFrom, skip, take, timeout } from 'rxjs'
-import { startBroker } from '../../broker/index.js'
-import {
-  type Cluster,
-  connect,
-  type LedgerEntry,
-  type Pipeline,
-  type Prediction,
-} from '../../config/index.js'
-import { type Plan } from '../../core/control.js'
+import { distinct, filter, firstValueFrom, merge, type Observable, skip, take, timeout } from 'rxjs'
+import { type Cluster, type Pipeline } from '../../config/index.js'
+import { type Plan } from '../../core/control/index.js'
 import { type Random, randomOf } from '../../core/synthetic/index.js'
-import { type Tensors } from '../../core/tensor.js'
-import { digitsFrames, DIGITS_MODEL, worstDigitsError } from '../support/digits-frames.js'
-import { Members } from '../support/members.js'
+import { digitsFeed, DIGITS_MODEL, worstDigitsError } from '../support/digits-frames.js'
+import { type Members } from '../support/members.js'
+import { Account } from '../support/feed.js'
+import { processCluster } from '../support/process-cluster.js'
 
 const ROUNDS = Number(process.env['MILLRACE_FAULT_ROUNDS'] ?? 4)
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Date.now() % 1_000_000)
@@ -22,8 +16,6 @@ const DISTINCT = 20
 const WORKERS = ['w1', 'w2', 'w3']
 /** The only one that keeps frames for longer than they may take. */
 const FREEZE = 'a runtime is frozen for longer than a frame may take'
-
-const inputs = digitsFrames(DISTINCT)
 
 interface Setting {
   readonly cluster: Cluster
@@ -36,10 +28,23 @@ async function predictions(pipeline: Pipeline, count: number): Promise<void> {
   await firstValueFrom(pipeline.predictions$.pipe(skip(count - 1), take(1), timeout(LIMIT_MS)))
 }
 
+/** A worker that was picked for its partitions may have lost them to another plan before anything is done to it. */
+function without(pipeline: Pipeline, worker: string): Observable<Plan> {
+  return pipeline.plan$.pipe(filter(({ stages }) => stages.every(stage => stage.worker !== worker)))
+}
+
 /** Resolves when a plan is in force in which a worker has nothing. */
 async function movedFrom(pipeline: Pipeline, worker: string): Promise<void> {
-  const moved = ({ stages }: Plan) => stages.every(stage => stage.worker !== worker)
-  await firstValueFrom(pipeline.plan$.pipe(filter(moved), timeout(LIMIT_MS)))
+  await firstValueFrom(without(pipeline, worker).pipe(timeout(LIMIT_MS)))
+}
+
+/** The same, or another plan than at the call: where runtimes of all have crashed of late, one of them is asked again. */
+async function replanned(pipeline: Pipeline, worker: string): Promise<void> {
+  const another = pipeline.plan$.pipe(
+    distinct(({ epoch }) => epoch),
+    skip(1),
+  )
+  await firstValueFrom(merge(another, without(pipeline, worker)).pipe(timeout(LIMIT_MS)))
 }
 
 const faults: Record<string, (setting: Setting, worker: string) => Promise<void>> = {
@@ -49,20 +54,18 @@ const faults: Record<string, (setting: Setting, worker: string) => Promise<void>
     await members.start('supervisor')
   },
   'a runtime is killed': async ({ pipeline, members }, worker) => {
-    const moved = movedFrom(pipeline, worker)
+    const changed = replanned(pipeline, worker)
     members.signalRuntime(worker, 'SIGKILL')
-    await moved
+    await changed
     await predictions(pipeline, 20)
   },
   [FREEZE]: async ({ pipeline, members }, worker) => {
-    const expired = firstValueFrom(
-      pipeline.ledger$.pipe(
-        filter(entry => entry.end === 'failed' && entry.error.code === 'FRAME_DEADLINE'),
-        timeout(LIMIT_MS),
-      ),
+    const expired = pipeline.ledger$.pipe(
+      filter(entry => entry.end === 'failed' && entry.error.code === 'FRAME_DEADLINE'),
     )
+    const over = firstValueFrom(merge(expired, without(pipeline, worker)).pipe(timeout(LIMIT_MS)))
     members.signalRuntime(worker, 'SIGSTOP')
-    await expired
+    await over
     members.signalRuntime(worker, 'SIGCONT')
     await predictions(pipeline, 20)
   },
@@ -89,34 +92,14 @@ test('killing at random - every frame ends once, in order, and what is predicted
   t.timeout(600_000)
   t.log(`seed ${SEED}, ${ROUNDS} rounds`)
   const random = randomOf('kills', SEED)
-  const broker = await startBroker({ port: 0 })
-  t.teardown(() => broker.close())
-  const members = new Members(broker.url)
-  t.teardown(() => members.stop())
-  await Promise.all(['supervisor', ...WORKERS].map(id => members.start(id)))
-  const cluster = await connect(broker.url)
-  t.teardown(() => cluster.close())
+  const { cluster, members } = await processCluster(WORKERS, act => t.teardown(act))
   const pipeline = await cluster.deploy(DIGITS_MODEL, { name: 'digits', partitions: WORKERS.length })
   const setting = { cluster, pipeline, members }
-
-  const entries: LedgerEntry[] = []
   pipeline.ledger$.subscribe(entry => {
-    entries.push(entry)
     if (entry.end === 'failed') t.log(`frame ${entry.sequence} failed: ${entry.error.message}`)
   })
-  const given: Prediction[] = []
-  let stop = false
-  function* source(): Generator<Tensors> {
-    for (let i = 0; !stop; i++) yield inputs[i % DISTINCT] ?? {}
-  }
-  const streamed = new Promise<void>((resolve, reject) => {
-    pipeline
-      .pull(source())
-      .pipe(pipeline.infer({ stream: 'camera', deadlineMs: DEADLINE_MS }))
-      .subscribe({ next: prediction => given.push(prediction), complete: resolve, error: reject })
-  })
-  // Awaited at the end; should the test fail before, that failure is the one to report.
-  streamed.catch(() => undefined)
+  const { entries, given } = new Account(pipeline)
+  const feed = digitsFeed(pipeline, DISTINCT, DEADLINE_MS)
   await predictions(pipeline, 20)
   for (let round = 0; round < ROUNDS; round++) {
     const fault = pick(random, Object.keys(faults))
@@ -131,8 +114,7 @@ test('killing at random - every frame ends once, in order, and what is predicted
     await faults[fault]?.(setting, worker)
     if (fault !== FREEZE) t.is(pipeline.counts().failed, before, fault)
   }
-  stop = true
-  await streamed
+  await feed.stop()
 
   const { admitted, predicted, dropped, failed } = pipeline.counts()
   t.log(`${admitted} admitted, ${predicted} predicted, ${failed} failed`)

@@ -2,19 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { filter, firstValueFrom, skip, take, timeout } from 'rxjs'
-import { startBroker } from '../../broker/index.js'
-import {
-  connect,
-  type Pipeline,
-  type PipelineStatus,
-  type Plan,
-  type Prediction,
-} from '../../config/index.js'
-import { type Tensors } from '../../core/tensor.js'
+import { type Pipeline, type PipelineStatus, type Plan } from '../../config/index.js'
 import { isCanaryFrame, versionOf } from '../../core/versions.js'
 import { testFolder } from '../support/actors.js'
-import { digitsFrames, DIGITS_MODEL, worstDigitsError } from '../support/digits-frames.js'
-import { Members } from '../support/members.js'
+import { digitsFeed, DIGITS_MODEL, worstDigitsError } from '../support/digits-frames.js'
+import { Account } from '../support/feed.js'
+import { processCluster } from '../support/process-cluster.js'
 
 const LIMIT_MS = 120_000
 const DISTINCT = 20
@@ -43,29 +36,12 @@ test('versions under faults - every frame is predicted once, in order, whoever i
   const folder = await testFolder(t)
   const file = join(folder, 'new.onnx')
   await writeFile(file, Buffer.concat([await readFile(DIGITS_MODEL), DOC_STRING]))
-  const broker = await startBroker({ port: 0 })
-  t.teardown(() => broker.close())
-  const members = new Members(broker.url)
-  t.teardown(() => members.stop())
-  await Promise.all(['supervisor', ...WORKERS].map(id => members.start(id)))
-  const cluster = await connect(broker.url)
-  t.teardown(() => cluster.close())
+  const { cluster, members } = await processCluster(WORKERS, act => t.teardown(act))
   const name = 'digits'
   const pipeline = await cluster.deploy(DIGITS_MODEL, { name, partitions: 2, exclude: ['w3'] })
   const { model } = await firstValueFrom(pipeline.plan$)
-  const given: Prediction[] = []
-  const inputs = digitsFrames(DISTINCT)
-  let stop = false
-  function* source(): Generator<Tensors> {
-    for (let i = 0; !stop; i++) yield inputs[i % DISTINCT] ?? {}
-  }
-  const streamed = new Promise<void>((resolve, reject) => {
-    pipeline
-      .pull(source())
-      .pipe(pipeline.infer({ stream: 'camera', deadlineMs: 600_000 }))
-      .subscribe({ next: prediction => given.push(prediction), complete: resolve, error: reject })
-  })
-  streamed.catch(() => undefined)
+  const { given } = new Account(pipeline)
+  const feed = digitsFeed(pipeline, DISTINCT, 600_000)
   const tryOut = async () => {
     const own = await cluster.deploy(file, { name, partitions: 1, exclude: ['w1', 'w2'], canary: SHARE })
     await own.close()
@@ -103,8 +79,7 @@ test('versions under faults - every frame is predicted once, in order, whoever i
   t.is((await firstValueFrom(pipeline.plan$)).model.sha256, model.sha256)
   await predictions(pipeline, 20)
 
-  stop = true
-  await streamed
+  await feed.stop()
   const { predicted, failed, dropped, duplicates } = pipeline.counts()
   t.log(`${predicted} predicted, ${duplicates} results came twice`)
   t.deepEqual([failed, dropped], [0, 0])

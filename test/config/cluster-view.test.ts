@@ -8,7 +8,7 @@ import {
   encodeControl,
   type Leader,
   type PipelineStatus,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { inTurns, testBroker, TOPICS } from '../support/actors.js'
 import { planOf } from '../support/dispatching.js'
 

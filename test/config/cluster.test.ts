@@ -10,7 +10,7 @@ import { connectBus } from '../../broker/index.js'
 import { startSupervisor, startWorker } from '../../config/hosts.js'
 import { argMax, type Cluster, connect, embedded, topK } from '../../config/index.js'
 import { Cleanup } from '../../core/cleanup.js'
-import { encodeControl } from '../../core/control.js'
+import { encodeControl } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { parseOptions } from '../../core/options.js'
 import { syntheticFrame } from '../../core/synthetic/index.js'
@@ -162,7 +162,7 @@ test('a cluster - that is closed leaves nothing that keeps a process alive', asy
     await cluster.close()`
   const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
     cwd: inCheckout('.'),
-    timeout: 60_000,
+    timeout: 150_000,
   })
   t.is((await run).stdout, '3\n')
 })
@@ -181,7 +181,7 @@ test('a cluster - a connection to one that runs elsewhere keeps no process alive
     await cluster.close()`
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
     cwd: inCheckout('.'),
-    timeout: 60_000,
+    timeout: 150_000,
   })
   t.is(stdout, '2,3\n')
 })

@@ -2,7 +2,7 @@ import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create } from '@bufbuild/protobuf'
 import test, { type ExecutionContext } from 'ava'
-import { firstValueFrom, from, toArray } from 'rxjs'
+import { firstValueFrom, from, lastValueFrom, toArray } from 'rxjs'
 import { embedded } from '../../config/index.js'
 import { relativeError } from '../../core/compare.js'
 import {
@@ -11,6 +11,7 @@ import {
   TensorProto_DataLocation as Location,
 } from '../../core/graph/proto/onnx_pb.js'
 import { syntheticFrame } from '../../core/synthetic/index.js'
+import { tensor } from '../../core/tensor.js'
 import { rejection, testFolder } from '../support/actors.js'
 import { floats, node, onnxBytes, value } from '../support/onnx-builder.js'
 import { runModel } from '../support/onnx-runner.js'
@@ -95,6 +96,20 @@ for (const typed of [true, false]) {
       t.true(relativeError(outputs, await runModel(inside, frames[i] ?? {})) <= 1e-4)
   })
 }
+
+test('a model with external data - takes pixels, and keeps its data where it is', async t => {
+  const cluster = await embedded({ workers: 2 })
+  t.teardown(() => cluster.close())
+  const input = { dtype: 'uint8', mean: [0.5] } as const
+  const pipeline = await cluster.deploy(await modelInFiles(t, true), { partitions: 2, input })
+  t.is((await firstValueFrom(pipeline.plan$)).model.data?.length, 2)
+  const data = Uint8Array.from({ length: WIDTH }, (_, i) => i)
+  const scaled = Float32Array.from(data, pixel => pixel / 255 - 0.5)
+  const frame = { x: tensor('uint8', [1, WIDTH], data) }
+  const { outputs } = await lastValueFrom(from([frame]).pipe(pipeline.infer()))
+  const whole = await runModel(network(WEIGHTS, true), { x: tensor('float32', [1, WIDTH], scaled) })
+  t.true(relativeError(outputs, whole) <= 1e-4)
+})
 
 test('a model with external data - whose data is gone or too short is refused before anything is sent', async t => {
   const cluster = await embedded({ workers: 1 })

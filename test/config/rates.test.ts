@@ -1,6 +1,6 @@
 import test from 'ava'
 import { BeatTrail } from '../../config/rates.js'
-import { type ActorProgress, type Beat } from '../../core/control.js'
+import { type ActorProgress, type Beat } from '../../core/control/index.js'
 
 const ACTOR: ActorProgress = {
   ...{ pipeline: 'p', epoch: 1, stage: 0, replica: 0 },

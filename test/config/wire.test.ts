@@ -56,6 +56,55 @@ for (const opset of [9, 17]) {
   })
 }
 
+test('deploy with wire u8c - each stage sends as many scales as its tensor has channels, and what has none as u8', async t => {
+  const cluster = await embedded({ workers: 3 })
+  t.teardown(() => cluster.close())
+  const images = [1, 2, 2, 1]
+  const model = onnxBytes({
+    inputs: [value('x', 'FLOAT', images)],
+    outputs: [value('y', 'FLOAT', [1, 4])],
+    nodes: [
+      node('Mul', ['x', 'ranges'], ['a']),
+      node('Flatten', ['a'], ['b']),
+      node('Mul', ['b', 'undone'], ['y']),
+    ],
+    initializers: [floats('ranges', [1, 2, 1, 1], [1, 1_000]), floats('undone', [1, 4], [1, 1, 1, 1])],
+  })
+  const pipeline = await cluster.deploy(model, { name: 'p', partitions: 3, wire: 'u8c' })
+  const plan = await firstValueFrom(pipeline.plan$)
+  t.is(plan.wire, 'u8c')
+  t.deepEqual(
+    plan.stages.map(({ wire }) => wire),
+    ['u8c', 'u8', 'f32'],
+  )
+  const [first, second] = [
+    { x: tensor('float32', images, Float32Array.of(1, NaN, 2, 3)) },
+    { x: tensor('float32', images, Float32Array.of(127.5, 255, 0, 0)) },
+  ]
+  const given = await lastValueFrom(pipeline.pull([first, second]).pipe(pipeline.infer(), toArray()))
+  t.deepEqual(
+    given.map(({ outputs }) => [...(outputs['y']?.data ?? [])]),
+    [[128, 255, 0, 0]],
+  )
+})
+
+test('deploy with wire auto - is within the error that is asked for, and the plan says what each stage sends on', async t => {
+  const cluster = await embedded({ workers: 3 })
+  t.teardown(() => cluster.close())
+  const deployed = async (wireError: number) => {
+    const about = { name: 'p', partitions: 3, wire: 'auto', wireError } as const
+    const pipeline = await cluster.deploy(through(17), about)
+    return firstValueFrom(pipeline.plan$)
+  }
+  const plan = await deployed(0.01)
+  t.is(plan.wire, 'auto')
+  t.is(plan.asked?.wireError, 0.01)
+  t.true(plan.sampleError <= 0.01)
+  // Nothing is worth converting four numbers.
+  t.true(plan.stages.every(({ wire = 'f32' }) => wire === 'f32'))
+  t.is((await deployed(0)).asked?.wireError, 0)
+})
+
 test('deploy - from one wire to another and back moves the stream to other parts, without a loss', async t => {
   const cluster = await embedded({ workers: 2 })
   t.teardown(() => cluster.close())
@@ -64,13 +113,13 @@ test('deploy - from one wire to another and back moves the stream to other parts
   t.is((await firstValueFrom(pipeline.plan$)).wire, undefined)
   const answers: number[][] = []
   pipeline.predictions$.subscribe(({ outputs }) => answers.push([...(outputs['y']?.data ?? [])].map(Number)))
-  for (const wire of ['f32', 'u8', 'f16', 'f32'] as const) {
+  for (const wire of ['f32', 'u8', 'f16', 'u8c', 'f32'] as const) {
     await cluster.deploy(model, { name: 'p', partitions: 3, wire })
     await lastValueFrom(pipeline.pull([frame(0, 100.3, 70_000 / 1_000, 255)]).pipe(pipeline.infer()))
   }
   t.deepEqual(
     answers.map(([, one = NaN]) => Number(one.toFixed(2))),
-    [200.6, 200, 200.63, 200.6],
+    [200.6, 200, 200.63, 200, 200.6],
   )
 })
 

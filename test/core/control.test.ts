@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { type z } from 'zod'
-import * as control from '../../core/control.js'
+import * as control from '../../core/control/index.js'
 import { codeOf } from '../support/errors.js'
 
 const SHA = '0f'.repeat(32)

@@ -1,5 +1,5 @@
 import { type Cluster } from '../../config/index.js'
-import { Beat, decodeControl } from '../../core/control.js'
+import { Beat, decodeControl } from '../../core/control/index.js'
 
 /** For how long no beat came from which worker. */
 export class Beats {

@@ -18,11 +18,15 @@ export function evenCosts(blocks: number, ms: number): Costs {
       ...{ weightBytes: 10e6, activationBytes: 1e6 },
     })),
     crossings: [...indices, blocks].map(() => ({
-      ...{ bytes: 1_000, tensors: 1, floatBytes: 0, floats: 0, cutMsBefore: 0, cutMsAfter: 0 },
+      ...{ bytes: 1_000, tensors: 1, floatBytes: 0, floats: 0, channels: 0, cutMsBefore: 0, cutMsAfter: 0 },
     })),
     nodes: [],
     codec: { encode: none, decode: none },
-    conversions: { f16: { encode: none, decode: none }, u8: { encode: none, decode: none } },
+    conversions: {
+      f16: { encode: none, decode: none },
+      u8c: { encode: none, decode: none },
+      u8: { encode: none, decode: none },
+    },
     transport: { msPerMessage: 1, msPerByte: 0 },
     memory: { processBytes: 90e6, sessionBytes: 9e6, weightFactor: 1 },
   }

@@ -4,7 +4,7 @@ import { Dispatcher, type Epochs, type Prediction } from '../../actors/dispatche
 import { type Time } from '../../actors/dispatcher/time.js'
 import { type BusHandler } from '../../core/bus.js'
 import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
-import { type Crash, type Plan } from '../../core/control.js'
+import { type Crash, type Plan } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameHeader } from '../../core/frame.js'
 import { type LedgerEntry } from '../../core/ledger.js'

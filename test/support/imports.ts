@@ -39,19 +39,21 @@ const AREAS: Readonly<Record<string, Area>> = {
   },
   'actors/bin/': {
     name: 'actors/bin',
-    areas: ['actors/bin', 'actors/journal', 'actors', 'broker', 'config', 'core'],
+    areas: ['actors/bin', 'actors/journal', 'actors/machine', 'actors', 'broker', 'config', 'core'],
     packages: ['cli-progress', 'commander', 'rxjs', 'zod'],
     behindDoors: ['config'],
   },
   'actors/journal/': {
     name: 'actors/journal',
     // Dispatchers know what a journal does (`core/journal.ts`), and nothing of how.
-    areas: ['actors/journal', 'core'],
+    areas: ['actors/journal', 'actors/machine', 'core'],
     packages: ['classic-level', 'zod'],
   },
+  // What the machine has, and its folders.
+  'actors/machine/': { name: 'actors/machine', areas: ['actors/machine', 'core'], packages: [] },
   'actors/': {
     name: 'actors',
-    areas: ['actors', 'core'],
+    areas: ['actors', 'actors/machine', 'core'],
     packages: ['onnxruntime-node', 'rxjs', 'sharp', 'zod'],
   },
   'config/': {
@@ -62,7 +64,17 @@ const AREAS: Readonly<Record<string, Area>> = {
   'examples/': { name: 'examples', areas: ['examples'], packages: ['millrace', 'mqtt', 'rxjs', 'sharp'] },
   'test/': {
     name: 'test',
-    behindDoors: ['actors', 'actors/bin', 'actors/journal', 'broker', 'config', 'core', 'examples', 'test'],
+    behindDoors: [
+      'actors',
+      'actors/bin',
+      'actors/journal',
+      'actors/machine',
+      'broker',
+      'config',
+      'core',
+      'examples',
+      'test',
+    ],
   },
 }
 

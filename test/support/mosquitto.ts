@@ -15,6 +15,8 @@ export interface Mosquitto {
   readonly url: string
   /** Where it keeps what it keeps. */
   readonly folder: string
+  /** While it runs. */
+  readonly pid: number | undefined
   stop(): Promise<void>
   /** Ends it at once; it saves nothing that it has not saved. */
   kill(): void
@@ -51,6 +53,9 @@ export async function startMosquitto(
   return {
     url: `mqtt://127.0.0.1:${port}`,
     folder,
+    get pid() {
+      return child?.pid
+    },
     stop,
     kill: () => void child?.kill('SIGKILL'),
     start,

@@ -7,7 +7,7 @@ import { activationsOf, type Placed, planStagesOf, windowOf } from '../../actors
 import { WorkerRegistry } from '../../actors/supervisor/registry.js'
 import { cutModel } from '../../actors/supervisor/workshop/workshop.js'
 import { type Bus } from '../../core/bus.js'
-import { Actual, Beat, Birth, type Plan, type Spec } from '../../core/control.js'
+import { Actual, Beat, Birth, type Plan, type Spec } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { readGraph } from '../../core/graph/index.js'
 import { brokerLink } from '../../core/link.js'

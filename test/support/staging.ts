@@ -1,5 +1,5 @@
 import { encodeEnvelope } from '../../core/codec/index.js'
-import { type Activation } from '../../core/control.js'
+import { type Activation } from '../../core/control/index.js'
 import { type FrameHeader } from '../../core/frame.js'
 import { row, TOPICS } from './actors.js'
 

@@ -24,7 +24,7 @@ import {
   PipelineStatus,
   Plan,
   type Spec,
-} from '../../core/control.js'
+} from '../../core/control/index.js'
 import { type Costs } from '../../core/costs/index.js'
 import { type MillraceError } from '../../core/errors.js'
 import { parseOptions } from '../../core/options.js'

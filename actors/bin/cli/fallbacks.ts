@@ -1,4 +1,4 @@
-import { type Plan, type Spec } from '../../../core/control.js'
+import { type Plan, type Spec } from '../../../core/control/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { type Session } from './session.js'
 

@@ -1,4 +1,5 @@
-import { type Plan, type Predicted } from '../../../core/control.js'
+import { type Plan, type Predicted } from '../../../core/control/index.js'
+import { coarsestOf } from '../../../core/wire.js'
 import { proofText } from '../plan/plan-text.js'
 import { msText } from '../plan/units.js'
 
@@ -18,8 +19,14 @@ export function predictedLines(plan: Plan): string[] {
 }
 
 /** What a lossy wire costs; no lines where nothing is lost. */
-function lossyLines({ wire = 'f32', sampleError }: Plan): string[] {
+function lossyLines({ wire = 'f32', sampleError, stages }: Plan): string[] {
   if (wire === 'f32') return []
+  if (wire === 'auto') {
+    const used = coarsestOf(stages.map(stage => stage.wire))
+    return [
+      `wire       auto, ${used} at most; relative error ${sampleError.toExponential(1)} on sample frames`,
+    ]
+  }
   return [`wire       ${wire}; relative error ${sampleError.toExponential(1)} on a sample frame`]
 }
 

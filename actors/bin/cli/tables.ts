@@ -1,4 +1,4 @@
-import { type Plan } from '../../../core/control.js'
+import { type Plan } from '../../../core/control/index.js'
 import { bytesText } from '../plan/units.js'
 
 /** Columns padded to their widest cell; numbers to the right. */

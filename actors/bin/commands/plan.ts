@@ -16,6 +16,7 @@ import {
   type PlanReport,
 } from '../../../core/planner/index.js'
 import { randomOf } from '../../../core/synthetic/index.js'
+import { Wire } from '../../../core/wire.js'
 import { solveInThread } from '../../planning/index.js'
 import { profileOptions } from '../../profiler/index.js'
 import { deployOptions } from '../../supervisor/index.js'
@@ -24,6 +25,9 @@ import { type Session } from '../cli/session.js'
 import { planSvg } from '../plan/svg.js'
 import { planText } from '../plan/plan-text.js'
 import { obtainCosts } from '../profile/obtain-costs.js'
+
+/** A coarser wire must be so many times as fast: it costs accuracy. */
+const WORTH_COARSER = 1.01
 
 const { profileDir, force, measureMs, limitMs } = profileOptions
 
@@ -50,8 +54,9 @@ const options = defineOptions({
   },
   wire: {
     ...deployOptions.wire,
-    doc: 'What float32 tensors travel as between stages: `f16` takes half of the bytes, `u8` a quarter.',
+    doc: 'What float32 tensors travel as between stages: `f16` takes half of the bytes, `u8` and `u8c` a quarter; `auto` takes the most exact of those with which it is fastest.',
   },
+  input: deployOptions.input,
   svg: { check: z.string().min(1), value: 'FILE', doc: 'Draw the plan, as SVG.' },
   seed: { check: z.coerce.number().int().min(0), default: 0, value: 'N', doc: 'Of the search.' },
   timeLimitMs: {
@@ -69,6 +74,7 @@ const options = defineOptions({
 })
 
 type PlanOptions = Options<typeof options>
+type WiredReport = PlanReport & { readonly wire: Wire }
 
 export const planCommand = defineCommand({
   name: 'plan',
@@ -88,8 +94,7 @@ export const planCommand = defineCommand({
       planText(report),
       ...(other === undefined ? [] : ['', `with ${given.whatIf}:`, planText(other)]),
     ]
-    const { wire } = given
-    session.print(texts.join('\n'), { ...report, wire, ...(other === undefined ? {} : { whatIf: other }) })
+    session.print(texts.join('\n'), { ...report, ...(other === undefined ? {} : { whatIf: other }) })
   },
 })
 
@@ -103,7 +108,24 @@ async function planFor(
   model: string,
   costs: Costs,
   cluster: ClusterDescription,
-  { exclude, replicas, wire, seed, timeLimitMs }: PlanOptions,
+  given: PlanOptions,
+): Promise<WiredReport> {
+  let best: WiredReport | undefined
+  for (const wire of given.wire === 'auto' ? Wire.options : [given.wire]) {
+    const report = { ...(await planOn(wire, session, model, costs, cluster, given)), wire }
+    if (best === undefined || report.bottleneckMs * WORTH_COARSER < best.bottleneckMs) best = report
+  }
+  if (best === undefined) throw new MillraceError('INTERNAL', 'there is no wire to plan with')
+  return best
+}
+
+async function planOn(
+  wire: Wire,
+  session: Session,
+  model: string,
+  costs: Costs,
+  cluster: ClusterDescription,
+  { exclude, replicas, seed, timeLimitMs }: PlanOptions,
 ): Promise<PlanReport> {
   const excluded = exclude?.split(',').map(id => id.trim()) ?? []
   const unknown = excluded.find(id => !cluster.devices.some(device => device.id === id))

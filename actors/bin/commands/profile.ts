@@ -1,12 +1,14 @@
 import { z } from 'zod'
 import { defineOptions } from '../../../core/options.js'
 import { profileOptions } from '../../profiler/index.js'
+import { deployOptions } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { costsText } from '../profile/costs-text.js'
 import { obtainCosts } from '../profile/obtain-costs.js'
 
 const options = defineOptions({
   ...profileOptions,
+  input: deployOptions.input,
   top: {
     check: z.coerce.number().int().min(1).max(10_000),
     default: 20,

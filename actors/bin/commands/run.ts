@@ -12,12 +12,13 @@ import { TOLERANCES } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, type Options, parseOptions } from '../../../core/options.js'
 import { cutCandidates } from '../../../core/planner/index.js'
+import { pixelScalings, scaledPixels } from '../../../core/sensing/index.js'
 import { randomWeights } from '../../../core/synthetic/index.js'
 import { checkFrame, inferOptions } from '../../dispatcher/index.js'
 import { ThreadedSession } from '../../session/index.js'
 import { storeOptions } from '../../model-store/index.js'
-import { type Wire } from '../../../core/wire.js'
-import { deployOptions } from '../../supervisor/index.js'
+import { coarsestOf, type Wire } from '../../../core/wire.js'
+import { deployOptions, type DeployOptionsInput } from '../../supervisor/index.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { connectionOf, openerOf } from '../cli/connection.js'
 import { currentPlan } from '../cli/current-plan.js'
@@ -34,6 +35,8 @@ import { verify, type Verification } from '../run/verify.js'
 const options = defineOptions({
   ...workerOption,
   partitions: deployOptions.partitions,
+  cuts: deployOptions.cuts,
+  memoryMib: deployOptions.memoryMib,
   replicas: deployOptions.replicas,
   frames: {
     check: z.coerce.number().int().min(1),
@@ -76,6 +79,8 @@ const options = defineOptions({
   window: deployOptions.window,
   lz4: deployOptions.lz4,
   wire: deployOptions.wire,
+  wireError: deployOptions.wireError,
+  input: deployOptions.input,
   links: deployOptions.links,
   deadlineMs: inferOptions.deadlineMs,
   deployTimeoutMs: deployOptions.deployTimeoutMs,
@@ -92,33 +97,27 @@ export const runCommand = defineCommand({
   async run(session, given, args) {
     // What is wrong with the model or the frames is said before anything is started for them.
     const title = onlyArgument(args, 'the model')
-    const { graph } = await openModel(title)
+    const { graph } = await openModel(title, given.input)
     cutCandidates(graph, given.partitions ?? 1)
     const dataset = given.dataset === undefined ? undefined : await datasetSource(given.dataset, given.frames)
     if (dataset !== undefined) checkFrame(dataset.frame(0), graph.inputs)
     const model = await prepareModelFile(session, title, given)
     const { cluster, workers } = await startCluster(session, given)
     session.say(`deploying ${basename(title)} on a cluster of ${workers} workers ...`)
-    const { partitions, replicas, window, lz4, wire, links, deployTimeoutMs } = given
+    const { links } = given
     const pipeline = await session.untilStopped(
-      cluster.deploy(
-        model,
-        parseOptions(
-          deployOptions,
-          { partitions, replicas, window, lz4, wire, links, deployTimeoutMs },
-          'run',
-        ),
-      ),
+      cluster.deploy(model, parseOptions(deployOptions, deploymentOf(given), 'run')),
     )
     const plan = await currentPlan(pipeline)
+    const used = coarsestOf(plan.stages.map(stage => stage.wire))
     warnOfFallbacks(session, plan, links)
     const source = dataset ?? (await syntheticSource(plan.inputs, given.seed, given.frames ?? DEFAULT_FRAMES))
     const stream = await streamWithProgress(session, pipeline, source, given)
     const counts = pipeline.counts()
-    const verification = await session.untilStopped(check(model, stream, wire))
+    const verification = await session.untilStopped(check(model, stream, used, given.input))
     const summary = summarise(plan, counts, stream, verification, source.labelOutput !== undefined)
     session.print(summaryText(plan, summary), summary)
-    judge(stream, verification, counts.admitted, wire)
+    judge(stream, verification, counts.admitted, used)
   },
 })
 
@@ -140,6 +139,15 @@ async function prepareModelFile(
   const changed = join(await temporaryFolder('model', session.cleanup), basename(path))
   await writeFile(changed, renewed)
   return changed
+}
+
+function deploymentOf(given: RunOptions): DeployOptionsInput {
+  const { partitions, cuts, memoryMib, replicas, window, lz4, wire, wireError, input, links } = given
+  const { deployTimeoutMs } = given
+  return {
+    ...{ partitions, cuts, memoryMib, replicas, window, lz4, wire, wireError, input, links },
+    deployTimeoutMs,
+  }
 }
 
 /** A cluster under a root of its own, so that it meets no other on a broker that others use. */
@@ -190,11 +198,20 @@ async function streamWithProgress(
   }
 }
 
-async function check(model: string, { kept }: StreamResult, wire: Wire): Promise<Verification> {
+/** Against the model as it is in its file: what that takes as floats is scaled here. */
+async function check(
+  model: string,
+  { kept }: StreamResult,
+  wire: Wire,
+  input: RunOptions['input'],
+): Promise<Verification> {
   if (kept.length < 2) return { checked: 0, refused: 'fewer than two frames were to be compared' }
+  const { graph } = await openModel(model)
+  const scalings = input === undefined ? new Map<string, never>() : pixelScalings(graph.inputs, input)
+  const frames = kept.map(({ tensors, outputs }) => ({ tensors: scaledPixels(tensors, scalings), outputs }))
   const reference = await ThreadedSession.open({ model })
   try {
-    return await verify(reference, kept, wire)
+    return await verify(reference, frames, wire)
   } finally {
     await reference.close()
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Host, startSupervisor, temporaryFolder } from '../../../config/hosts.js'
 import { Cleanup } from '../../../core/cleanup.js'
-import { type Leader, type Speed } from '../../../core/control.js'
+import { type Leader, type Speed } from '../../../core/control/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, pickOptions } from '../../../core/options.js'
 import { measureSpeed } from '../../benchmark/index.js'

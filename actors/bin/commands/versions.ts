@@ -1,6 +1,6 @@
 import { openCluster } from '../../../config/connect.js'
 import { type Cluster } from '../../../config/index.js'
-import { type Plan } from '../../../core/control.js'
+import { type Plan } from '../../../core/control/index.js'
 import { versionOf } from '../../../core/versions.js'
 import { defineCommand, onlyArgument } from '../cli/command.js'
 import { brokerConnection, connectionOf, openerOf } from '../cli/connection.js'

@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { MillraceError } from '../../../core/errors.js'
+import { makeFolder } from '../../machine/index.js'
 import { startOf } from '../cli/process-start.js'
 
 const RECORD = 'run.json'
@@ -47,7 +48,7 @@ export class StateFolder {
    */
   async begin(): Promise<string> {
     try {
-      await mkdir(this.path, { recursive: true, mode: 0o700 })
+      await makeFolder(this.path, 0o700)
       await this.sweep()
       return await mkdtemp(join(this.path, STARTING))
     } catch (error) {

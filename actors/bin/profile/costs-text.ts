@@ -1,4 +1,5 @@
 import { type Costs, timeOf } from '../../../core/costs/index.js'
+import { LossyWire } from '../../../core/wire.js'
 import { round, table } from '../cli/tables.js'
 
 /** A busy machine shows above this. */
@@ -17,7 +18,7 @@ export function costsText(costs: Costs, most: number): string {
     `time of no known operator: ${round(costs.unmappedMs, 2)} ms`,
     `codec: ${round(timeOf(codec.encode, largest), 3)} ms to encode the largest message (${largest} bytes), ` +
       `${round(timeOf(codec.decode, largest), 3)} ms to decode it`,
-    ...(['f16', 'u8'] as const).map(wire => {
+    ...LossyWire.options.map(wire => {
       const { encode, decode } = conversions[wire]
       const ms = [timeOf(encode, floats), timeOf(decode, floats)].map(one => round(one, 3))
       return `wire ${wire}: ${ms[0]} ms to convert the largest crossing (${floats} bytes of float32), ${ms[1]} ms back`

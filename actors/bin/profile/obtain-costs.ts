@@ -4,6 +4,7 @@ import { openModel } from '../../../config/model-source.js'
 import { type Costs } from '../../../core/costs/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { type Options } from '../../../core/options.js'
+import { type PixelInputs } from '../../../core/sensing/index.js'
 import {
   type CostsKey,
   costsFileName,
@@ -14,14 +15,15 @@ import {
   thisMachine,
   writeCosts,
 } from '../../profiler/index.js'
+import { modelFileOf } from '../cli/model-file.js'
 import { type Session } from '../cli/session.js'
 import { forkProbe } from './fork-probe.js'
 
-type ProfileOptions = Options<typeof profileOptions>
+type ProfileOptions = Options<typeof profileOptions> & { readonly input?: PixelInputs | undefined }
 
 /** What a model costs on this machine: as it was measured before, or measured now and kept. */
 export async function obtainCosts(session: Session, title: string, given: ProfileOptions): Promise<Costs> {
-  const { model } = await openModel(title)
+  const { model } = await openModel(title, given.input)
   const key = { sha256: model.sha256, machine: thisMachine() }
   const path = resolve(given.out ?? join(profileFolder(given.profileDir), costsFileName(key)))
   if (path === resolve(title)) {
@@ -54,7 +56,8 @@ async function keptCosts(
 async function measure(session: Session, model: string, given: ProfileOptions): Promise<Costs> {
   session.say(`measuring ${model} ...`)
   const { measureMs: budgetMs, limitMs } = given
+  const file = await modelFileOf(session, model, given.input)
   const folder = await temporaryFolder('profile', session.cleanup)
   const spawn = () => forkProbe(session.debug)
-  return measureCosts(model, { spawn, folder, budgetMs, limitMs, signal: session.signal })
+  return measureCosts(file, { spawn, folder, budgetMs, limitMs, signal: session.signal })
 }

@@ -1,6 +1,6 @@
 import { lastValueFrom, takeUntil, tap, map, Observable } from 'rxjs'
 import { type Pipeline } from '../../../config/pipeline.js'
-import { errorOf } from '../../../core/control.js'
+import { errorOf } from '../../../core/control/index.js'
 import { argMax } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
 import { type LedgerEntry } from '../../../core/ledger.js'

@@ -1,6 +1,6 @@
 import { type LedgerCounts } from '../../../core/ledger.js'
-import { type Plan, type Predicted } from '../../../core/control.js'
-import { type Wire } from '../../../core/wire.js'
+import { type Plan, type Predicted } from '../../../core/control/index.js'
+import { type WireChoice } from '../../../core/wire.js'
 import { predictedLines } from '../cli/predicted-text.js'
 import { planTable, round } from '../cli/tables.js'
 import { type StreamResult } from './stream.js'
@@ -26,7 +26,7 @@ export interface RunSummary {
   readonly bytesPerFrame: number
   readonly recoveries: readonly []
   /** What float32 tensors cross cuts as. */
-  readonly wire: Wire
+  readonly wire: WireChoice
   readonly stages: Plan['stages']
   /** What the plan was expected to come to. */
   readonly planned?: Predicted

@@ -10,11 +10,17 @@ import {
   readGraph,
   type RunModel,
 } from '../../../core/graph/index.js'
+import { type Tensors } from '../../../core/tensor.js'
+import { coarsestOf, type Wire } from '../../../core/wire.js'
 import { externalFile, type PartStore } from '../../model-store/index.js'
 import { sampleFrame } from '../../profiler/index.js'
 import { type CutModel, type CutOrder, type CutPart } from './messages.js'
 import { type ChainRun, runChain } from './run-chain.js'
+import { settleWires } from './settle-wires.js'
 import { openWhole } from './whole-model.js'
+
+/** Where wires are chosen by their error: one frame may be a lucky one. */
+const SAMPLES = 8
 
 /**
  * Cuts a model, checks that the parts give what the whole gives, and stores them; they stay held in the store.
@@ -48,16 +54,31 @@ async function cutChecked(
   store: PartStore,
   checkpoint: () => Promise<void>,
 ): Promise<CutModel> {
-  const feedsOf = (size: number) => sampleFrame(graph.inputs, size)
-  const feeds = feedsOf(1)
-  const whole = await model.run(model.bytes, feeds)
+  const { wires: asked = [], wireError } = order
+  const frames = Array.from({ length: wireError === undefined ? 1 : SAMPLES }, (_, index) =>
+    sampleFrame(graph.inputs, 1, index),
+  )
+  const whole: Tensors[] = []
+  for (const feeds of frames) {
+    whole.push(await model.run(model.bytes, feeds))
+    await checkpoint()
+  }
+  const specs = await completeSpecs(graph, model.run, size => sampleFrame(graph.inputs, size))
   await checkpoint()
-  const specs = await completeSpecs(graph, model.run, feedsOf)
-  await checkpoint()
-  const partitions = cutGraph(graph, order.cuts, specs, order.wire)
-  const chain = await runChain(partitions, feeds, checkpoint)
-  const { wire = 'f32' } = order
-  const sampleError = pipelineError(chain.outputs, whole, wire)
+  const chainOn = async (wires: readonly Wire[]) => {
+    const partitions = cutGraph(graph, order.cuts, specs, wires)
+    const chain = await runChain(partitions, frames, checkpoint)
+    const errors = chain.outputs.map((outputs, i) =>
+      pipelineError(outputs, whole[i] ?? {}, coarsestOf(wires)),
+    )
+    return { partitions, chain, error: Math.max(...errors) }
+  }
+  const wires =
+    wireError === undefined
+      ? asked.map(({ wire }) => wire)
+      : await settleWires(asked, wireError, async wires => errorOf(chainOn(wires)))
+  const { partitions, chain, error: sampleError } = await chainOn(wires)
+  const wire = coarsestOf(wires)
   if (!(sampleError <= TOLERANCES[wire])) {
     const advice = wire === 'f32' ? '' : `; with wire ${wire}, that is more than ${TOLERANCES[wire]}: try f32`
     throw new MillraceError(
@@ -66,7 +87,17 @@ async function cutChecked(
     )
   }
   const parts = await storeParts(partitions, chain, store)
-  return { inputs: graph.inputs, outputs: graph.outputs, parts, sampleError }
+  return { inputs: graph.inputs, outputs: graph.outputs, parts, wires, sampleError }
+}
+
+/** Infinity where a wire cannot carry what crosses. */
+async function errorOf(chain: Promise<{ readonly error: number }>): Promise<number> {
+  try {
+    return (await chain).error
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'WIRE_OVERFLOW') return Infinity
+    throw error
+  }
 }
 
 async function storeParts(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, link, mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { placeFile } from '../../machine/index.js'
 import { type PartStore } from '../../model-store/index.js'
 import { type StoredData } from './messages.js'
 
@@ -15,7 +16,7 @@ export async function layOut(store: PartStore, data: readonly StoredData[]): Pro
   const folder = await store.workFolder()
   const close = () => rm(folder, { recursive: true, force: true })
   try {
-    for (const { location, path } of data) await place(path, join(folder, location))
+    for (const { location, path } of data) await placeFile(path, join(folder, location))
     return { folder, close }
   } catch (error) {
     await close()
@@ -32,17 +33,10 @@ export async function layOutWith(
   const laidOut = await layOut(store, data)
   const path = join(laidOut.folder, `${randomUUID()}.onnx`)
   try {
-    await place(model, path)
+    await placeFile(model, path)
     return { ...laidOut, model: path }
   } catch (error) {
     await laidOut.close()
     throw error
   }
-}
-
-/** Not a symbolic link: ONNX Runtime takes no file that is outside of the model's folder. */
-async function place(from: string, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true })
-  // Not every file system has links.
-  await link(from, to).catch(() => copyFile(from, to))
 }

@@ -1,6 +1,6 @@
 import { type ErrorInfo } from '../../../core/errors.js'
 import { type TensorSpec } from '../../../core/tensor.js'
-import { type Coding, type Wire } from '../../../core/wire.js'
+import { type Coding, type CutWire, type Wire } from '../../../core/wire.js'
 import { type PartId } from '../../model-store/index.js'
 import { type Times, type TimesOrder } from '../../profiler/index.js'
 
@@ -19,8 +19,10 @@ export interface CutOrder {
   readonly data: readonly StoredData[]
   /** Positions, strictly increasing. */
   readonly cuts: readonly number[]
-  /** What float32 tensors cross cuts as; left out: f32. */
-  readonly wire?: Wire | undefined
+  /** What float32 tensors cross each of the cuts as; left out: f32. */
+  readonly wires?: readonly CutWire[] | undefined
+  /** Where wires are chosen: the largest relative error on sample frames; while it is above, wires become more exact. */
+  readonly wireError?: number | undefined
   /** Where the parts go: the directory of a part store, and its limit. */
   readonly directory: string
   readonly limitBytes: number
@@ -61,7 +63,9 @@ export interface CutModel {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
   readonly parts: readonly CutPart[]
-  /** Largest relative error of the chain of parts against the uncut model, on a sample frame. */
+  /** What float32 tensors cross each of the cuts as. */
+  readonly wires: readonly Wire[]
+  /** Largest relative error of the chain of parts against the uncut model, on a sample frame, or on several. */
   readonly sampleError: number
 }
 

@@ -4,42 +4,49 @@ import { pick } from '../../profiler/index.js'
 import { openWired } from '../../session/index.js'
 
 export interface ChainRun {
-  /** For each partition, in order: bytes of what it sends for this frame. */
+  /** For each partition, in order: bytes of what it sends for the first frame. */
   readonly outBytes: readonly number[]
-  /** For each partition: what its model takes for this frame. */
+  /** For each partition: what its model takes for the first frame. */
   readonly taken: readonly (readonly TensorSpec[])[]
-  /** What the last partition sends. */
-  readonly outputs: Tensors
+  /** For each frame: what the last partition sends. */
+  readonly outputs: readonly Tensors[]
 }
 
-/** Runs the partitions one after the other on one frame, holding one session at a time. */
+/** Runs the partitions one after the other on frames, holding one session at a time. */
 export async function runChain(
   partitions: readonly Partition[],
-  feeds: Tensors,
+  frames: readonly Tensors[],
   checkpoint: () => Promise<void>,
 ): Promise<ChainRun> {
   const outBytes: number[] = []
   const taken: TensorSpec[][] = []
-  let tensors = feeds
+  let arriving = frames
   for (const partition of partitions) {
     await checkpoint()
-    const { outputs, specs } = await run(partition, tensors)
-    tensors = pick(partition.sends, { ...tensors, ...outputs })
-    outBytes.push(tensorsBytes(tensors))
+    const { leaving, specs } = await run(partition, arriving)
+    arriving = leaving
+    outBytes.push(tensorsBytes(arriving[0] ?? {}))
     taken.push(specs)
   }
-  return { outBytes, taken, outputs: tensors }
+  return { outBytes, taken, outputs: arriving }
 }
 
 async function run(
-  { model, ...wiring }: Partition,
-  tensors: Tensors,
-): Promise<{ outputs: Tensors; specs: TensorSpec[] }> {
-  const session = await openWired(model, wiring)
+  { model, ...partition }: Partition,
+  arriving: readonly Tensors[],
+): Promise<{ leaving: Tensors[]; specs: TensorSpec[] }> {
+  const session = await openWired(model, partition)
   try {
-    const taken = pick(session.inputNames, tensors)
-    const specs = Object.entries(taken).map(([name, { dtype, dims }]) => ({ name, dtype, dims: [...dims] }))
-    return { outputs: await session.run(taken), specs }
+    const [first = {}] = arriving
+    const specs = Object.entries(pick(session.inputNames, first)).map(([name, { dtype, dims }]) => {
+      return { name, dtype, dims: [...dims] }
+    })
+    const leaving: Tensors[] = []
+    for (const tensors of arriving) {
+      const outputs = await session.run(pick(session.inputNames, tensors))
+      leaving.push(pick(partition.sends, { ...tensors, ...outputs }))
+    }
+    return { leaving, specs }
   } finally {
     await session.release()
   }

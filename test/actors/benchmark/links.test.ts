@@ -32,9 +32,9 @@ for (const [mbps, latencyMs] of [
     t.true(Math.abs(figure.mbps / mbps - 1) < 0.01, String(figure.mbps))
     t.true(figure.rttMs >= latencyMs && figure.rttMs < latencyMs + 1)
     const transferMs = sent.map(({ ms }) => ms - latencyMs)
-    t.true(sent.length <= 14, String(sent.length))
+    t.true(sent.length <= 16, String(sent.length))
     // Decision D11, but for a link on which the least that says something takes longer.
-    t.true(Math.max(...transferMs) <= Math.max(100, (4_096 * 8) / 1e3 / mbps + 1), String(transferMs))
+    t.true(Math.max(...transferMs) <= Math.max(250, (4_096 * 8) / 1e3 / mbps + 1), String(transferMs))
   })
 }
 

@@ -48,6 +48,11 @@ test.serial('plan - says where each stage runs, how fast that is, and what prove
   const lossy = await millrace(['plan', DIGITS, ...shared, '--json', '--wire', 'u8', '--exclude', 'pi-8'])
   t.is((JSON.parse(lossy.stdout) as { wire: string }).wire, 'u8')
 
+  const chosen = await millrace(['plan', DIGITS, ...shared, '--json', '--wire', 'auto'])
+  const best = JSON.parse(chosen.stdout) as { wire: string; bottleneckMs: number }
+  t.true(['f32', 'f16', 'u8c', 'u8'].includes(best.wire))
+  t.true(best.bottleneckMs <= plan.bottleneckMs)
+
   const drawn = readFileSync(svg, 'utf8')
   t.regex(drawn, /^<svg .*<\/svg>\n$/s)
   t.true(drawn.includes(`>${plan.whatIf.bottleneck}</text>`))

@@ -37,8 +37,18 @@ test.serial('run --wire u8 - answers the held-out digits as f32 does, and sends 
   )
 })
 
-test.serial('run --wire - takes f32, f16 and u8', async t => {
+test.serial('run --wire u8c - has scales for each channel, in few more bytes than u8', async t => {
+  const [coarse, finer] = [await runDigits('u8'), await runDigits('u8c')]
+  t.is(finer.wire, 'u8c')
+  t.is(finer.stages[0]?.wire, 'u8c')
+  t.is(finer.frames.predicted, 360)
+  t.true(finer.verify.checked === 20 && finer.verify.maxRelativeError > 1e-4)
+  t.true(finer.verify.checked === 20 && finer.verify.maxRelativeError < 0.02)
+  t.true(finer.bytesPerFrame < 1.5 * coarse.bytesPerFrame)
+})
+
+test.serial('run --wire - takes f32, f16, u8c and u8', async t => {
   const ended = await millrace(['run', DIGITS, '--wire', 'u4'])
   t.is(ended.status, 2)
-  t.regex(ended.stderr, /^error OPTION_INVALID: .*wire/m)
+  t.regex(ended.stderr, /^error OPTION_INVALID: .*wire.*f32.*f16.*u8c.*u8/m)
 })

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { Subject } from 'rxjs'
-import { type Plan } from '../../../core/control.js'
+import { type Plan } from '../../../core/control/index.js'
 import { type Tensor } from '../../../core/tensor.js'
 import { isCanaryFrame } from '../../../core/versions.js'
 import { row, TOPICS } from '../../support/actors.js'

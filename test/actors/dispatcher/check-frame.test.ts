@@ -59,6 +59,16 @@ test('checking a frame - names the type and the shape that differ', t => {
   }
 })
 
+test('checking a frame - says why floats are no pixels', t => {
+  const specs: TensorSpec[] = [{ ...IMAGE, dtype: 'uint8' }]
+  t.regex(
+    refusal({ image }, specs),
+    /^FRAME_DTYPE: .*uint8.*float32: it takes pixels of 0 to 255.*in the model/,
+  )
+  const integers = tensor('int32', [3, 2], new Int32Array(6))
+  t.regex(refusal({ image: integers }, specs), /^FRAME_DTYPE: .*'s is int32$/)
+})
+
 test('checking a frame - refuses data that does not fit type and dims', t => {
   const bad = [
     { image: { ...image, data: new Float32Array(5) }, words },

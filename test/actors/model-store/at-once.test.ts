@@ -6,7 +6,7 @@ import { partIdOfFile } from '../../../actors/model-store/index.js'
 import { supervisorOptions } from '../../../actors/supervisor/index.js'
 import { connect } from '../../../config/index.js'
 import { relativeError } from '../../../core/compare.js'
-import { Actual, Beat, PartRequest, PipelineStatus } from '../../../core/control.js'
+import { Actual, Beat, PartRequest, PipelineStatus } from '../../../core/control/index.js'
 import { ModelBuilder, syntheticFrame } from '../../../core/synthetic/index.js'
 import { hear, testBroker, testFolder, TOPICS, until } from '../../support/actors.js'
 import { CliRun } from '../../support/cli.js'
@@ -81,11 +81,14 @@ test('two workers that fetch large parts at once - are heard of all the time, an
   t.true(Math.max(...gaps) < supervisorOptions.deadAfterMs.default, `longest silence ${Math.max(...gaps)} ms`)
   t.deepEqual(states, ['fetching', 'planning', 'loading', 'ready'])
   for (const id of WORKERS) {
-    const [name = '', ...more] = (await readdir(join(folder, id))).filter(name => name.endsWith('.onnx'))
-    t.deepEqual(more, [])
-    const path = join(folder, id, name)
-    t.is(`${(await partIdOfFile(path)).sha256}.onnx`, name)
-    t.true((await stat(path)).size >= PART_BYTES)
+    // Its own, and perhaps the other one by now, which it may soon have to run.
+    const names = (await readdir(join(folder, id))).filter(name => name.endsWith('.onnx'))
+    t.true(names.length === 1 || names.length === 2, names.join())
+    for (const name of names) {
+      const path = join(folder, id, name)
+      t.is(`${(await partIdOfFile(path)).sha256}.onnx`, name)
+      t.true((await stat(path)).size >= PART_BYTES)
+    }
   }
   const frames = [0, 1].map(index =>
     syntheticFrame([{ name: 'x', dtype: 'float32', dims: [1, NARROW] }], 1, index),

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import { map, type Observable } from 'rxjs'
 import { fetchPart, type FetchOptions, type PartId, serveParts } from '../../../actors/model-store/index.js'
 import { type Bus } from '../../../core/bus.js'
-import { encodeControl, PartRequest } from '../../../core/control.js'
+import { encodeControl, PartRequest } from '../../../core/control/index.js'
 import { type MillraceError } from '../../../core/errors.js'
 import {
   filesIn,

@@ -4,7 +4,7 @@ import { map, skip } from 'rxjs'
 import { type RuntimeSettings } from '../../../actors/bin/runtime-settings.js'
 import { ChildRuntime } from '../../../actors/runtime/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
-import { type Activation } from '../../../core/control.js'
+import { type Activation } from '../../../core/control/index.js'
 import {
   adder,
   inTurns,

@@ -3,7 +3,7 @@ import { firstValueFrom, toArray } from 'rxjs'
 import { workerOptions } from '../../../actors/worker/options.js'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { Cleanup } from '../../../core/cleanup.js'
-import { type ActorProgress, Beat } from '../../../core/control.js'
+import { type ActorProgress, Beat } from '../../../core/control/index.js'
 import { type MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'
 import {

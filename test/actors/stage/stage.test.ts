@@ -3,7 +3,7 @@ import { filter, firstValueFrom, map, type Observable, take, toArray } from 'rxj
 import { SessionPool } from '../../../actors/session/index.js'
 import { Stage } from '../../../actors/stage/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
-import { type Activation } from '../../../core/control.js'
+import { type Activation } from '../../../core/control/index.js'
 import { type MillraceError } from '../../../core/errors.js'
 import { type Envelope } from '../../../core/frame.js'
 import { brokerLink } from '../../../core/link.js'

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { filter } from 'rxjs'
-import { encodeControl, type Order, type Plan } from '../../../core/control.js'
+import { encodeControl, type Order, type Plan } from '../../../core/control/index.js'
 import { doubler, inTurns, TOPICS, until } from '../../support/actors.js'
 import { supervising } from '../../support/supervising.js'
 

@@ -1,12 +1,12 @@
 import test from 'ava'
 import { choosePlan, type ChosenPlan } from '../../../actors/supervisor/choose-plan.js'
-import { type Birth, type Spec } from '../../../core/control.js'
+import { type Birth, type Spec } from '../../../core/control/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { evenCosts } from '../../support/costs.js'
 
 const MB = 1e6
-/** Of 20 messages of 1,000 bytes at either end. */
-const BUFFERS = 40_000
+/** Of 40 messages of 1,000 bytes at either end. */
+const BUFFERS = 80_000
 const SPEED = { convGflops: 10, matmulGflops: 10 }
 const SPEC: Spec = {
   ...{ pipeline: 'p', deployment: 'd', lz4: false, links: 'auto', deployTimeoutMs: 1_000 },
@@ -104,6 +104,34 @@ test('a chosen plan - puts weights where there is memory for them', async t => {
   ])
 })
 
+test('a chosen plan - is cut where that was asked for, on workers in their order', async t => {
+  const births = [birth('w1'), birth('w2'), birth('w3')]
+  const plan = await chosen(births, { partitions: 3, cuts: [1, 5] })
+  t.deepEqual(plan.cuts, [1, 5])
+  t.deepEqual(shape(plan), [
+    ['w1', 1],
+    ['w2', 4],
+    ['w3', 1],
+  ])
+  const wrong = await failure(chosen(births, { partitions: 2, cuts: [6] }))
+  t.is(wrong.code, 'GRAPH_CUT_INVALID')
+  t.regex(wrong.message, /position 6.*1, 2, 3, 4, 5/)
+})
+
+test('a chosen plan - takes no more of a worker than it may', async t => {
+  const births = [birth('w1'), birth('w2'), birth('w3'), birth('w4')]
+  const free = await chosen(births, { replicas: true })
+  t.deepEqual(shape(free), [['w1,w2,w3,w4', 6]])
+  // A process of 99 MB, 3 blocks of 10 MB each, and what they work with.
+  const memoryMib = (131 * MB) / 2 ** 20
+  const bounded = await chosen(births, { replicas: true, memoryMib })
+  t.deepEqual(
+    shape(bounded).map(([, blocks]) => blocks),
+    [3, 3],
+  )
+  t.true(bounded.stages.every(({ replicas }) => replicas.length === 2))
+})
+
 test('a chosen plan - leaves a small model on one worker, and names the others', async t => {
   const plan = await chosen([birth('w1'), birth('w2')], {}, evenCosts(6, 0.05))
   t.deepEqual(shape(plan), [['w1', 6]])
@@ -158,8 +186,52 @@ test('a chosen plan - that fits nowhere is refused, with what lacks', async t =>
   t.is(few.code, 'PLAN_INFEASIBLE')
   t.regex(few.message, /at least 3 devices/)
   const narrow = await failure(chosen([birth('w1', { availableBytes: 105 * MB })]))
-  t.regex(narrow.message, /needs 5040000 bytes more than w1 has/)
+  t.regex(narrow.message, /needs 5080000 bytes more than w1 has/)
   const asked = await failure(chosen(births, { partitions: 2 }))
   t.is(asked.code, 'PLAN_INFEASIBLE')
   t.regex(asked.message, /part 0 takes 125 MiB.*w1/)
+})
+
+/** Six blocks of 20 ms with large images between them; converting them takes time too. */
+function imageCosts(bytesAt: (block: number) => number = () => 1e6) {
+  const costs = evenCosts(6, 20)
+  const converting = (msPerByte: number) => {
+    const rate = { msPerMessage: 0, msPerByte }
+    return { encode: rate, decode: rate }
+  }
+  return {
+    ...costs,
+    crossings: costs.crossings.map((crossing, block) => {
+      const bytes = block === 0 || block === 6 ? 0 : bytesAt(block)
+      const coded = bytes === 0 ? {} : { floatBytes: bytes, floats: 1, channels: 64 }
+      return { ...crossing, bytes: Math.max(1_000, bytes), ...coded }
+    }),
+    conversions: { f16: converting(5e-7), u8c: converting(4e-7), u8: converting(3e-7) },
+  }
+}
+
+test('a chosen plan - has a coarse wire for a slow link, an exact one for a fast one, and f32 where nothing may be lost', async t => {
+  const wiresOver = async (linkMbps: number, spec: Partial<Spec> = {}) => {
+    const births = [birth('w1', { linkMbps }), birth('w2', { linkMbps })]
+    const plan = await chosen(births, { partitions: 2, wire: 'auto', ...spec }, imageCosts())
+    return { wires: plan.wires.map(({ wire }) => wire), ms: plan.predicted.bottleneckMs }
+  }
+  const [slow, middling, fast] = [await wiresOver(20), await wiresOver(100), await wiresOver(10_000)]
+  // With scales for each channel it is as fast, and more exact.
+  t.deepEqual([slow.wires, middling.wires, fast.wires], [['u8c'], ['f16'], ['f32']])
+  const exact = await wiresOver(20, { wireError: 0 })
+  t.deepEqual(exact.wires, ['f32'])
+  t.true(slow.ms * 3 < exact.ms)
+  t.deepEqual((await wiresOver(20, { wire: 'u8' })).wires, ['u8'])
+  t.deepEqual((await wiresOver(20, { wire: undefined })).wires, ['f32'])
+})
+
+test('a chosen plan - has a coarse wire only at the cuts that it makes faster', async t => {
+  const births = ['w1', 'w2', 'w3'].map(id => birth(id, { linkMbps: 20 }))
+  const costs = imageCosts(block => (block === 2 ? 1e6 : 1e4))
+  const plan = await chosen(births, { partitions: 3, cuts: [2, 4], wire: 'auto' }, costs)
+  t.deepEqual(
+    plan.wires.map(({ wire }) => wire),
+    ['u8c', 'f32'],
+  )
 })

@@ -2,7 +2,7 @@ import test from 'ava'
 import { leaderClientId } from '../../../actors/supervisor/index.js'
 import { claimLeadership } from '../../../actors/supervisor/leadership.js'
 import { type Bus } from '../../../core/bus.js'
-import { encodeControl, Leader } from '../../../core/control.js'
+import { encodeControl, Leader } from '../../../core/control/index.js'
 import { hear, rejection, testBroker, TOPICS, until } from '../../support/actors.js'
 
 const LIMITS = { settleMs: 1_000, limitMs: 60_000 }

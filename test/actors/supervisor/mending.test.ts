@@ -1,6 +1,6 @@
 import test from 'ava'
 import { filter } from 'rxjs'
-import { type Plan } from '../../../core/control.js'
+import { type Plan } from '../../../core/control/index.js'
 import { inTurns, until } from '../../support/actors.js'
 import { supervising } from '../../support/supervising.js'
 

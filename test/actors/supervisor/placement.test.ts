@@ -7,7 +7,7 @@ import {
   windowOf,
 } from '../../../actors/supervisor/placement.js'
 import { WorkerRegistry } from '../../../actors/supervisor/registry.js'
-import { type Activation, type Spec } from '../../../core/control.js'
+import { type Activation, type Spec } from '../../../core/control/index.js'
 import { type LinkKind } from '../../../core/link.js'
 import { rejection, TOPICS } from '../../support/actors.js'
 

@@ -3,7 +3,7 @@ import { Subject } from 'rxjs'
 import { Assignments } from '../../../actors/supervisor/assignments.js'
 import { LinkProbes } from '../../../actors/supervisor/probes.js'
 import { WorkerRegistry } from '../../../actors/supervisor/registry.js'
-import { type Actual, decodeControl, Desired, type Probes } from '../../../core/control.js'
+import { type Actual, decodeControl, Desired, type Probes } from '../../../core/control/index.js'
 import { testBroker, testStore, TOPICS, until } from '../../support/actors.js'
 
 /** A supervisor's view of workers, and what it writes for each. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { costsFileName, writeCosts } from '../../../actors/profiler/index.js'
-import { type Plan } from '../../../core/control.js'
+import { type Plan } from '../../../core/control/index.js'
 import { testFolder, until } from '../../support/actors.js'
 import { costsOf, MODEL, supervising } from '../../support/supervising.js'
 

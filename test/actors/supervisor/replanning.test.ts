@@ -9,7 +9,7 @@ import {
   Findings,
   type Plan,
   type Spec,
-} from '../../../core/control.js'
+} from '../../../core/control/index.js'
 import { hear, inTurns, testFolder, TOPICS, until } from '../../support/actors.js'
 import { costsOf, MODEL, type Puppet, supervising } from '../../support/supervising.js'
 

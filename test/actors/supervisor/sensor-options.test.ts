@@ -98,3 +98,35 @@ test('sensor options - image options that a model has no use for are refused, th
     'OPTION_INVALID',
   )
 })
+
+test('input option - is uint8, settings, settings by name, or JSON of these', t => {
+  const settings = { dtype: 'uint8', scale: 1, mean: [0.5], std: [0.25, 1, 2] }
+  const inputOf = (input: unknown) => optionsOf({ input }).input
+  t.deepEqual(inputOf('uint8'), { dtype: 'uint8' })
+  for (const value of [{ dtype: 'uint8' }, settings, { left: settings, dtype: { dtype: 'uint8' } }]) {
+    t.deepEqual<unknown, unknown>(inputOf(value), value)
+    t.deepEqual<unknown, unknown>(inputOf(JSON.stringify(value)), value)
+    t.deepEqual<unknown, unknown>(inputOf(inputOf(value)), value)
+  }
+  const bad: readonly (readonly [unknown, RegExp])[] = [
+    ['int8', /must be uint8, or an object/],
+    ['{"dtype"', /must be uint8, or an object/],
+    [{}, /must name an input/],
+    [{ dtype: 'float32' }, /dtype/],
+    [{ dtype: 'uint8', std: [0] }, /std must not be 0/],
+    [{ dtype: 'uint8', means: [0] }, /means/],
+    [{ left: { dtype: 'uint8', mean: [] } }, /must be one value/],
+  ]
+  for (const [value, message] of bad)
+    t.throws(() => inputOf(value), { code: 'OPTION_INVALID', message }, JSON.stringify(value))
+})
+
+test('input option - a model that scales pixels is given those of images as they are, and never scaled ones', t => {
+  const inputs: TensorSpec[] = [{ name: 'x', dtype: 'uint8', dims: [1, 1, 8, 8] }]
+  const check = (given: Record<string, unknown>) => () =>
+    checkImageOptions(optionsOf({ input: 'uint8', ...given }), inputs)
+  t.notThrows(check({}))
+  t.notThrows(check({ imageFit: 'fill', imageChannels: 'bgr', imageScale: 1 }))
+  for (const given of [{ imageScale: 0.5 }, { imageMean: '1' }, { imageStd: '2' }])
+    t.throws(check(given), { code: 'OPTION_INVALID', message: /scaled twice.*'input' alone/ })
+})

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { type Beat } from '../../../core/control.js'
+import { type Beat } from '../../../core/control/index.js'
 import { Slowness } from '../../../actors/supervisor/slowness.js'
 import { Stalls } from '../../../actors/supervisor/stalls.js'
 

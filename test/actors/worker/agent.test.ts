@@ -30,7 +30,7 @@ import {
   type ProbeTarget,
   type ProbeUser,
   type Speed,
-} from '../../../core/control.js'
+} from '../../../core/control/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { parseOptions } from '../../../core/options.js'
 import {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
 import { serveParts } from '../../../actors/model-store/index.js'
-import { Actual, Beat, Birth, Death, encodeControl } from '../../../core/control.js'
+import { Actual, Beat, Birth, Death, encodeControl } from '../../../core/control/index.js'
 import {
   adder,
   hear,

@@ -31,7 +31,7 @@ interface ModelRows {
 export const codecsBench: Bench = {
   options: '[--json] [--folder FOLDER]',
   summary:
-    'size, error and speed of f32, f16 and u8, each with and without LZ4, on what crosses the cuts of digits and of a ' +
+    'size, error and speed of f32, f16, u8c, u8 and ZFP, each with and without LZ4, on what crosses the cuts of digits and of a ' +
     'ResNet-50; FOLDER keeps the latter for the next run',
   run: async options => {
     const known = { json: { type: 'boolean', default: false }, folder: { type: 'string' } } as const

@@ -3,7 +3,8 @@ import { Converter } from '../../../actors/session/index.js'
 import { relativeError } from '../../../core/compare.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type Tensors, tensorsBytes } from '../../../core/tensor.js'
-import { type Coding, type Wire } from '../../../core/wire.js'
+import { type Coding, Wire, wireFor } from '../../../core/wire.js'
+import { type Form, zfpForms } from './zfp.js'
 
 const HEADER = {
   ...{ dispatcher: 'dispatcher-of-a-machine', stream: 'stream', sequence: 1_000, epoch: 1, stage: 1 },
@@ -12,7 +13,8 @@ const HEADER = {
 const LIMITS = { budgetMs: 4_000, fewest: 5, most: 30 }
 
 export interface CodecRow {
-  readonly wire: Wire
+  /** A wire, or `zfp` with its tolerance as a part of a tensor's largest magnitude, or `reversible`. */
+  readonly wire: string
   readonly lz4: boolean
   /** How many times fewer bytes messages take than with f32 and no LZ4. */
   readonly ratio: number
@@ -23,36 +25,43 @@ export interface CodecRow {
   readonly decodeMBs: number
 }
 
-/** What each wire does to messages, each with and without LZ4. */
+/** What each wire, and ZFP, does to messages, each with and without LZ4. */
 export async function measureCodecs(messages: readonly Tensors[]): Promise<CodecRow[]> {
   const rows: CodecRow[] = []
-  for (const wire of ['f32', 'f16', 'u8'] as const) {
+  const add = async (form: Form) => {
+    for (const lz4 of [false, true])
+      rows.push({ wire: form.name, lz4, ...(await measure(messages, form, lz4)) })
+  }
+  for (const wire of Wire.options) {
     const codings = codingsOf(messages, wire)
     const [there, back] = [await Converter.open('encode', codings), await Converter.open('decode', codings)]
-    for (const lz4 of [false, true]) rows.push({ wire, lz4, ...(await measure(messages, there, back, lz4)) })
+    await add({ name: wire, encode: tensors => there.run(tensors), decode: tensors => back.run(tensors) })
     await Promise.all([there.release(), back.release()])
   }
+  for (const form of zfpForms(messages)) await add(form)
   return rows
 }
 
 function codingsOf(messages: readonly Tensors[], wire: Wire): Coding[] {
   if (wire === 'f32') return []
-  const values = new Set(messages.flatMap(tensors => Object.keys(tensors)))
-  const ends = wire === 'f16' ? [''] : ['', '.scale', '.zero']
-  return [...values].map(value => {
-    return { value, wire, tensors: ends.map(end => `${value}#${wire}${end}`), beside: true }
+  const dims = new Map(
+    messages.flatMap(one => Object.entries(one)).map(([name, { dims }]) => [name, dims] as const),
+  )
+  return [...dims].map(([value, dims]) => {
+    const own = wireFor(wire, dims)
+    const ends = own === 'f16' ? [''] : ['', '.scale', '.zero']
+    return { value, wire: own, tensors: ends.map(end => `${value}#${own}${end}`), beside: true }
   })
 }
 
 async function measure(
   messages: readonly Tensors[],
-  there: Converter,
-  back: Converter,
+  form: Form,
   lz4: boolean,
 ): Promise<Omit<CodecRow, 'wire' | 'lz4'>> {
   const encode = async (tensors: Tensors) =>
-    encodeEnvelope({ header: HEADER, tensors: await there.run(tensors) }, { lz4 })
-  const decode = async (message: Uint8Array) => back.run(decodeEnvelope(message).tensors)
+    encodeEnvelope({ header: HEADER, tensors: await form.encode(tensors) }, { lz4 })
+  const decode = async (message: Uint8Array) => form.decode(decodeEnvelope(message).tensors)
   const encoded: Uint8Array[] = []
   for (const tensors of messages) encoded.push(await encode(tensors))
   const errors: number[] = []

@@ -1,19 +1,19 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type RunSummary } from '../../../actors/bin/run/summary.js'
 import { inCheckout } from '../../support/index.js'
-import { whyNotEmulated } from '../../support/emulation.js'
 import { type Bench, benchOptions, UsageError } from '../bench.js'
+import { inEmulation } from '../in-emulation.js'
 import { table } from '../table.js'
 import { watchRuntimes } from './stage-memory.js'
 
 const MODELS = ['resnet50', 'mobilenet-v2', 'vision-transformer']
 const MODELS_THAT_CAN_BE_BUILT = [...MODELS, 'vgg16', 'vgg19']
-const FRAMES = 200
+/** Enough that what the first hundred take longer, on processes that are still warming up, shows little. */
+const FRAMES = 400
 /** 1.15 cores in all, so that what is emulated fits on two cores beside what emulates it. */
 const DEVICES = [
   { id: 'hub', speed: 0.5, cores: 1, memoryMiB: 4096 },
@@ -48,26 +48,15 @@ export const predictionsBench: Bench = {
     'Linux; FOLDER keeps models for the next run',
   run: async options => {
     const { json, frames, models, folder } = settings(options)
-    const why = whyNotEmulated()
-    if (why !== undefined) {
-      const reason = `devices cannot be emulated, as ${why}`
-      console.log(
-        json ? JSON.stringify({ bench: 'predictions', skipped: reason }) : `not measured here: ${reason}`,
-      )
-      return 0
-    }
-    const place = folder === undefined ? mkdtempSync(join(tmpdir(), 'millrace-bench-')) : resolve(folder)
-    try {
-      const rows = await measure(place, models, frames)
+    return inEmulation('predictions', json, folder, async ({ folder: place, signal }) => {
+      const rows = await measure(place, models, frames, signal)
       const kept = rows.every(isNear)
       if (!json) console.log(report(rows))
       console.log(
         JSON.stringify({ bench: 'predictions', frames, devices: DEVICES, wanted: WANTED, kept, rows }),
       )
       return kept ? 0 : 1
-    } finally {
-      if (folder === undefined) rmSync(place, { recursive: true })
-    }
+    })
   },
 }
 
@@ -90,15 +79,21 @@ function settings(options: readonly string[]) {
   return { json: values.json, frames, models, folder: values.folder }
 }
 
-async function measure(folder: string, models: readonly string[], frames: number): Promise<Row[]> {
+async function measure(
+  folder: string,
+  models: readonly string[],
+  frames: number,
+  signal: AbortSignal,
+): Promise<Row[]> {
   await mkdir(folder, { recursive: true })
   const cluster = join(folder, 'cluster.json')
   writeFileSync(cluster, CLUSTER)
   const rows: Row[] = []
   for (const model of models) {
     const file = join(folder, `${model}.onnx`)
-    if (!existsSync(file)) await node('examples/models/build.js', model, '--out', file)
-    for (const replicas of [false, true]) rows.push(await rowOf(model, file, cluster, frames, replicas))
+    if (!existsSync(file)) await node(signal, 'examples/models/build.js', model, '--out', file)
+    for (const replicas of [false, true])
+      rows.push(await rowOf(model, file, cluster, frames, replicas, signal))
   }
   return rows
 }
@@ -109,12 +104,14 @@ async function rowOf(
   cluster: string,
   frames: number,
   replicas: boolean,
+  signal: AbortSignal,
 ): Promise<Row> {
   const watched = watchRuntimes()
   try {
     const run = ['run', file, '--frames', `${frames}`, '--json', ...(replicas ? [] : ['--no-replicas'])]
     const millrace = inCheckout('dist/actors/bin/millrace.js')
     const out = await node(
+      signal,
       'actors/bin/millrace.js',
       'emulate',
       cluster,
@@ -136,12 +133,19 @@ async function rowOf(
   }
 }
 
-/** Runs a program of this checkout. @returns what it printed */
-async function node(program: string, ...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [inCheckout(`dist/${program}`), ...args], {
+/** Runs a program of this checkout to its end, also where it is asked to stop. @returns what it printed */
+async function node(signal: AbortSignal, program: string, ...args: string[]): Promise<string> {
+  signal.throwIfAborted()
+  const running = promisify(execFile)(process.execPath, [inCheckout(`dist/${program}`), ...args], {
     ...{ timeout: LIMIT_MS, killSignal: 'SIGTERM', maxBuffer: 2 ** 26 },
   })
-  return stdout
+  const stop = () => running.child.kill('SIGTERM')
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    return (await running).stdout
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }
 
 function isNear({ fps, plannedFps, stages }: Row): boolean {

@@ -2,7 +2,7 @@ import { type Subscription } from 'rxjs'
 import { type Cluster } from '../../../config/cluster.js'
 import { type Pipeline } from '../../../config/index.js'
 import { type Subscription as BusSubscription } from '../../../core/bus.js'
-import { Birth, Crash, decodeControl, Findings } from '../../../core/control.js'
+import { Birth, Crash, decodeControl, Findings } from '../../../core/control/index.js'
 
 /** What a cluster says is wrong with its workers, and what it does about it: each is false where nothing is. */
 export class Alarms {

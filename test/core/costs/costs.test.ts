@@ -51,7 +51,7 @@ test('costs - a chain has the blocks, and at each crossing half the way, the cod
   }
   t.deepEqual(
     crossings.map(({ bufferBytes }) => bufferBytes),
-    [2_000, 4_000, 1_000],
+    [4_000, 8_000, 2_000],
   )
   const near = crossings.map(({ bytes, tensors, sendMs, receiveMs }) => {
     return { bytes, tensors, sendMs: Number(sendMs.toFixed(9)), receiveMs: Number(receiveMs.toFixed(9)) }
@@ -64,6 +64,7 @@ test('costs - on another wire the floats of a crossing take a half or a quarter,
   for (const [wire, bytes, tensors, encodeMs, decodeMs] of [
     ['f16', 140, 2, 0.5 + 15, 0.25 + 15],
     // A scale and a zero point go with what is quantised.
+    ['u8c', 325, 4, 1.5 + 45, 0.5 + 45],
     ['u8', 310, 4, 1 + 30, 0.5 + 30],
   ] as const) {
     const chain = chainOf(SAMPLE, wire)

@@ -15,9 +15,9 @@ export const SAMPLE: Costs = {
     { from: 2, to: 3, computeMs: 3, weightBytes: 80, activationBytes: 48 },
   ],
   crossings: [
-    { bytes: 100, tensors: 1, floatBytes: 0, floats: 0, cutMsBefore: 0, cutMsAfter: 0 },
-    { bytes: 200, tensors: 2, floatBytes: 120, floats: 1, cutMsBefore: 0.25, cutMsAfter: 0.5 },
-    { bytes: 50, tensors: 1, floatBytes: 0, floats: 0, cutMsBefore: 0, cutMsAfter: 0 },
+    { bytes: 100, tensors: 1, floatBytes: 0, floats: 0, channels: 0, cutMsBefore: 0, cutMsAfter: 0 },
+    { bytes: 200, tensors: 2, floatBytes: 120, floats: 1, channels: 3, cutMsBefore: 0.25, cutMsAfter: 0.5 },
+    { bytes: 50, tensors: 1, floatBytes: 0, floats: 0, channels: 0, cutMsBefore: 0, cutMsAfter: 0 },
   ],
   nodes: [
     { name: 'conv', operator: 'Conv', ms: 2 },
@@ -28,6 +28,10 @@ export const SAMPLE: Costs = {
     f16: {
       encode: { msPerMessage: 0.5, msPerByte: 0.125 },
       decode: { msPerMessage: 0.25, msPerByte: 0.125 },
+    },
+    u8c: {
+      encode: { msPerMessage: 1.5, msPerByte: 0.375 },
+      decode: { msPerMessage: 0.5, msPerByte: 0.375 },
     },
     u8: { encode: { msPerMessage: 1, msPerByte: 0.25 }, decode: { msPerMessage: 0.5, msPerByte: 0.25 } },
   },

@@ -6,7 +6,7 @@ import { type Partition, readGraph } from '../../../core/graph/index.js'
 import { syntheticFrame } from '../../../core/synthetic/index.js'
 import { toHalves } from '../../../core/synthetic/half.js'
 import { type Tensor, tensor, type Tensors } from '../../../core/tensor.js'
-import { type LossyWire } from '../../../core/wire.js'
+import { LossyWire } from '../../../core/wire.js'
 import { frameFor, namesOf, openGraph } from '../../support/chains.js'
 import {
   floats,
@@ -23,13 +23,15 @@ import { graphPlan, randomModel } from '../../support/random-graphs.js'
 
 /** Where a value lies between two steps, the operator and its imitation here may take different ones. */
 const STEP = 0.02
-const LOSSY = ['f16', 'u8'] as const
+const LOSSY = LossyWire.options
 /** The last that has no operator to quantise, and none to undo that; the last without the first; and a new one. */
 const OPSETS = [9, 10, 17] as const
+/** The last that cannot quantise by channel; the first that can; and the last and the first of either way to name axes. */
+const CHANNEL_OPSETS = [12, 13, 17, 18] as const
 
 /** What is left of what travels, as the operators are defined. */
 function travelled(tensors: Tensors, wire: LossyWire): Tensors {
-  if (wire === 'u8') return quantised(tensors)
+  if (wire !== 'f16') return quantised(tensors, wire === 'u8' ? 'tensor' : 'channel')
   return Object.fromEntries(
     Object.entries(tensors).map(([name, one]) => [name, one.dtype === 'float32' ? throughHalves(one) : one]),
   )
@@ -54,6 +56,7 @@ function encoders(parts: readonly Partition[]): string[] {
 
 test('wire - random graphs cut anywhere give what they give if each tensor that crosses is rounded once', async t => {
   let coded = 0
+  let channelled = 0
   await fc.assert(
     fc.asyncProperty(
       graphPlan,
@@ -83,11 +86,13 @@ test('wire - random graphs cut anywhere give what they give if each tensor that 
         for (const [i, { receives }] of parts.slice(1).entries()) t.deepEqual(receives, parts[i]?.sends)
         for (const { model } of parts) t.is(Number(readGraph(model).model.opsetImport[0]?.version), opset)
         coded += encoders(parts).length
+        channelled += parts.flatMap(({ encodes }) => encodes.filter(one => one.wire === 'u8c')).length
       },
     ),
-    { numRuns: 120 },
+    { numRuns: 150 },
   )
-  t.log(`${coded} tensors converted`)
+  t.true(channelled > 0)
+  t.log(`${coded} tensors converted, ${channelled} of them by channel`)
 })
 
 const dims = ['n', 4]
@@ -146,6 +151,64 @@ test('wire - a part converts by itself where its operator set can, and is never 
   t.deepEqual(await besides('f16', 9), [[false], [false]])
 })
 
+const images = ['n', 4, 2, 3]
+
+/** What crosses first has channels of very different ranges, one of them without any; what crosses then is a matrix. */
+const CHANNELS: ModelParts = {
+  inputs: [value('x', 'FLOAT', images)],
+  outputs: [value('y', 'FLOAT', ['n', 24])],
+  nodes: [
+    node('Mul', ['x', 'ranges'], ['v']),
+    node('Div', ['v', 'divisors'], ['even']),
+    node('Flatten', ['even'], ['flat']),
+    node('Neg', ['flat'], ['y']),
+  ],
+  initializers: [
+    floats('ranges', [1, 4, 1, 1], [1e-3, 1, 1_000, 0]),
+    floats('divisors', [1, 4, 1, 1], [1e-3, 1, 1_000, 1]),
+  ],
+}
+
+for (const opset of CHANNEL_OPSETS) {
+  test(`wire - opset ${opset}: u8c keeps channels of small numbers beside those of large ones, and u8 does not`, async t => {
+    const errorOf = async (wire: LossyWire, size: number) => {
+      const { parts, graph, model } = await cutEverywhere(CHANNELS, wire, opset)
+      const feeds = frameFor(graph, size)
+      const sent = parts[0]?.encodes[0]
+      t.is(sent?.wire, wire)
+      t.is(sent?.beside, wire === 'u8c' && opset < 13)
+      return relativeError(await runChain(parts, feeds), await runModel(model, feeds))
+    }
+    for (const size of [1, 3]) {
+      const [exact, coarse] = [await errorOf('u8c', size), await errorOf('u8', size)]
+      t.true(exact > 0 && exact < 0.02, `${exact}`)
+      t.true(coarse > 0.3, `${coarse}`)
+    }
+    t.is(await errorOf('u8c', 0), 0)
+  })
+}
+
+test('wire - what has no channels crosses as u8 where u8c is asked for', async t => {
+  const { parts } = await cutEverywhere(CHANNELS, 'u8c')
+  t.deepEqual(
+    parts.map(({ sends, wire }) => [wire, ...sends]),
+    [
+      ['u8c', 'v#u8c', 'v#u8c.scale', 'v#u8c.zero'],
+      ['u8c', 'even#u8c', 'even#u8c.scale', 'even#u8c.zero'],
+      ['u8', 'flat#u8', 'flat#u8.scale', 'flat#u8.zero'],
+      ['f32', 'y'],
+    ],
+  )
+  t.deepEqual(
+    parts[0]?.outputs.map(({ dtype, dims }) => [dtype, ...dims]),
+    [
+      ['uint8', ...images],
+      ['float32', 4],
+      ['uint8', 4],
+    ],
+  )
+})
+
 test('wire - parts of different wires have different files', async t => {
   const files = await Promise.all(
     [...LOSSY].map(async wire => (await cutEverywhere(WIDE, wire)).parts.map(({ model }) => model)),
@@ -165,15 +228,20 @@ const THROUGH: ModelParts = {
   initializers: [floats('one', [1], [1])],
 }
 
+/** Rows of four numbers; on wire u8c, each number of a row is of another channel. */
 async function through(t: ExecutionContext, wire: LossyWire, opset: number, numbers: readonly number[]) {
-  const { parts } = await cutEverywhere(THROUGH, wire, opset)
-  const x = tensor('float32', [numbers.length / 4, 4], Float32Array.from(numbers))
+  const shape = wire === 'u8c' ? ['n', 4, 1] : dims
+  const model = { ...THROUGH, inputs: [value('x', 'FLOAT', shape)], outputs: [value('y', 'FLOAT', shape)] }
+  const { parts } = await cutEverywhere(model, wire, opset)
+  t.deepEqual(new Set(parts.flatMap(({ encodes }) => encodes.map(one => one.wire))), new Set([wire]))
+  const sizes = shape.map((dim, i) => (i === 0 ? numbers.length / 4 : Number(dim)))
+  const x = tensor('float32', sizes, Float32Array.from(numbers))
   try {
     const { y } = await runChain(parts, { x })
     return [...(y?.data ?? [])].map(Number)
   } catch (error) {
     t.true(error instanceof MillraceError)
-    if (error instanceof MillraceError) t.regex(error.message, /'v'.*wire|'v'.*as (f16|u8)/)
+    if (error instanceof MillraceError) t.regex(error.message, /'v'.*wire|'v'.*as (f16|u8c?)/)
     return error instanceof MillraceError ? error.code : error
   }
 }
@@ -182,18 +250,22 @@ for (const opset of [9, 17]) {
   test(`wire - opset ${opset}: what a wire cannot carry fails, and what it can does not`, async t => {
     const lowest = -3.4028234663852886e38
     const carried = (wire: LossyWire, ...numbers: number[]) => through(t, wire, opset, numbers)
-    t.is(await carried('u8', 1, NaN, 3, 4), 'WIRE_OVERFLOW')
-    t.is(await carried('u8', NaN, NaN, NaN, NaN), 'WIRE_OVERFLOW')
-    t.is(await carried('u8', 1, Infinity, 3, 4), 'WIRE_OVERFLOW')
-    t.is(await carried('u8', 1, -Infinity, Infinity, 4), 'WIRE_OVERFLOW')
-    t.is(await carried('u8', lowest, -lowest, 3, 4), 'WIRE_OVERFLOW')
-    t.is(
-      await carried('u8', ...Array.from({ length: 4000 }, (_, i) => (i === 2345 ? NaN : i))),
-      'WIRE_OVERFLOW',
-    )
+    for (const wire of ['u8', 'u8c'] as const) {
+      t.is(await carried(wire, 1, NaN, 3, 4), 'WIRE_OVERFLOW')
+      t.is(await carried(wire, NaN, NaN, NaN, NaN), 'WIRE_OVERFLOW')
+      t.is(await carried(wire, 1, Infinity, 3, 4), 'WIRE_OVERFLOW')
+      t.is(await carried(wire, 1, -Infinity, Infinity, 4), 'WIRE_OVERFLOW')
+      // The range of both is none that a float32 has.
+      t.is(await carried(wire, lowest, 2, 3, 4, -lowest, 2, 3, 4), 'WIRE_OVERFLOW')
+      t.is(
+        await carried(wire, ...Array.from({ length: 4000 }, (_, i) => (i === 2345 ? NaN : i))),
+        'WIRE_OVERFLOW',
+      )
+      t.deepEqual(await carried(wire, 0, 0, 0, 0), [0, 0, 0, 0])
+    }
     // As masks are: their sum is no number of 32 bits any more.
     t.deepEqual(await carried('u8', lowest, 0, lowest, 0), [lowest, 0, lowest, 0])
-    t.deepEqual(await carried('u8', 0, 0, 0, 0), [0, 0, 0, 0])
+    t.deepEqual(await carried('u8c', lowest, 0, 1, 0), [lowest, 0, 1, 0])
     t.deepEqual(await carried('u8', 0, 255, 7, 70_000 / 1000), [0, 255, 7, 70])
     t.is(await carried('f16', 1, 70_000, 3, 4), 'WIRE_OVERFLOW')
     t.is(await carried('f16', 1, -Infinity, 3, 4), 'WIRE_OVERFLOW')

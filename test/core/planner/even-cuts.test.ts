@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { type Chain, evenCuts } from '../../../core/planner/index.js'
+import { evenCuts, type PartMs } from '../../../core/planner/even-cuts.js'
+import { type Chain } from '../../../core/planner/index.js'
 import { codeOf } from '../../support/errors.js'
 
 /** Small whole numbers, so that ties are frequent and sums exact. */
@@ -25,6 +26,20 @@ function chainOf(costs: readonly Costs[], msPerByte = 0): Chain {
       return { bytes, tensors: 1, sendMs: ms, receiveMs: ms }
     }),
   }
+}
+
+/** For equal workers: of the part, or of the link before it. */
+function partMsOf({ blocks, crossings }: Chain, linkMsPerByte = 0): PartMs {
+  return (_, first, last) => {
+    const compute = blocks.slice(first, last + 1).reduce((sum, { computeMs }) => sum + computeMs, 0)
+    const { receiveMs = 0, bytes = 0 } = crossings[first] ?? {}
+    const { sendMs = 0 } = crossings[last + 1] ?? {}
+    return Math.max(compute + receiveMs + sendMs, first === 0 ? 0 : bytes * linkMsPerByte)
+  }
+}
+
+function cut(chain: Chain, parts: number, linkMsPerByte = 0): number[] {
+  return evenCuts(chain, parts, partMsOf(chain, linkMsPerByte))
 }
 
 /** Every way to choose `count` of the blocks 1, 2, ... as the first of a part; earliest first. */
@@ -87,7 +102,7 @@ test('even cuts - are what trying all finds: the fastest, of those the leanest, 
       fc.constantFrom(0, 1, 0.25),
       fc.constantFrom(0, 0.5, 4),
       ([costs, parts], msPerByte, linkMsPerByte) => {
-        const starts = evenCuts(chainOf(costs, msPerByte), parts, linkMsPerByte)
+        const starts = cut(chainOf(costs, msPerByte), parts, linkMsPerByte)
         t.deepEqual(starts, bruteForce(costs, parts, { msPerByte, linkMsPerByte }))
       },
     ),
@@ -101,7 +116,7 @@ test('even cuts - are as fast as the best for costs that are measured', t => {
       partsFor(anyCosts),
       fc.double({ min: 0, max: 1e-3, noNaN: true }),
       ([costs, parts], msPerByte) => {
-        const ms = bottleneckOf(costs, evenCuts(chainOf(costs, msPerByte), parts), { msPerByte })
+        const ms = bottleneckOf(costs, cut(chainOf(costs, msPerByte), parts), { msPerByte })
         const best = bottleneckOf(costs, bruteForce(costs, parts, { msPerByte }) ?? [], { msPerByte })
         t.true(Math.abs(ms - best) <= 1e-9 * (1 + best))
       },
@@ -116,9 +131,9 @@ test('even cuts - the cost of bytes moves a cut to where few of them cross', t =
     { computeMs: 3, outBytes: 100 },
     { computeMs: 5, outBytes: 0 },
   ]
-  t.deepEqual(evenCuts(chainOf(costs), 2), [0, 2])
-  t.deepEqual(evenCuts(chainOf(costs, 1), 2), [0, 1])
-  t.deepEqual(evenCuts(chainOf(costs), 2, 1), [0, 1])
+  t.deepEqual(cut(chainOf(costs), 2), [0, 2])
+  t.deepEqual(cut(chainOf(costs, 1), 2), [0, 1])
+  t.deepEqual(cut(chainOf(costs), 2, 1), [0, 1])
 })
 
 test('even cuts - that are as fast are leaner where the first parts need not be fastest themselves', t => {
@@ -128,14 +143,14 @@ test('even cuts - that are as fast are leaner where the first parts need not be 
     { computeMs: 1, outBytes: 0 },
     { computeMs: 9, outBytes: 0 },
   ]
-  t.deepEqual(evenCuts(chainOf(costs), 3), [0, 1, 3])
+  t.deepEqual(cut(chainOf(costs), 3), [0, 1, 3])
 })
 
 test('even cuts - more parts than blocks are refused, and fewer than one', t => {
   const chain = chainOf([{ computeMs: 1, outBytes: 0 }])
   for (const parts of [2, 0, -1, 1.5, NaN]) {
     t.is(
-      codeOf(() => evenCuts(chain, parts)),
+      codeOf(() => cut(chain, parts)),
       'TOO_MANY_PARTITIONS',
     )
   }
@@ -147,6 +162,6 @@ test('even cuts - of 400 blocks in 16 parts take no more than a moment', t => {
     outBytes: (i * 104729) % 997,
   }))
   const total = costs.reduce((sum, { computeMs }) => sum + computeMs, 0)
-  const ms = bottleneckOf(costs, evenCuts(chainOf(costs), 16), {})
+  const ms = bottleneckOf(costs, cut(chainOf(costs), 16), {})
   t.true(ms >= total / 16 && ms <= total / 16 + 13)
 })

@@ -1,7 +1,9 @@
 import test from 'ava'
-import { placedInOrder } from '../../../core/planner/index.js'
+import fc from 'fast-check'
+import { bottleneckOf, cutInOrder, memoryBytes, placedInOrder } from '../../../core/planner/index.js'
+import { type PlanProblem } from '../../../core/planner/problem.js'
 import { codeOf } from '../../support/errors.js'
-import { smallProblem } from './problems.js'
+import { problems, smallProblem } from './problems.js'
 
 /** Four blocks of 10 bytes on devices that have such room beside the 100 bytes of a process. */
 function problemOf(...rooms: number[]) {
@@ -40,4 +42,61 @@ test('parts in order - that do not fit are refused, with what lacks', t => {
   )
   t.throws(() => hosts([5, 19], [0, 2]), { message: /2 parts.*part 0.*w1/ })
   t.throws(() => hosts([30, 5, 5], [0, 2]), { message: /in their order/ })
+})
+
+/** Every way to begin `parts` parts, the first with block `first`. */
+function startsFrom(first: number, parts: number, blocks: number): number[][] {
+  if (parts === 1) return [[first]]
+  const all: number[][] = []
+  for (let next = first + 1; next < blocks; next++) {
+    for (const rest of startsFrom(next, parts - 1, blocks)) all.push([first, ...rest])
+  }
+  return all
+}
+
+/** With part i on device i; Infinity where it does not fit. */
+function inOrderMs(problem: PlanProblem, starts: readonly number[]): number {
+  const stages = starts.map((from, i) => {
+    const to = starts[i + 1] ?? problem.chain.blocks.length
+    return { from, to, devices: [i] }
+  })
+  const fit = stages.every(
+    ({ from, to }, i) => memoryBytes(problem, from, to) <= (problem.devices[i]?.memoryBytes ?? 0),
+  )
+  return fit ? bottleneckOf(problem, stages).ms : Infinity
+}
+
+test('parts in order - are cut so that nothing could be faster on unequal devices and links', t => {
+  let finite = 0
+  fc.assert(
+    fc.property(
+      problems({ minDevices: 1, maxDevices: 4, minBlocks: 4, maxBlocks: 8 }),
+      fc.integer({ min: 1, max: 4 }),
+      (problem, wanted) => {
+        const parts = Math.min(wanted, problem.devices.length)
+        const all = startsFrom(0, parts, problem.chain.blocks.length)
+        const best = Math.min(...all.map(starts => inOrderMs(problem, starts)))
+        if (best === Infinity) return
+        finite++
+        const ms = inOrderMs(problem, cutInOrder(problem, parts))
+        t.true(Math.abs(ms - best) <= 1e-9 * best, `${ms} and ${best}`)
+      },
+    ),
+    { numRuns: 500 },
+  )
+  t.true(finite > 100, `${finite}`)
+})
+
+test('parts in order - the slower device of two has fewer blocks', t => {
+  const problem = smallProblem({ devices: 2, rate: 100, memoryBytes: 1_000 })
+  const [one, other] = problem.devices
+  if (one === undefined || other === undefined) return t.fail()
+  const unequal = { ...problem, devices: [{ ...one, speed: 0.3 }, other] }
+  t.deepEqual(cutInOrder(problem, 2), [0, 2])
+  t.deepEqual(cutInOrder(unequal, 2), [0, 1])
+})
+
+test('parts in order - that have to share devices are cut as evenly as for one each', t => {
+  const problem = smallProblem({ devices: 2, rate: 100, memoryBytes: 1_000 })
+  t.deepEqual(cutInOrder(problem, 4), [0, 1, 2, 3])
 })

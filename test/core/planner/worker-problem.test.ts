@@ -1,5 +1,5 @@
 import test from 'ava'
-import { type Birth } from '../../../core/control.js'
+import { type Birth } from '../../../core/control/index.js'
 import { type PlanWorker, type WorkerLimits, workersProblem } from '../../../core/planner/index.js'
 
 const BLOCK = { computeMs: 10, weightBytes: 0, activationBytes: 0 }

@@ -70,6 +70,15 @@ test('a synthetic frame - holds a different image at each place of a batch', t =
   t.is(new Set(texts).size, 3)
 })
 
+test('a synthetic frame - of uint8 has the pixels of the same image', t => {
+  const floats = imageOf(1, 0)
+  const { data = [] } = syntheticFrame([{ ...IMAGE, dtype: 'uint8' }], 1, 0)['image'] ?? {}
+  const pixels = Array.from(data, Number)
+  t.true(Math.max(...pixels) > 10 + Math.min(...pixels))
+  const steps = pixels.map((pixel, i) => pixel - 128 - 60 * (floats[i] ?? NaN))
+  t.true(Math.max(...steps.map(Math.abs)) <= 1)
+})
+
 test('synthetic images - are smooth, within [-2, 2], and differ in offset, contrast and frequency', t => {
   const channels = Array.from({ length: 40 }, (_, i) => imageOf(7, i).slice(0, 1024))
   for (const values of channels) {

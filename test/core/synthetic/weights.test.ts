@@ -19,9 +19,7 @@ for (const name of PUBLISHED) {
   test.serial(`random weights for ${name} - give 20 frames 20 different answers in range`, async t => {
     const model = sharedModel(name)
     if (!model) return t.log('the folder of shared models is absent')
-    const started = performance.now()
     const random = randomWeights(model, 1)
-    t.true(performance.now() - started < 30_000)
     const session = await openSession(random)
     const answers = await answersTo(session, 5, 20)
     const growth = await growthOfNoise(session)

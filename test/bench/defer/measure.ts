@@ -1,0 +1,125 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { loadavg } from 'node:os'
+import { join } from 'node:path'
+import { parseCosts } from '../../../core/costs/index.js'
+import { type Wire } from '../../../core/wire.js'
+import { CliRun } from '../../support/cli.js'
+import { inCheckout } from '../../support/index.js'
+import { type Answers, prepareAnswers } from './answers.js'
+import { type Measured, type Order, type Scheme } from './order.js'
+import { PIXELS, type SchemeKey, schemesFor } from './schemes.js'
+
+export interface DeferWish {
+  readonly folder: string
+  readonly model: string
+  readonly devices: number
+  /** Of a core of this machine, that each device has. */
+  readonly cpu: number
+  readonly linkMbps: number
+  readonly wire: Wire
+  readonly schemes: readonly SchemeKey[]
+  readonly runs: number
+  /** Different frames; also the most that are counted in a run. */
+  readonly frames: number
+  readonly signal: AbortSignal
+  /** Told how far it is. */
+  readonly say: (line: string) => void
+}
+
+export interface DeferMeasured extends Measured {
+  readonly asked: readonly Scheme[]
+  readonly weightBytes: number
+  readonly answers: Pick<Answers, 'count' | 'classes' | 'margins'>
+  readonly load: { readonly before: number; readonly after: number }
+}
+
+/** The dispatcher, the broker and the supervisor are there, and no stage. */
+export const HUB_CORES = 0.5
+const HUB_MIB = 8_192
+const DEVICE_MIB = 4_096
+const SECONDS_OF_RUN = 16
+const BUILD_LIMIT_MS = 900_000
+/** Beside the streams: to start all, to deploy, to stop. */
+const BESIDE_LIMIT_MS = 900_000
+
+/** Emulates devices, runs the model on them in every way that is asked for, and says what came of it. */
+export async function measure(wish: DeferWish): Promise<DeferMeasured> {
+  const { folder, model, wire, runs, frames, signal } = wish
+  await mkdir(folder, { recursive: true })
+  const file = join(folder, `${model}.onnx`)
+  const models = inCheckout('dist/examples/models/build.js')
+  if (!existsSync(file)) await run(['', model, '--out', file], { signal, limitMs: BUILD_LIMIT_MS }, models)
+  // Its supervisor finds there what the model costs.
+  const env = { XDG_CACHE_HOME: join(folder, 'cache') }
+  const limits = { signal, env, limitMs: BUILD_LIMIT_MS }
+  const pixels = ['--input', JSON.stringify(PIXELS)]
+  const costs = parseCosts(await run(['profile', file, '--json', ...pixels], limits), file)
+  const answers = await prepareAnswers(folder, file, frames)
+  const devices = Array.from({ length: wish.devices }, (_, i) => `pi-${i + 1}`)
+  const schemes = schemesFor(wish.schemes, costs, devices, wire)
+  const [order, result] = [join(folder, 'order.json'), join(folder, 'result.json')]
+  const about: Order = {
+    ...{ model: file, devices, schemes, runs, ...answers },
+    ...{ framesOfRun: frames, secondsOfRun: SECONDS_OF_RUN },
+  }
+  writeFileSync(order, JSON.stringify(about))
+  const cluster = clusterFile(wish, devices)
+  const hub = [process.execPath, inCheckout('dist/test/bench/defer/on-hub.js'), order, result]
+  const limitMs = BESIDE_LIMIT_MS + 4_000 * SECONDS_OF_RUN * runs * schemes.length
+  const [before = NaN] = loadavg()
+  await run(['emulate', cluster, '--', ...hub], { ...limits, limitMs, say: wish.say })
+  const [after = NaN] = loadavg()
+  const measured = JSON.parse(readFileSync(result, 'utf8')) as Measured
+  return {
+    ...measured,
+    asked: schemes,
+    weightBytes: costs.blocks.reduce((sum, { weightBytes }) => sum + weightBytes, 0),
+    answers,
+    load: { before, after },
+  }
+}
+
+function clusterFile({ folder, cpu, linkMbps }: DeferWish, devices: readonly string[]): string {
+  const file = join(folder, 'cluster.json')
+  const small = devices.map(id => ({ id, speed: cpu, cores: 1, memoryMiB: DEVICE_MIB }))
+  const hub = { id: 'hub', speed: HUB_CORES, cores: 1, memoryMiB: HUB_MIB }
+  writeFileSync(
+    file,
+    JSON.stringify({ dispatcher: 'hub', devices: [hub, ...small], links: { mbps: linkMbps } }),
+  )
+  return file
+}
+
+interface RunLimits {
+  readonly signal: AbortSignal
+  readonly limitMs: number
+  readonly env?: NodeJS.ProcessEnv
+  /** Given what it writes on its standard error, line by line. */
+  readonly say?: (line: string) => void
+}
+
+const LOOK_MS = 500
+
+/** Runs a command of this program, or another program of this checkout, to its end. @returns what it printed */
+async function run(args: readonly string[], limits: RunLimits, entry?: string): Promise<string> {
+  const { signal, limitMs, env, say } = limits
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
+  const command = new CliRun(entry === undefined ? args : args.slice(1), env, entry)
+  const end = () => command.signal('SIGTERM')
+  stop.addEventListener('abort', end, { once: true })
+  if (stop.aborted) end()
+  let said = 0
+  const looking = setInterval(() => {
+    const lines = command.stderr.slice(said).split('\n').slice(0, -1)
+    for (const line of lines) {
+      said += line.length + 1
+      say?.(line)
+    }
+  }, LOOK_MS)
+  const { status, stdout, stderr } = await command.ended
+  clearInterval(looking)
+  stop.removeEventListener('abort', end)
+  if (status === 0) return stdout
+  throw new Error(`${args.join(' ')} ended with ${stop.aborted ? 'a stop' : status}:\n${stderr}`)
+}
