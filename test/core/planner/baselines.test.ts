@@ -211,7 +211,7 @@ test('k-path - joins a run to ends that are placed already', t => {
   t.deepEqual(path(stages), [2, 4, 0, 1, 3])
 })
 
-test('baselines - 50 devices and 100 blocks take seconds at most', t => {
+test('baselines - plan for 50 devices and 100 blocks', t => {
   const random = randomOf('large')
   const blocks = 100
   const sketch = {
@@ -220,7 +220,9 @@ test('baselines - 50 devices and 100 blocks take seconds at most', t => {
     memory: Array.from({ length: 50 }, () => 2 + random.below(3)),
     rate: (a: number, b: number) => 1 + randomOf('rate', a, b).below(1000),
   }
-  const started = performance.now()
-  for (const name of NAMES) planned(name, sketch)
-  t.true(performance.now() - started < 30_000)
+  for (const name of NAMES) {
+    // The whole is too much for any of them.
+    const last = name === 'single' ? undefined : blocks
+    t.is(ends(planned(name, sketch))?.at(-1), last, name)
+  }
 })
