@@ -12,6 +12,8 @@ export interface DetectorSettings {
 const REMEMBERED = 60
 /** Intervals vary by so much of the expected one, at least: beats that were very regular prove little. */
 const LEAST_DEVIATION = 0.25
+/** How many times as long a pause is accepted of somebody who was suspected for none; half as long after every calm while. */
+const PATIENCE = { grows: 2, most: 4, calm: REMEMBERED } as const
 /** Suspicion that is enough: a chance of one in 10^8 that a sign of life is still to come. */
 const ENOUGH = 8
 
@@ -23,6 +25,9 @@ const ENOUGH = 8
 export class FailureDetector {
   private readonly intervals: number[] = []
   private last: number
+  private patience = 1
+  /** Signs since the last pause that was taken for silence, or since patience was taken back. */
+  private calm = 0
 
   /** @param now  of the first sign, in ms of any clock that only goes forward */
   constructor(
@@ -33,6 +38,7 @@ export class FailureDetector {
   }
 
   heard(now: number): void {
+    this.learn(now)
     // What was silent and is back does not make longer silences normal.
     const longest = this.settings.expectedMs + this.settings.acceptablePauseMs
     this.intervals.push(Math.min(now - this.last, longest))
@@ -48,12 +54,24 @@ export class FailureDetector {
   /** -log10 of the chance that a sign of life comes later than this; 0 or more. */
   suspicion(now: number): number {
     const { mean, deviation } = this.usual()
-    const late = now - this.last - this.settings.acceptablePauseMs - mean
+    const late = now - this.last - this.settings.acceptablePauseMs * this.patience - mean
     return -Math.log10(tail(late / deviation))
   }
 
   isSuspect(now: number): boolean {
     return now - this.last > this.settings.mostMs || this.suspicion(now) > ENOUGH
+  }
+
+  /** A pause that was taken for silence was a false alarm, unless it was so long that nobody could have known. */
+  private learn(now: number): void {
+    const { grows, most, calm } = PATIENCE
+    if (this.isSuspect(now)) {
+      if (now - this.last <= this.settings.mostMs) this.patience = Math.min(this.patience * grows, most)
+      this.calm = 0
+    } else if (++this.calm >= calm) {
+      this.patience = Math.max(this.patience / grows, 1)
+      this.calm = 0
+    }
   }
 
   private usual(): { mean: number; deviation: number } {

@@ -1,48 +1,24 @@
-import { type Bus } from '../../core/bus.js'
 import {
   activationKeyOf,
-  encodeControl,
   type ModelFiles,
   type PipelineStatus,
   type Plan,
-  type PlanStage,
   type Spec,
-  type Speed,
 } from '../../core/control/index.js'
-import { type Costs } from '../../core/costs/index.js'
-import { MillraceError } from '../../core/errors.js'
 import { type PlanWorker } from '../../core/planner/index.js'
-import { type Topics } from '../../core/topics.js'
-import { firstWhere } from '../../core/wait.js'
 import { coarsestOf, type Wire, WIRE_ERROR } from '../../core/wire.js'
 import { fetchPart, type PartId } from '../model-store/index.js'
-import { type Assignments } from './assignments.js'
 import { choosePlan, type ChosenPlan, predictAnew } from './choose-plan.js'
-import { changes, loadEpoch, publishPlan, refuseStopped } from './epoch.js'
-import { costsOf, type CostsParts, dataOf } from './model-costs.js'
-import { activationsOf, leastWindowOf, type Placed, planStagesOf, windowOf } from './placement.js'
-import { type WorkerRegistry, type WorkerView } from './registry.js'
+import { type DeploymentParts } from './deployment-parts.js'
+import { loadEpoch } from './epoch.js'
+import { planOf } from './made-plan.js'
+import { costsOf, dataOf } from './model-costs.js'
+import { idOf, publishReady, publishStatus } from './pipeline-status.js'
+import { activationsOf, type Placed, planStagesOf } from './placement.js'
+import { referenceSpeed, remember, waitForWorkers, workersFor } from './plan-workers.js'
 import { judge, type Rehearsed } from './rehearsal.js'
-import { takenBytes } from './taken.js'
 import { type CutModel } from './workshop/messages.js'
 import { cutModel } from './workshop/workshop.js'
-
-/** What a deployment works with; the supervisor's. */
-export interface DeploymentParts extends CostsParts {
-  readonly bus: Bus
-  readonly topics: Topics
-  readonly term: number
-  readonly registry: WorkerRegistry
-  readonly assignments: Assignments
-  /** As in `SupervisorParts`. */
-  readonly measureSpeed?: (() => Promise<Speed>) | undefined
-  /** All plans in force. */
-  readonly plans: () => Iterable<Plan>
-  /** How many times slower than usual a worker is now: 1 or more. */
-  readonly slowdownOf: (worker: string) => number
-  /** The next epoch; each call gives a larger one. */
-  readonly nextEpoch: () => number
-}
 
 /** How what is deployed comes into force. */
 export interface Takeover {
@@ -154,21 +130,6 @@ export function settledSpec(
   return spec.wire === 'auto' && wires.length > 0 ? { ...spec, wire: pick(wires) } : spec
 }
 
-/** Brings a plan into force. */
-export async function publishReady(plan: Plan, parts: DeploymentParts): Promise<void> {
-  await publishPlan(parts, plan)
-  const { epoch, reason } = plan
-  const why = reason === undefined ? {} : { reason }
-  await publishStatus(parts, { ...idOf(plan), state: 'ready', epoch, ...why })
-}
-
-/** Who plans the next time begins with what was rehearsed. */
-function remember(workers: readonly PlanWorker[], { registry, slowdownOf }: DeploymentParts): void {
-  for (const { birth, slowdown = 1 } of workers) {
-    registry.rehearsed(birth.worker, slowdown / slowdownOf(birth.worker))
-  }
-}
-
 /** A plan whose partitions are on their workers. */
 interface LoadedPlan extends Rehearsed {
   readonly cut: CutModel
@@ -194,20 +155,6 @@ async function unload({ activations }: LoadedPlan, { assignments }: DeploymentPa
   await assignments.remove(activation => keys.has(activationKeyOf(activation)))
 }
 
-export async function publishStatus(
-  { bus, topics }: Pick<DeploymentParts, 'bus' | 'topics'>,
-  status: PipelineStatus,
-): Promise<void> {
-  await bus.publish(topics.pipeline.status(status.pipeline), encodeControl(status), { qos: 1, retain: true })
-}
-
-export function idOf({ pipeline, deployment }: Pick<Spec, 'pipeline' | 'deployment'>): {
-  pipeline: string
-  deployment: string
-} {
-  return { pipeline, deployment }
-}
-
 /** Into the store, with what it refers to. */
 async function fetchModel(
   spec: Spec,
@@ -217,58 +164,6 @@ async function fetchModel(
   const requester = `supervisor-${spec.deployment}`
   const options = { bus, topics, store, requester, pieceTimeoutMs: 5_000, attempts: 3, signal }
   for (const part of partsOf(spec.model)) await fetchPart(part, options)
-}
-
-async function waitForWorkers(
-  { registry, options }: DeploymentParts,
-  signal: AbortSignal,
-): Promise<WorkerView[]> {
-  const alive = () => {
-    refuseStopped(signal)
-    return registry.alive()
-  }
-  // Who has just been heard of for the first time is about to beat: a plan without it would be worse.
-  const ready = () => alive().length > 0 && !registry.isSettling()
-  if (!ready()) {
-    const none = () => new MillraceError('NO_WORKER', `no worker is alive after ${options.workerWaitMs} ms`)
-    await firstWhere(changes(registry, signal), ready, options.workerWaitMs, none).catch((error: unknown) => {
-      if (alive().length === 0) throw error
-    })
-  }
-  return alive()
-}
-
-/**
- * With the memory that others have taken there, and as fast as they are now. What a pipeline has in force makes room for
- * what takes its place, and none for what is to run beside it.
- */
-export function workersFor(
-  { pipeline, canary }: Pick<Spec, 'pipeline' | 'canary'>,
-  { memory }: Pick<Costs, 'memory'>,
-  { plans, slowdownOf, registry }: Pick<DeploymentParts, 'plans' | 'slowdownOf' | 'registry'>,
-  views: readonly WorkerView[],
-): PlanWorker[] {
-  const isOwn = (plan: Plan) => canary === undefined && plan.pipeline === pipeline
-  return views.map(({ birth, actual }) => ({
-    birth,
-    links: actual?.links,
-    takenBytes: takenBytes(birth.worker, isOwn, plans(), memory.processBytes),
-    slowdown: slowdownOf(birth.worker) * registry.rehearsedSlowdown(birth.worker),
-  }))
-}
-
-/** Of the machine that costs were measured on, where there is something to compare with it. */
-export async function referenceSpeed(
-  workers: readonly PlanWorker[],
-  { measureSpeed, onTrouble }: DeploymentParts,
-): Promise<Speed | undefined> {
-  if (workers.every(({ birth }) => birth.speed === undefined)) return undefined
-  try {
-    return await measureSpeed?.()
-  } catch (error) {
-    onTrouble(MillraceError.from(error))
-    return undefined
-  }
 }
 
 export function cutAt(
@@ -300,51 +195,4 @@ export function placedAs(
     const on = replicas.map(replica => ({ ...replica, slowdown: slowdownOf(replica.worker) }))
     return [{ part: { ...part, computeMs, memoryBytes }, replicas: on }]
   })
-}
-
-function askedOf({
-  partitions,
-  cuts,
-  memoryMib,
-  replicas,
-  exclude,
-  wireError,
-}: Spec): NonNullable<Plan['asked']> {
-  return {
-    ...(partitions === undefined ? {} : { partitions }),
-    ...(cuts === undefined ? {} : { cuts }),
-    ...(memoryMib === undefined ? {} : { memoryMib }),
-    ...(replicas === undefined ? {} : { replicas }),
-    ...(exclude === undefined ? {} : { exclude }),
-    ...(wireError === undefined ? {} : { wireError }),
-  }
-}
-
-function planOf(
-  spec: Spec,
-  { cuts, predicted }: ChosenPlan,
-  { inputs, outputs, sampleError }: CutModel,
-  stages: PlanStage[],
-  about: Pick<Plan, 'term' | 'epoch'>,
-): Plan {
-  return {
-    ...idOf(spec),
-    ...about,
-    handover: 'replay',
-    model: spec.model,
-    inputs: inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
-    outputs: outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
-    stages,
-    window: windowOf(spec, stages.length),
-    ...(spec.window === undefined ? { leastWindow: leastWindowOf(stages) } : {}),
-    lz4: spec.lz4,
-    wire: spec.wire,
-    links: spec.links,
-    sampleError,
-    predicted,
-    reason: 'deployed',
-    asked: askedOf(spec),
-    cuts: [...cuts],
-    ...(spec.sensors === undefined ? {} : { sensors: spec.sensors }),
-  }
 }

@@ -40,6 +40,26 @@ export function failedOf(
   })
 }
 
+/**
+ * Where workers of a plan are silent: whether all of them are there again as they were, so that it was but a pause.
+ * @returns to be asked from time to time
+ */
+export function returnOf(plan: Plan, parts: HealthParts): () => boolean {
+  const { registry } = parts
+  const workers = [...new Set(plan.stages.map(({ worker }) => worker))]
+  const incarnations = () => workers.map(worker => registry.incarnationOf(worker)).join()
+  const before = incarnations()
+  return () => {
+    // What has begun anew has another inbox.
+    if (healthOf(plan, parts) !== undefined || incarnations() !== before) return false
+    return plan.stages.every(({ stage, worker, replica }) => {
+      const key = activationKeyOf({ pipeline: plan.pipeline, epoch: plan.epoch, stage, replica })
+      const actual = registry.get(worker)?.actual
+      return actual?.activations.some(one => activationKeyOf(one) === key && one.state === 'ready') === true
+    })
+  }
+}
+
 export function reasonOf(error: ErrorInfo | undefined): PlanReason {
   return error?.code === 'WORKER_STALLED' ? 'worker stalled' : 'worker lost'
 }

@@ -8,13 +8,15 @@ import {
 } from '../../core/control/index.js'
 import { type ErrorInfo, MillraceError } from '../../core/errors.js'
 import { isNewer, versionsIn } from '../../core/versions.js'
-import { type DeploymentParts, idOf, partsOf, publishStatus } from './deployment.js'
+import { type DeploymentParts } from './deployment-parts.js'
+import { partsOf } from './deployment.js'
 import { Dispatchers } from './dispatchers.js'
 import { ActivationFailure, publishPlan } from './epoch.js'
-import { failedOf, healthOf, type HealthParts, reasonOf } from './health.js'
+import { failedOf, healthOf, type HealthParts, reasonOf, returnOf } from './health.js'
 import { mend } from './mending.js'
 import { TYPICAL_MEMORY } from './model-costs.js'
 import { Paces } from './paces.js'
+import { idOf, publishStatus } from './pipeline-status.js'
 import { spareParts } from './prefetching.js'
 import { Refusals } from './refusals.js'
 import { Replanner } from './replanner.js'
@@ -34,6 +36,8 @@ interface Change {
   readonly deployment: string | undefined
   /** What it does can wait: when workers are lost, they come first. */
   yields: boolean
+  /** Whether there is no need for it any more. */
+  readonly isNeedless?: () => boolean
   readonly abort: AbortController
   /** Settles when it has ended, however. */
   readonly done: Promise<void>
@@ -101,7 +105,11 @@ export class PipelineKeeper {
   /** Sees whether the plan in force still works, and mends it where it does not. */
   assess(): void {
     const { plan, change } = this
-    if (plan === undefined || change?.yields === false) return
+    if (plan === undefined) return
+    if (change?.yields === false) {
+      if (change.isNeedless?.() === true) change.abort.abort()
+      return
+    }
     // A supervisor that has just begun to lead has not heard those that live.
     const workers = versionsIn(plan).flatMap(({ stages }) => stages.map(({ worker }) => worker))
     if (this.parts.registry.isSettling(new Set(workers))) return
@@ -114,7 +122,10 @@ export class PipelineKeeper {
     const situation = this.situation()
     if (situation === this.hopeless) return
     this.say(plan, 'degraded', error)
-    this.begin({ deployment: undefined, yields: false }, signal => this.mend(situation, signal))
+    const isNeedless = error.code === 'WORKER_LOST' ? { isNeedless: returnOf(plan, this.parts) } : {}
+    this.begin({ deployment: undefined, yields: false, ...isNeedless }, signal =>
+      this.mend(situation, signal),
+    )
   }
 
   /** Does what is not urgent; to be called from time to time. */
@@ -151,10 +162,7 @@ export class PipelineKeeper {
     }
   }
 
-  private begin(
-    about: Pick<Change, 'deployment' | 'yields'>,
-    work: (signal: AbortSignal) => Promise<void>,
-  ): void {
+  private begin(about: Omit<Change, 'abort' | 'done'>, work: (signal: AbortSignal) => Promise<void>): void {
     this.replanner.halt()
     const previous = this.change
     previous?.abort.abort()

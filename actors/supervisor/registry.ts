@@ -164,6 +164,11 @@ export class WorkerRegistry {
     return this.speeds.get(worker)
   }
 
+  /** Of the last birth that was heard of, of one that may be silent; undefined: of none, or it left. */
+  incarnationOf(worker: string): number | undefined {
+    return this.births.get(worker)?.incarnation
+  }
+
   /** Since its birth was heard of, in ms; Infinity where it was not. */
   announcedMs(worker: string): number {
     return this.now() - (this.announcedAt.get(worker) ?? -Infinity)

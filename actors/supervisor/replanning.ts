@@ -13,19 +13,13 @@ import {
 } from '../../core/planner/index.js'
 import { mostExactOf, type Wire } from '../../core/wire.js'
 import { choosePlan, type ChosenPlan } from './choose-plan.js'
-import {
-  cutAt,
-  type DeploymentParts,
-  holdParts,
-  placedAs,
-  referenceSpeed,
-  settledSpec,
-  workersFor,
-} from './deployment.js'
+import { type DeploymentParts } from './deployment-parts.js'
+import { cutAt, holdParts, placedAs, settledSpec } from './deployment.js'
 import { bringInForce, type MendParts, placedOf, timed } from './mending.js'
 import { keptCosts, TYPICAL_MEMORY } from './model-costs.js'
 import { type Paces } from './paces.js'
 import { type Placed } from './placement.js'
+import { referenceSpeed, workersFor } from './plan-workers.js'
 import { specOf } from './versions.js'
 
 export type ReplanParts = MendParts & DeploymentParts

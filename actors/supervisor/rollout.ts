@@ -1,6 +1,8 @@
 import { type Order, type Plan, type Spec } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
-import { deploy, type DeploymentParts, publishReady, type Takeover } from './deployment.js'
+import { type DeploymentParts } from './deployment-parts.js'
+import { deploy, type Takeover } from './deployment.js'
+import { publishReady } from './pipeline-status.js'
 import {
   isAskedFor,
   promoted,

@@ -33,6 +33,15 @@ test('a detector - somebody who was away and came back is not trusted longer for
   t.true(patience([...steady, 60_000, 250, 250]) < 2 * patience(steady))
 })
 
+test('a detector - bears longer pauses of somebody whom it suspected for one, until nothing of that kind happens for a while', t => {
+  const once = patience([...steady, 1_400])
+  t.true(once >= patience(steady) + SETTINGS.acceptablePauseMs, String(once))
+  t.true(patience([...steady, 1_400, ...steady.slice(0, 59)]) >= patience(steady) + 500)
+  t.is(patience([...steady, 1_400, ...steady, ...steady]), patience(steady))
+  const often = [...steady, 1_400, 250, 2_200, 250, 2_990, 250, 2_990]
+  t.is(patience(often), SETTINGS.mostMs + 1)
+})
+
 test('a detector - time in which nobody could be heard does not count', t => {
   const detector = new FailureDetector(SETTINGS, 0)
   detector.excuse(10_000)

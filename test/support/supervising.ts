@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { type ExecutionContext } from 'ava'
-import { filter, interval, type Observable, startWith } from 'rxjs'
+import { filter, interval, type Observable, startWith, type Subscription } from 'rxjs'
 import { type PartStore, serveParts } from '../../actors/model-store/index.js'
 import { costsFileName, thisMachine, writeCosts } from '../../actors/profiler/index.js'
 import {
@@ -39,7 +39,7 @@ export const MODEL = doubler(6)
 
 /** Says of all that it is to run that it is ready, or what a test says. */
 export class Puppet {
-  private readonly beats
+  private beats: Subscription
   readonly desired: Activation[] = []
   /** What it is to fetch beforehand, and says that it has. */
   prefetch: readonly PartSource[] = []
@@ -50,9 +50,7 @@ export class Puppet {
     private readonly bus: Bus,
     private readonly id: string,
   ) {
-    this.beats = interval(50)
-      .pipe(startWith(0))
-      .subscribe(() => void this.beat().catch(() => undefined))
+    this.beats = this.beatOn()
   }
 
   async beat(): Promise<void> {
@@ -79,6 +77,11 @@ export class Puppet {
     this.beats.unsubscribe()
   }
 
+  /** As it did before it fell silent. */
+  comeBack(): void {
+    this.beats = this.beatOn()
+  }
+
   /** Reports what it is to run in this state. */
   async give(state: Partial<ActivationState>): Promise<void> {
     const activations = this.desired.map(({ pipeline, epoch, stage, replica }) => {
@@ -93,6 +96,12 @@ export class Puppet {
     this.fallSilent()
     const { topic, payload } = deathWill(TOPICS, this.id, 1)
     await this.bus.publish(topic, payload, { qos: 1 })
+  }
+
+  private beatOn(): Subscription {
+    return interval(50)
+      .pipe(startWith(0))
+      .subscribe(() => void this.beat().catch(() => undefined))
   }
 
   private obey(payload: Uint8Array, state: Partial<ActivationState>): void {

@@ -53,6 +53,27 @@ test('a lost worker - gets nothing of the pipeline when it is back', async t => 
   t.deepEqual(back.desired, [])
 })
 
+test('a lost worker - that is back before its stage is loaded elsewhere keeps it', async t => {
+  const setting = await supervising(t)
+  await setting.start()
+  const [, silent] = await setting.puppets(2)
+  await setting.ask('d1', { partitions: 2 })
+  t.is(await setting.ends('d1'), 'ready')
+  const plan = await until(setting.plans)
+  const slow = await setting.puppet('w3', { state: 'loading' })
+  await setting.puppet('w4', { state: 'loading' })
+  silent?.fallSilent()
+  await until(setting.statuses, ({ state }) => state === 'degraded')
+  await inTurns(() => slow.desired.length === 1)
+  silent?.comeBack()
+  await until(setting.statuses, ({ state, epoch }) => state === 'ready' && epoch === plan.epoch)
+  await inTurns(() => slow.desired.length === 0)
+  t.deepEqual(
+    silent?.desired.map(({ epoch }) => epoch),
+    [plan.epoch],
+  )
+})
+
 test('a supervisor that has just begun to lead - takes nobody for lost whom it has had no time to hear', async t => {
   const { supervisor, start, puppets, plan, statuses, ask, ends, plans } = await deployed(t, 3)
   await supervisor.stop()

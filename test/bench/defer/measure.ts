@@ -41,6 +41,7 @@ const DEVICE_MIB = 4_096
 const SECONDS_OF_RUN = 16
 const BUILD_LIMIT_MS = 900_000
 /** Beside the streams: to start all, to deploy, to stop. */
+const SECONDS_BESIDE_RUN = 10
 const BESIDE_LIMIT_MS = 900_000
 
 /** Emulates devices, runs the model on them in every way that is asked for, and says what came of it. */
@@ -66,7 +67,7 @@ export async function measure(wish: DeferWish): Promise<DeferMeasured> {
   writeFileSync(order, JSON.stringify(about))
   const cluster = clusterFile(wish, devices)
   const hub = [process.execPath, inCheckout('dist/test/bench/defer/on-hub.js'), order, result]
-  const limitMs = BESIDE_LIMIT_MS + 4_000 * SECONDS_OF_RUN * runs * schemes.length
+  const limitMs = BESIDE_LIMIT_MS + 4_000 * (SECONDS_OF_RUN + SECONDS_BESIDE_RUN) * runs * schemes.length
   const [before = NaN] = loadavg()
   await run(['emulate', cluster, '--', ...hub], { ...limits, limitMs, say: wish.say })
   const [after = NaN] = loadavg()

@@ -25,6 +25,8 @@ const LOOK_MS = 2_000
 const QUIET_LIMIT_MS = 90_000
 /** Beyond what is under way at once. */
 const WARM_FRAMES = 4
+/** On a tenth of a core, what runs often is compiled after so long. */
+const WARM_SECONDS = 8
 
 interface Deployed {
   readonly scheme: Scheme
@@ -85,6 +87,9 @@ async function deploy(cluster: Cluster, scheme: Scheme): Promise<Deployed | Refu
     })
     const { epoch, predicted } = await firstValueFrom(pipeline.plan$)
     say(`${key} is deployed, ${predicted?.fps.toFixed(2)} fps`)
+    pipeline.plan$.subscribe(plan => {
+      if (plan.epoch !== epoch) say(`${key} has plan ${plan.epoch}: ${plan.reason ?? 'for no reason that is known'}`)
+    })
     const accuracy = new AccuracyTally(answers)
     return { scheme, pipeline, accuracy, first: { epoch, predicted }, runs: [], next: 0 }
   } catch (error) {
@@ -118,7 +123,7 @@ async function stream(one: Deployed, run: number, times: Times): Promise<void> {
       one.next = Math.max(one.next, next + index + 1)
       accuracy.take(at(index), outputs)
     },
-    warm: window + WARM_FRAMES,
+    warm: { frames: window + WARM_FRAMES, seconds: WARM_SECONDS },
     frames: order.framesOfRun,
     seconds: order.secondsOfRun,
     times,

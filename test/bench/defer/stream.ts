@@ -9,8 +9,8 @@ export interface StreamWish {
   /** The frame of a number from 0 on. */
   readonly frame: (index: number) => Tensors
   readonly answered: (index: number, outputs: Tensors) => void
-  /** Predictions before those that are counted: until every stage has its frames. */
-  readonly warm: number
+  /** What comes before those that are counted: predictions, until every stage has its frames; seconds, until code is compiled. */
+  readonly warm: { readonly frames: number; readonly seconds: number }
   readonly frames: number
   readonly seconds: number
   /** As `processorTimes` gives it. */
@@ -25,7 +25,9 @@ const DEADLINE_MS = 120_000
  * @throws where a frame was not predicted
  */
 export async function measureStream(pipeline: Pipeline, wish: StreamWish): Promise<RunFigures> {
+  const { warm } = wish
   const ages: number[] = []
+  const beganAt = performance.now()
   let [seen, bytes, startedAt, endedAt] = [0, 0, 0, 0]
   let before: ReturnType<StreamWish['times']> | undefined
   let after: ReturnType<StreamWish['times']> | undefined
@@ -38,7 +40,8 @@ export async function measureStream(pipeline: Pipeline, wish: StreamWish): Promi
     tap(({ sequence, outputs, ageMs, bytes: own }) => {
       const now = performance.now()
       wish.answered(sequence, outputs)
-      if (seen++ < wish.warm || after !== undefined) return
+      const isWarm = seen++ >= warm.frames && now - beganAt >= 1_000 * warm.seconds
+      if (!isWarm || after !== undefined) return
       if (before === undefined) {
         before = wish.times()
         startedAt = now
