@@ -88,7 +88,8 @@ async function deploy(cluster: Cluster, scheme: Scheme): Promise<Deployed | Refu
     const { epoch, predicted } = await firstValueFrom(pipeline.plan$)
     say(`${key} is deployed, ${predicted?.fps.toFixed(2)} fps`)
     pipeline.plan$.subscribe(plan => {
-      if (plan.epoch !== epoch) say(`${key} has plan ${plan.epoch}: ${plan.reason ?? 'for no reason that is known'}`)
+      if (plan.epoch !== epoch)
+        say(`${key} has plan ${plan.epoch}: ${plan.reason ?? 'for no reason that is known'}`)
     })
     const accuracy = new AccuracyTally(answers)
     return { scheme, pipeline, accuracy, first: { epoch, predicted }, runs: [], next: 0 }
