@@ -11,7 +11,14 @@ import { type RuntimeFault } from './faults/worker-faults.js'
 import { ActorFaults } from '../faults/index.js'
 import { collectSeldom } from '../machine/index.js'
 import { type InboxSettings, RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
-import { type AgentChannel, type RuntimeReply, type RuntimeRequest, serveRuntime } from '../runtime/index.js'
+import {
+  type AgentChannel,
+  NOTES_FD,
+  type RuntimeReply,
+  type RuntimeRequest,
+  serveRuntime,
+  threadNotes,
+} from '../runtime/index.js'
 
 /** The runtime process of a worker: hosts actors for the agent that started it. */
 const channel: AgentChannel = {
@@ -20,6 +27,7 @@ const channel: AgentChannel = {
     void process.on('message', (request: RuntimeRequest | RuntimeFault) => {
       if (request.type !== 'fault') handler(request)
     }),
+  note: threadNotes(NOTES_FD),
 }
 const cleanup = new Cleanup()
 collectSeldom()

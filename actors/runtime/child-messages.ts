@@ -8,7 +8,6 @@ import {
 import { type ErrorInfo } from '../../core/errors.js'
 import { type LinkFigure } from '../benchmark/index.js'
 import { type ProcessUsage, type Readiness } from './runtime.js'
-import { type ThreadChange } from './thread-frames.js'
 
 /** From an agent to its runtime process. */
 export type RuntimeRequest =
@@ -40,5 +39,4 @@ export type RuntimeReply =
   | ({ readonly type: 'done'; readonly id: number } & Done)
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorInfo }
   | { readonly type: 'progress'; readonly actors: readonly ActorProgress[]; readonly usage: ProcessUsage }
-  | ({ readonly type: 'threads' } & ThreadChange)
   | { readonly type: 'trouble'; readonly error: ErrorInfo }

@@ -1,4 +1,6 @@
 import { type ChildProcess } from 'node:child_process'
+import { closeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { Subject } from 'rxjs'
 import {
   type Activation,
@@ -12,12 +14,19 @@ import { type LinkFigure } from '../benchmark/index.js'
 import { type Done, type RuntimeReply, type RuntimeRequest } from './child-messages.js'
 import { noUsage, type ProcessUsage, type Readiness, type Runtime } from './runtime.js'
 import { type StallLimits, StallWatch } from './stall-watch.js'
-import { type ThreadChange, type ThreadFrame } from './thread-frames.js'
+import { type ThreadFrame } from './thread-frames.js'
+import { openThreadNotes, readThreadNotes } from './thread-notes.js'
 
 export interface RuntimeLimits extends StallLimits {
   readonly startTimeoutMs: number
   readonly stopTimeoutMs: number
 }
+
+/**
+ * Starts the runtime process, with an IPC channel behind its standard streams.
+ * @param notes  descriptor of a file that the process is to have behind that
+ */
+export type SpawnRuntime = (notes: number) => ChildProcess
 
 type Request = Extract<RuntimeRequest, { id: number }>
 interface Waiting {
@@ -35,7 +44,8 @@ export class ChildRuntime implements Runtime {
   readonly trouble$ = new Subject<MillraceError>()
   readonly ended: Promise<MillraceError | undefined>
   private readonly waiting = new Map<number, Waiting>()
-  private readonly threads = new Map<number, ThreadFrame>()
+  /** As they were when it ended. */
+  private lastInThreads: readonly ThreadFrame[] | undefined
   private nextId = 0
   private actors: readonly ActorProgress[] = []
   private stopping = false
@@ -45,6 +55,7 @@ export class ChildRuntime implements Runtime {
   private constructor(
     private readonly child: ChildProcess,
     private readonly limits: RuntimeLimits,
+    private readonly notes: number,
     readonly inbox: string | undefined,
     private used: ProcessUsage,
   ) {
@@ -60,13 +71,18 @@ export class ChildRuntime implements Runtime {
   }
 
   /**
-   * @param spawn  starts the runtime process, with an IPC channel
    * @throws RUNTIME_CRASHED, or what the process says that it could not start for
    */
-  static async start(spawn: () => ChildProcess, limits: RuntimeLimits): Promise<ChildRuntime> {
-    const child = spawn()
-    const { inbox, usage } = await online(child, limits.startTimeoutMs)
-    return new ChildRuntime(child, limits, inbox, usage)
+  static async start(spawn: SpawnRuntime, limits: RuntimeLimits): Promise<ChildRuntime> {
+    const notes = openThreadNotes(tmpdir())
+    try {
+      const child = spawn(notes)
+      const { inbox, usage } = await online(child, limits.startTimeoutMs)
+      return new ChildRuntime(child, limits, notes, inbox, usage)
+    } catch (error) {
+      closeSync(notes)
+      throw error
+    }
   }
 
   async activate(activation: Activation, model: string): Promise<Readiness> {
@@ -98,7 +114,7 @@ export class ChildRuntime implements Runtime {
   }
 
   inThreads(): readonly ThreadFrame[] {
-    return [...this.threads.values()]
+    return this.lastInThreads ?? readThreadNotes(this.notes)
   }
 
   /** A runtime that does not stop in time, because an inference hangs, is killed. */
@@ -138,19 +154,12 @@ export class ChildRuntime implements Runtime {
         this.actors = reply.actors
         this.used = reply.usage
         return
-      case 'threads':
-        return this.follow(reply)
       case 'trouble':
         return this.trouble$.next(MillraceError.fromInfo(reply.error))
       case 'online':
       case 'offline':
         return
     }
-  }
-
-  private follow({ entered, left }: ThreadChange): void {
-    for (const number of left) this.threads.delete(number)
-    if (entered !== undefined) this.threads.set(entered.number, entered.frame)
   }
 
   private take(id: number): Waiting | undefined {
@@ -165,6 +174,8 @@ export class ChildRuntime implements Runtime {
 
   private close(how: string): MillraceError | undefined {
     this.watch.close()
+    this.lastInThreads = readThreadNotes(this.notes)
+    closeSync(this.notes)
     const why = this.stalled ? 'gave no sign of life and was killed' : `ended with ${how}`
     const error = new MillraceError('RUNTIME_CRASHED', `the runtime process ${why}`)
     for (const id of [...this.waiting.keys()]) this.refuse(id, error)

@@ -3,11 +3,14 @@ import { type Done, type RuntimeReply, type RuntimeRequest } from './child-messa
 import { type LocalRuntime } from './local-runtime.js'
 import { ownUsage } from './own-usage.js'
 import { type Runtime } from './runtime.js'
+import { type PlaceNote } from './thread-frames.js'
 
 /** The runtime process's end of the channel to its agent. */
 export interface AgentChannel {
   send(reply: RuntimeReply): void
   onRequest(handler: (request: RuntimeRequest) => void): void
+  /** Told which frames are in threads. */
+  readonly note: PlaceNote
 }
 
 /**
@@ -24,7 +27,7 @@ export function serveRuntime(
     progressMs,
   )
   // Written at once: were the frame to crash this process, its name is with the agent.
-  runtime.threads.changes$.subscribe(change => channel.send({ type: 'threads', ...change }))
+  runtime.threads.noteTo(channel.note)
   runtime.trouble$.subscribe(error => channel.send({ type: 'trouble', error: error.toInfo() }))
   channel.onRequest(request => {
     if (request.type === 'stop') void runtime.stop()

@@ -1,4 +1,3 @@
-import { Subject } from 'rxjs'
 import { type FrameIdentity } from '../../core/frame.js'
 
 /** A frame in a session's thread, and under what. */
@@ -7,19 +6,21 @@ export interface ThreadFrame extends FrameIdentity {
   readonly epoch: number
 }
 
-/** One that enters, and those that have left since the last change, by the numbers under which they entered. */
-export interface ThreadChange {
-  readonly entered?: { readonly number: number; readonly frame: ThreadFrame }
-  readonly left: readonly number[]
-}
+/** Told of what is in a place from now on; undefined: nothing. */
+export type PlaceNote = (place: number, frame: ThreadFrame | undefined) => void
 
 /** The frames in the threads of the sessions of one process: should that crash, one of them may have done it (promise 6). */
 export class ThreadFrames {
-  /** Told before a frame is handed to its thread; of those that leave soon after, several at a time. */
-  readonly changes$ = new Subject<ThreadChange>()
   private readonly frames = new Map<number, ThreadFrame>()
-  private left: number[] = []
-  private nextNumber = 0
+  /** Places that were left, the last one last. */
+  private readonly free: number[] = []
+  private places = 0
+  private note: PlaceNote = () => undefined
+
+  /** @param note  called before a frame is handed to its thread, and soon after it has left */
+  noteTo(note: PlaceNote): void {
+    this.note = note
+  }
 
   all(): readonly ThreadFrame[] {
     return [...this.frames.values()]
@@ -27,22 +28,18 @@ export class ThreadFrames {
 
   /** @returns to be called when the frame has left */
   enter(frame: ThreadFrame): () => void {
-    const number = this.nextNumber++
-    this.frames.set(number, frame)
-    this.tell({ number, frame })
-    return () => this.leave(number)
+    const place = this.free.pop() ?? this.places++
+    this.frames.set(place, frame)
+    this.note(place, frame)
+    return () => this.leave(place)
   }
 
-  private leave(number: number): void {
-    this.frames.delete(number)
-    this.left.push(number)
-    // As a rule the next one enters at once, and says it too.
-    if (this.left.length === 1) setImmediate(() => this.left.length > 0 && this.tell())
-  }
-
-  private tell(entered?: ThreadChange['entered']): void {
-    const { left } = this
-    this.left = []
-    this.changes$.next({ ...(entered === undefined ? {} : { entered }), left })
+  private leave(place: number): void {
+    this.frames.delete(place)
+    this.free.push(place)
+    // As a rule the next one enters there at once.
+    setImmediate(() => {
+      if (!this.frames.has(place)) this.note(place, undefined)
+    })
   }
 }

@@ -38,6 +38,8 @@ export interface AgentParts {
   /** Whether the broker is on another machine, so that the link is worth measuring. Default false. */
   readonly distant?: boolean | undefined
   readonly onTrouble: (error: MillraceError) => void
+  /** In which crashes of the runtime are counted, in ms; left out: a minute. */
+  readonly restartWindowMs?: number | undefined
 }
 
 const RESTART_WINDOW_MS = 60_000
@@ -67,6 +69,8 @@ export class WorkerAgent {
   private brokerLink: LinkFigure | undefined
   private term = 0
   private stopping = false
+  /** Ends waits when it stops. */
+  private readonly ending = new AbortController()
   private crashes: number[] = []
   private crashCount = 0
   /** Settles when no runtime is being started in the place of a crashed one. */
@@ -118,6 +122,7 @@ export class WorkerAgent {
   async stop(): Promise<void> {
     if (this.stopping) return
     this.stopping = true
+    this.ending.abort()
     clearInterval(this.beat)
     this.connection.unsubscribe()
     const { bus, topics, id, incarnation } = this.parts
@@ -273,13 +278,16 @@ export class WorkerAgent {
     }
   }
 
-  /** A runtime that crashes again and again is given up, so that a poisonous partition is no endless loop (promise 6). */
+  /** A runtime that crashes again and again is given up for a while: a poisonous partition is no crash loop (promise 6). */
   private async mend(error: MillraceError): Promise<void> {
     this.parts.onTrouble(error)
-    this.crashes = [...this.crashes, Date.now()].filter(at => at > Date.now() - RESTART_WINDOW_MS)
-    const givenUp = this.stopping || this.crashes.length > this.options.runtimeRestarts
+    const { restartWindowMs = RESTART_WINDOW_MS } = this.parts
+    this.crashes = [...this.crashes, Date.now()].filter(at => at > Date.now() - restartWindowMs)
+    const givenUp = this.crashes.length > this.options.runtimeRestarts
     this.reconciler.crashed(error, givenUp)
-    if (givenUp) return
+    const { signal } = this.ending
+    if (givenUp) await setTimeout(restartWindowMs, undefined, { signal }).catch(() => undefined)
+    if (this.stopping) return
     try {
       this.runtime = await this.parts.createRuntime()
       this.watchRuntime()

@@ -18,7 +18,7 @@ export const workerOptions = defineOptions({
     check: z.coerce.number().int().min(0).max(100),
     default: 3,
     value: 'N',
-    doc: 'How often in a minute a crashed runtime process is started again before the worker gives its actors up.',
+    doc: 'How often in a minute a crashed runtime process is started again. After one crash more the worker gives its actors up, and starts another when the minute is over.',
   },
   runtimeStallMs: {
     check: z.coerce.number().int().min(0).max(600_000),

@@ -24,9 +24,9 @@ async function setting(t: ExecutionContext) {
   const part = await store.put(adder(1))
   const inbox = { host: '127.0.0.1', port: 0, orAnother: false }
   const settings: RuntimeSettings = { id: 'w1', broker: broker.url, progressMs: 100, inbox, connect: {} }
-  const spawn = () => {
+  const spawn = (notes: number) => {
     const child = fork(inCheckout('dist/test/support/poisoned-runtime.js'), [], {
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc', notes],
       env: { ...process.env, MILLRACE_RUNTIME: JSON.stringify(settings) },
     })
     t.teardown(() => child.kill('SIGKILL'))

@@ -8,7 +8,7 @@ import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
 import { isLoopback } from '../../../core/link.js'
 import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
-import { ChildRuntime } from '../../runtime/index.js'
+import { ChildRuntime, type SpawnRuntime } from '../../runtime/index.js'
 import { workerOptions } from '../../worker/index.js'
 import { defineCommand } from '../cli/command.js'
 import { brokerConnection, connectionOf, hostOf, hostOptions } from '../cli/connection.js'
@@ -63,10 +63,11 @@ export const workerCommand = defineCommand({
       port: given.inboxPort,
       orAnother: false,
     }
-    const spawn = () => {
+    const spawn: SpawnRuntime = notes => {
       const child = forkRuntime(
         { id, inbox, faults: faults?.lasting, ...runtimeSettings(given) },
         session.debug,
+        notes,
       )
       runtimes.add(child)
       child.once('exit', () => runtimes.delete(child))
@@ -97,9 +98,9 @@ function runtimeSettings(given: Options<typeof options>): Omit<RuntimeSettings, 
   return { broker: given.broker, progressMs: given.heartbeatMs, connect: { ...connectionOf(given) } }
 }
 
-function forkRuntime(settings: RuntimeSettings, debug: boolean): ChildProcess {
+function forkRuntime(settings: RuntimeSettings, debug: boolean, notes: number): ChildProcess {
   return fork(RUNTIME_ENTRY, [], {
-    stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc', notes],
     env: { ...process.env, [RUNTIME_SETTINGS]: JSON.stringify(settings) },
     serialization: 'json',
     detached: true,

@@ -2,7 +2,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import test, { type ExecutionContext } from 'ava'
 import { map, skip } from 'rxjs'
 import { type RuntimeSettings } from '../../../actors/bin/runtime-settings.js'
-import { ChildRuntime } from '../../../actors/runtime/index.js'
+import { ChildRuntime, type SpawnRuntime } from '../../../actors/runtime/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type Activation } from '../../../core/control/index.js'
 import {
@@ -39,21 +39,37 @@ const ACTIVATION: Activation = {
   lz4: false,
 }
 
-function runtimeProcess(t: ExecutionContext, broker: string, file = RUNTIME): ChildProcess {
+/** @param children  what it starts */
+function forking(
+  t: ExecutionContext,
+  broker: string,
+  file = RUNTIME,
+  children: ChildProcess[] = [],
+): SpawnRuntime {
   const inbox = { host: '127.0.0.1', port: 0, orAnother: false }
   const settings: RuntimeSettings = { id: 'w1', broker, progressMs: 20, inbox, connect: {} }
-  const child = fork(inCheckout(file), [], {
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: { ...process.env, MILLRACE_RUNTIME: JSON.stringify(settings) },
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  return child
+  return notes => {
+    const child = fork(inCheckout(file), [], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc', notes],
+      env: { ...process.env, MILLRACE_RUNTIME: JSON.stringify(settings) },
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    children.push(child)
+    return child
+  }
+}
+
+async function launch(t: ExecutionContext, broker: string, file = RUNTIME, limits = LIMITS) {
+  const children: ChildProcess[] = []
+  const runtime = await ChildRuntime.start(forking(t, broker, file, children), limits)
+  const [child] = children
+  if (child === undefined) throw new Error('no process was started')
+  return { runtime, child }
 }
 
 async function start(t: ExecutionContext, file = RUNTIME) {
   const { broker, connect } = await testBroker(t)
-  const child = runtimeProcess(t, broker.url, file)
-  return { runtime: await ChildRuntime.start(() => child, LIMITS), child, connect }
+  return { ...(await launch(t, broker.url, file)), connect }
 }
 
 function frame(sequence = 0): Uint8Array {
@@ -130,8 +146,7 @@ test('a runtime process - a kill is noticed, and ends what was asked of it', asy
 
 test('a runtime process - one that gives no sign of life is killed, and it is said', async t => {
   const { broker } = await testBroker(t)
-  const child = runtimeProcess(t, broker.url)
-  const runtime = await ChildRuntime.start(() => child, { ...LIMITS, stallMs: 1_000 })
+  const { runtime, child } = await launch(t, broker.url, RUNTIME, { ...LIMITS, stallMs: 1_000 })
   await inTurns(() => runtime.usage().cpuMs > 0)
   child.kill('SIGSTOP')
   const error = await runtime.ended
@@ -170,8 +185,7 @@ test('a runtime process - a kill names the frames that are in its threads, and n
 
 test('a runtime process - one that does not stop in time is killed', async t => {
   const { broker } = await testBroker(t)
-  const child = runtimeProcess(t, broker.url)
-  const runtime = await ChildRuntime.start(() => child, { ...LIMITS, stopTimeoutMs: 50 })
+  const { runtime, child } = await launch(t, broker.url, RUNTIME, { ...LIMITS, stopTimeoutMs: 50 })
   child.kill('SIGSTOP')
   await runtime.stop()
   t.is(child.signalCode, 'SIGKILL')
@@ -192,8 +206,7 @@ test('a runtime process - one that cannot start says why, and is gone', async t 
   const { broker } = await testBroker(t)
   const { url } = broker
   await broker.close()
-  const child = runtimeProcess(t, url)
-  t.is(await rejection(ChildRuntime.start(() => child, LIMITS)), 'BROKER_UNREACHABLE')
+  t.is(await rejection(ChildRuntime.start(forking(t, url), LIMITS)), 'BROKER_UNREACHABLE')
   const silent = () => spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
   const late = ChildRuntime.start(silent, { ...LIMITS, startTimeoutMs: 50 })
   await t.throwsAsync(late, { code: 'RUNTIME_CRASHED', message: /50 ms/ })

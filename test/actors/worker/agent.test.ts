@@ -478,6 +478,21 @@ test('a worker - a runtime that crashes again and again is given up, and that is
   await until(later, is('1 failed RUNTIME_CRASHED'))
 })
 
+test('a worker - whose runtime was given up starts another after a while, for what it is to run by then', async t => {
+  const { bus, start, runtimes, activation, desire } = await setting(t)
+  const actuals = await hear(bus, worker.actuals, Actual)
+  await start({ restartWindowMs: 2_000 }, { runtimeRestarts: 0 })
+  await desire(1, [activation(0)])
+  await until(actuals, is('0 ready'))
+  runtimes[0]?.crash(new MillraceError('RUNTIME_CRASHED', 'killed'))
+  await until(actuals, is('0 failed RUNTIME_CRASHED'))
+  const refused = until(actuals, is('1 failed RUNTIME_CRASHED'))
+  await desire(1, [activation(1)])
+  await refused
+  await until(actuals, is('1 ready'))
+  t.deepEqual(runtimes[1]?.calls, ['activate p/1/1/0'])
+})
+
 test('a worker - that is stopped while its runtime starts again leaves none behind', async t => {
   const { start, runtimes } = await setting(t)
   const starting = new Subject<void>()
