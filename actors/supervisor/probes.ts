@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { auditTime, concatMap, type Observable, takeUntil } from 'rxjs'
 import { type Actual, type Probes } from '../../core/control/index.js'
+import { quantile } from '../../core/costs/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { isLoopback } from '../../core/link.js'
 import { type Assignments } from './assignments.js'
@@ -15,6 +16,7 @@ interface Probe {
   readonly url: string
   readonly username: string
   readonly password: string
+  readonly again: boolean
   /** What was known of the link when it was asked for. */
   readonly before: LinkReport | undefined
 }
@@ -26,14 +28,21 @@ const MOST_EACH = 8
 /** What was not measured by then cannot be. */
 const ROUND_LIMIT_MS = 30_000
 const PASSWORD_BYTES = 24
+/** A figure that is so many times below those in the middle is doubted: one of the two may have been busy. */
+const DOUBTFUL = 2
+/** As often as that it is measured. */
+const MOST_RUNS = 3
 
 /**
  * Has each pair of workers measure the link between them when the later of the two has joined: the one that comes first in
- * the order of their names measures. In rounds, each of which is a part of what the workers desire.
+ * the order of their names measures. When all are known, those that seem slow are measured again. In rounds, each of which is
+ * a part of what the workers desire.
  */
 export class LinkProbes {
   /** The incarnations, by the names, of pairs that were asked for in this term or had been measured before it. */
   private readonly asked = new Map<string, string>()
+  /** How often pairs of incarnations were asked again. */
+  private readonly doubted = new Map<string, number>()
   private round: readonly Probe[] = []
   private roundEndsAt = 0
 
@@ -59,14 +68,21 @@ export class LinkProbes {
     const open = this.now() < this.roundEndsAt && this.round.some(probe => this.isOpen(probe))
     if (open) return
     const before = this.round
-    this.round = this.nextRound(workers)
+    const known = medianOf(workers)
+    const joined = this.nextRound(workers, (from, to) => !this.isKnown(from, to), false)
+    this.round =
+      joined.length > 0 ? joined : this.nextRound(workers, (from, to) => this.doubts(known, from, to), true)
     this.roundEndsAt = this.now() + ROUND_LIMIT_MS
     const touched = new Set([...before, ...this.round].flatMap(({ from, to }) => [from, to]))
     await Promise.all([...touched].map(worker => this.assignments.probe(worker, this.probesOf(worker))))
   }
 
   /** Pairs near to each other in the order of names first, so that at a time each is measured by one other at most. */
-  private nextRound(workers: readonly WorkerView[]): Probe[] {
+  private nextRound(
+    workers: readonly WorkerView[],
+    isWanted: (from: WorkerView, to: WorkerView) => boolean,
+    again: boolean,
+  ): Probe[] {
     const counts = { from: new Map<string, number>(), to: new Map<string, number>() }
     const isFree = (side: keyof typeof counts, name: string) => (counts[side].get(name) ?? 0) < MOST_EACH
     const count = (side: keyof typeof counts, name: string) =>
@@ -77,11 +93,11 @@ export class LinkProbes {
         const to = workers[i + distance]
         if (to === undefined) continue
         const [source, target] = [from.birth.worker, to.birth.worker]
-        if (!isFree('from', source) || !isFree('to', target) || this.isKnown(from, to)) continue
+        if (!isFree('from', source) || !isFree('to', target) || !isWanted(from, to)) continue
         count('from', source)
         count('to', target)
         this.note(from, to)
-        probes.push(probeOf(from, to))
+        probes.push(probeOf(from, to, again))
       }
     }
     return probes
@@ -94,6 +110,16 @@ export class LinkProbes {
     const known = figureOf(from, to.birth.worker) !== undefined
     if (known) this.note(from, to)
     return known
+  }
+
+  /** Each time is counted, as the pair may not be there to be measured. */
+  private doubts(median: number, from: WorkerView, to: WorkerView): boolean {
+    const { mbps = Infinity, runs = 1 } = figureOf(from, to.birth.worker) ?? {}
+    const pair = `${namesOf(from, to)} ${incarnationsOf(from, to)}`
+    const asked = this.doubted.get(pair) ?? 0
+    if (mbps * DOUBTFUL >= median || Math.max(runs, asked + 1) >= MOST_RUNS) return false
+    this.doubted.set(pair, asked + 1)
+    return true
   }
 
   private note(from: WorkerView, to: WorkerView): void {
@@ -113,16 +139,28 @@ export class LinkProbes {
     if (accept.length + measure.length === 0) return undefined
     return {
       accept: accept.map(({ username, password }) => ({ username, password })),
-      measure: measure.map(({ to, url, username, password }) => ({ to, url, username, password })),
+      measure: measure.map(({ to, url, username, password, again }) => ({
+        ...{ to, url, username, password, again },
+      })),
     }
   }
 }
 
-function probeOf(source: WorkerView, target: WorkerView): Probe {
+function probeOf(source: WorkerView, target: WorkerView, again: boolean): Probe {
   const [from, to] = [source.birth.worker, target.birth.worker]
   const password = randomBytes(PASSWORD_BYTES).toString('base64url')
   const who = { username: `probe/${from}/${to}`, password }
-  return { from, to, url: target.birth.inbox ?? '', ...who, before: figureOf(source, to) }
+  return { from, to, url: target.birth.inbox ?? '', ...who, again, before: figureOf(source, to) }
+}
+
+/** Of all links that are known, in 10^6 bit/s. */
+function medianOf(workers: readonly WorkerView[]): number {
+  const names = new Set(workers.map(({ birth }) => birth.worker))
+  const links = workers.flatMap(({ actual }) => actual?.links ?? []).filter(({ to }) => names.has(to))
+  return quantile(
+    links.map(({ mbps }) => mbps),
+    0.5,
+  )
 }
 
 function namesOf({ birth: from }: WorkerView, { birth: to }: WorkerView): string {

@@ -45,9 +45,11 @@ export async function judge(
   if (slowdowns.size === 0) return { chosen, workers }
   const slowed = slowedDown(workers, slowdowns)
   const shown = predictAnew(chosen, spec, costs, slowed, speed)
-  if (spec.partitions !== undefined) return { chosen: shown, workers: slowed }
+  if (spec.cuts !== undefined) return { chosen: shown, workers: slowed }
   const best = await choose(slowed)
-  const proved = { ...shown, predicted: { ...shown.predicted, ...proofOf(shown, best) } }
+  // Where the number of parts was asked for, nothing is proved of them.
+  const proof = spec.partitions === undefined ? proofOf(shown, best) : {}
+  const proved = { ...shown, predicted: { ...shown.predicted, ...proof } }
   const worth = best.predicted.bottleneckMs * WORTH_LOADING < shown.predicted.bottleneckMs
   return { chosen: proved, workers: slowed, ...(worth ? { better: best } : {}) }
 }

@@ -101,7 +101,11 @@ const probeUser = z.object({ username: z.string(), password: z.string() })
 export type ProbeUser = z.infer<typeof probeUser>
 
 /** An inbox, of worker `to`, to which a link is to be measured. */
-const probeTarget = z.object({ to: name, url: z.string(), ...probeUser.shape })
+const probeTarget = z.object({
+  ...{ to: name, url: z.string(), ...probeUser.shape },
+  /** It was measured a moment ago: the better of both figures counts. */
+  again: z.boolean().optional(),
+})
 export type ProbeTarget = z.infer<typeof probeTarget>
 
 /** All that a worker is to do. Retained, written by the leading supervisor only. */
@@ -136,7 +140,15 @@ export const Actual = z.object({
   /** Parts that it was to fetch beforehand, and has. */
   prefetched: z.array(sha256).optional(),
   /** To the inboxes of other workers, as measured; the time is that of a small message there and its acknowledgement. */
-  links: z.array(z.object({ to: name, mbps: z.number().positive(), rttMs: z.number().min(0) })).optional(),
+  links: z
+    .array(
+      z.object({
+        ...{ to: name, mbps: z.number().positive(), rttMs: z.number().min(0) },
+        /** How often it was measured; left out: once. */
+        runs: z.int().min(1).optional(),
+      }),
+    )
+    .optional(),
 })
 export type Actual = z.infer<typeof Actual>
 export type ActivationState = Actual['activations'][number]

@@ -30,8 +30,8 @@ async function setting(t: ExecutionContext) {
     registry.born({ worker, incarnation, cores: 1, memoryBytes: 1, bornAt: 1, inbox })
     registry.beaten({ worker, incarnation, at: now, rssBytes: 1, actors: [] })
   }
-  const report = (worker: string, to: readonly string[], mbps = 5) => {
-    const links = to.map(one => ({ to: one, mbps, rttMs: 1 }))
+  const report = (worker: string, to: readonly string[], mbps = 5, runs = 1) => {
+    const links = to.map(one => ({ to: one, mbps, rttMs: 1, runs }))
     registry.reported({ worker, incarnation: 1, term: 1, activations: [], links } satisfies Actual)
   }
   /** The pairs that are asked for now, as `from > to`. */
@@ -91,6 +91,38 @@ test('link probes - who joins anew is measured anew', async t => {
   t.deepEqual(await pairs(), ['w1 > w2'])
   t.deepEqual(await pairs(), ['w1 > w2'], 'the figure of the former link is not that of the new one')
   report('w1', ['w2'], 7)
+  t.deepEqual(await pairs(), [])
+})
+
+test('link probes - a link that seems much slower than others is measured again, twice at most', async t => {
+  const { written, join, registry, pairs } = await setting(t)
+  for (const worker of ['w1', 'w2', 'w3']) join(worker)
+  t.deepEqual(await pairs(), ['w1 > w2', 'w1 > w3', 'w2 > w3'])
+  const say = (worker: string, figures: Record<string, number>, runs: number) => {
+    const links = Object.entries(figures).map(([to, mbps]) => ({ to, mbps, rttMs: 1, runs }))
+    registry.reported({ worker, incarnation: 1, term: 1, activations: [], links } satisfies Actual)
+  }
+  say('w1', { w2: 900, w3: 8 }, 1)
+  say('w2', { w3: 800 }, 1)
+  t.deepEqual(await pairs(), ['w1 > w3'])
+  t.true(written.get('w1')?.measure.every(({ again }) => again === true))
+  t.deepEqual(await pairs(), ['w1 > w3'], 'it has not been measured yet')
+  say('w1', { w2: 900, w3: 9 }, 2)
+  t.deepEqual(await pairs(), ['w1 > w3'])
+  say('w1', { w2: 900, w3: 9 }, 3)
+  t.deepEqual(await pairs(), [])
+})
+
+test('link probes - a slow link that cannot be measured again is left alone after a while', async t => {
+  const { join, report, pairs, wait } = await setting(t)
+  for (const worker of ['w1', 'w2', 'w3']) join(worker)
+  await pairs()
+  report('w1', ['w2', 'w3'], 900)
+  report('w2', ['w3'], 5)
+  for (let i = 0; i < 2; i++) {
+    t.deepEqual(await pairs(), ['w2 > w3'])
+    wait(31_000)
+  }
   t.deepEqual(await pairs(), [])
 })
 

@@ -8,7 +8,11 @@ import { costsOf, MODEL, supervising } from '../../support/supervising.js'
 const SPEED = { convGflops: 10, matmulGflops: 20 }
 
 /** Two workers that say that they are as fast as the machine that measured six blocks of 20 ms, and take so long for a run. */
-async function rehearsing(t: ExecutionContext, runMs: Readonly<Record<string, number>>, partitions?: number) {
+async function rehearsing(
+  t: ExecutionContext,
+  runMs: Readonly<Record<string, number>>,
+  asked: Parameters<Awaited<ReturnType<typeof supervising>>['ask']>[1] = {},
+) {
   const setting = await supervising(t)
   const profileDir = await testFolder(t)
   const costs = costsOf(MODEL)
@@ -17,7 +21,7 @@ async function rehearsing(t: ExecutionContext, runMs: Readonly<Record<string, nu
   const puppets = await Promise.all(
     Object.entries(runMs).map(([id, ms]) => setting.puppet(id, { runMs: ms }, { speed: SPEED })),
   )
-  await setting.ask('d1', { replicas: false, ...(partitions === undefined ? {} : { partitions }) })
+  await setting.ask('d1', { replicas: false, ...asked })
   t.is(await setting.ends('d1'), 'ready')
   return { plan: await until(setting.plans), puppets }
 }
@@ -49,8 +53,15 @@ test('a rehearsal - what is predicted is what it took', async t => {
   t.true(lowerBoundMs > 60 && lowerBoundMs <= bottleneckMs)
 })
 
-test('a rehearsal - partitions that were asked for stay as they are, and what they take is told', async t => {
-  const { plan } = await rehearsing(t, { w1: 240, w2: 60 }, 2)
+test('a rehearsal - a number of partitions that was asked for is cut anew, and is that number', async t => {
+  const { plan } = await rehearsing(t, { w1: 120, w2: 60 }, { partitions: 2 })
+  t.deepEqual(operatorsOf(plan), { w1: 2, w2: 4 })
+  t.true(plan.epoch > 1)
+  t.is(plan.predicted?.lowerBoundMs, undefined)
+})
+
+test('a rehearsal - cuts that were asked for stay where they are, and what their parts take is told', async t => {
+  const { plan } = await rehearsing(t, { w1: 240, w2: 60 }, { partitions: 2, cuts: [3] })
   t.deepEqual(operatorsOf(plan), { w1: 3, w2: 3 })
   t.is(plan.epoch, 1)
   t.deepEqual(computeMsOf(plan), { w1: 240, w2: 60 })

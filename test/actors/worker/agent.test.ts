@@ -619,6 +619,22 @@ test('a worker - lets its peers measure, measures one link after the other, and 
   await until(actuals, ({ links }) => links?.some(({ mbps }) => mbps === 7) === true)
 })
 
+test('a worker - keeps the better of two figures of a link that it is to measure again', async t => {
+  const { bus, start, runtimes, desire } = await setting(t)
+  await start()
+  const actuals = await hear(bus, worker.actuals, Actual)
+  for (const [i, mbps] of [90, 700, 80].entries()) {
+    const { accept, measure } = probesFor(`${i}`, 'w2')
+    await desire(1, [], { accept, measure: measure.map(one => ({ ...one, again: i > 0 })) })
+    await inTurns(() => runtimes[0]?.calls.filter(call => call === 'measure w2').length === i + 1)
+    const told = until(actuals, ({ links }) => (links?.[0]?.runs ?? 1) === i + 1 && links?.length === 1)
+    runtimes[0]?.figures$.next({ mbps, rttMs: 3 - i })
+    await told
+  }
+  const { links } = await until(await hear(bus, worker.actuals, Actual))
+  t.deepEqual(links, [{ to: 'w2', mbps: 700, rttMs: 1, runs: 3 }])
+})
+
 test('a worker - tells a new runtime whom to let in, and has it measure what is not known yet', async t => {
   const { bus, start, runtimes, desire } = await setting(t)
   await start()
