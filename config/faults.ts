@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { firstValueFrom, ReplaySubject } from 'rxjs'
+import { concatMap, firstValueFrom, ReplaySubject, take, takeUntil, timer } from 'rxjs'
 import { Birth, decodeControl, encodeControl, errorOf } from '../core/control/index.js'
 import { MillraceError } from '../core/errors.js'
 import { type Fault, FaultAnswer, type LineState, type Victim } from '../core/faults.js'
@@ -21,6 +21,8 @@ export interface Injected {
 }
 
 const ANSWER_MS = 15_000
+/** Somebody who may be starting is told again so often. */
+const AGAIN_MS = 1_000
 
 /**
  * Lets parts of a cluster fail on purpose, while frames go through one of its pipelines: real processes are killed and
@@ -78,7 +80,10 @@ export class FaultInjector {
     const fault = { type: 'poison', ...(await this.actor(stage)), stream, sequence } as const
     const { topics } = this.cluster
     const workers = [...(await this.inboxes()).keys()]
-    await Promise.all(workers.map(worker => this.order(topics.fault.worker(worker), fault)))
+    // One of them may just be starting again, and hears nothing yet; to be told twice changes nothing.
+    await Promise.all(
+      workers.map(worker => this.order(topics.fault.worker(worker), fault, ANSWER_MS / AGAIN_MS)),
+    )
     return { fault: 'poison', stage: fault.stage, at: Date.now() }
   }
 
@@ -149,8 +154,11 @@ export class FaultInjector {
     return found
   }
 
-  /** @returns when the answer came: ms since the Unix epoch */
-  private async order(topic: string, fault: Fault): Promise<number> {
+  /**
+   * @param tries  how often it is told, as long as nobody answers
+   * @returns when the answer came: ms since the Unix epoch
+   */
+  private async order(topic: string, fault: Fault, tries = 1): Promise<number> {
     const { control, topics } = this.cluster
     const order = randomBytes(8).toString('hex')
     const answers = new ReplaySubject<FaultAnswer>(1)
@@ -169,8 +177,12 @@ export class FaultInjector {
           `nobody obeys a '${fault.type}' on '${topic}': no faults are allowed there`,
         )
       const answered = firstWhere(answers, () => true, ANSWER_MS, none)
-      await control.publish(topic, encodeControl({ order, fault }), { qos: 1 })
-      const answer = await answered
+      const tell = () => control.publish(topic, encodeControl({ order, fault }), { qos: 1 })
+      await tell()
+      const telling = timer(AGAIN_MS, AGAIN_MS)
+        .pipe(take(tries - 1), takeUntil(answers), concatMap(tell))
+        .subscribe({ error: () => undefined })
+      const answer = await answered.finally(() => telling.unsubscribe())
       if (answer.error !== undefined) throw errorOf(answer)
       return Date.now()
     } finally {

@@ -22,6 +22,7 @@ import { availableBytes } from '../machine/index.js'
 import { fetchPart, MIB, type PartStore, serveParts } from '../model-store/index.js'
 import { ownUsage, type Readiness, type Runtime } from '../runtime/index.js'
 import { crashMessages } from './crash-messages.js'
+import { KeptRuntime } from './kept-runtime.js'
 import { Measurements, NO_PROBES } from './measurements.js'
 import { type WorkerOptions } from './options.js'
 import { Prefetcher } from './prefetcher.js'
@@ -42,7 +43,6 @@ export interface AgentParts {
   readonly restartWindowMs?: number | undefined
 }
 
-const RESTART_WINDOW_MS = 60_000
 /** How long an id is listened for before it is taken, and how much longer where it has a birth. Beats. */
 const BEATS_HEARD = { always: 2, born: 4 } as const
 
@@ -69,17 +69,13 @@ export class WorkerAgent {
   private brokerLink: LinkFigure | undefined
   private term = 0
   private stopping = false
-  /** Ends waits when it stops. */
-  private readonly ending = new AbortController()
-  private crashes: number[] = []
   private crashCount = 0
-  /** Settles when no runtime is being started in the place of a crashed one. */
-  private mending: Promise<void> = Promise.resolve()
+  private readonly kept: KeptRuntime
 
   private constructor(
     private readonly parts: AgentParts,
     private readonly options: WorkerOptions,
-    private runtime: Runtime,
+    runtime: Runtime,
   ) {
     this.reconciler = new Reconciler({
       fetch: ({ part }, signal) => this.fetch(part, signal),
@@ -96,7 +92,17 @@ export class WorkerAgent {
       fetch: (part, signal) => this.prefetch(part, signal),
       onChange: () => this.report(this.reconciler.actual()),
     })
-    this.watchRuntime()
+    this.kept = new KeptRuntime(runtime, {
+      create: parts.createRuntime,
+      restarts: options.runtimeRestarts,
+      windowMs: parts.restartWindowMs,
+      onCrash: (error, crashed, givenUp) => {
+        if (crashed !== undefined) this.tellCrash(crashed)
+        this.reconciler.crashed(error, givenUp)
+      },
+      onStart: () => this.useRuntime(),
+      onTrouble: parts.onTrouble,
+    })
     this.connection = parts.bus.state$
       .pipe(
         distinctUntilChanged(),
@@ -104,6 +110,10 @@ export class WorkerAgent {
         filter(state => state === 'connected'),
       )
       .subscribe(() => this.announce())
+  }
+
+  private get runtime(): Runtime {
+    return this.kept.current
   }
 
   static async start(parts: AgentParts, options: WorkerOptions): Promise<WorkerAgent> {
@@ -122,13 +132,11 @@ export class WorkerAgent {
   async stop(): Promise<void> {
     if (this.stopping) return
     this.stopping = true
-    this.ending.abort()
     clearInterval(this.beat)
     this.connection.unsubscribe()
     const { bus, topics, id, incarnation } = this.parts
     const will = deathWill(topics, id, incarnation)
-    await this.mending
-    await Promise.allSettled([this.reconciler.stop(), this.prefetcher.stop(), this.runtime.stop()])
+    await Promise.allSettled([this.reconciler.stop(), this.prefetcher.stop(), this.kept.stop()])
     await Promise.allSettled([
       bus.publish(will.topic, will.payload, { qos: 1, timeoutMs: 1_000 }),
       ...[topics.worker.birth(id), topics.worker.actual(id)].map(topic =>
@@ -259,16 +267,6 @@ export class WorkerAgent {
     })
   }
 
-  private watchRuntime(): void {
-    const { runtime } = this
-    runtime.trouble$.subscribe(this.parts.onTrouble)
-    void runtime.ended.then(error => {
-      if (error === undefined || this.stopping) return
-      this.tellCrash(runtime)
-      this.mending = this.mend(error)
-    })
-  }
-
   /** Dispatchers find out which of the frames that were in its threads does it again. */
   private tellCrash(runtime: Runtime): void {
     const { topics, id, incarnation } = this.parts
@@ -278,25 +276,11 @@ export class WorkerAgent {
     }
   }
 
-  /** A runtime that crashes again and again is given up for a while: a poisonous partition is no crash loop (promise 6). */
-  private async mend(error: MillraceError): Promise<void> {
-    this.parts.onTrouble(error)
-    const { restartWindowMs = RESTART_WINDOW_MS } = this.parts
-    this.crashes = [...this.crashes, Date.now()].filter(at => at > Date.now() - restartWindowMs)
-    const givenUp = this.crashes.length > this.options.runtimeRestarts
-    this.reconciler.crashed(error, givenUp)
-    const { signal } = this.ending
-    if (givenUp) await setTimeout(restartWindowMs, undefined, { signal }).catch(() => undefined)
-    if (this.stopping) return
-    try {
-      this.runtime = await this.parts.createRuntime()
-      this.watchRuntime()
-      this.announce()
-      this.measurements.use(this.runtime)
-      if (!this.stopping) this.reconciler.begin()
-    } catch (cause) {
-      await this.mend(MillraceError.from(cause, 'RUNTIME_CRASHED'))
-    }
+  /** One that was started in the place of another. */
+  private useRuntime(): void {
+    this.announce()
+    this.measurements.use(this.runtime)
+    this.reconciler.begin()
   }
 }
 
