@@ -116,6 +116,17 @@ class FakeRuntime implements Runtime {
   }
 }
 
+/** Each runtime but the first is there when the gate opens. */
+function gated(runtimes: FakeRuntime[]) {
+  const gate = new Subject<void>()
+  const createRuntime = async () => {
+    const runtime = new FakeRuntime()
+    if (runtimes.push(runtime) > 1) await until(gate)
+    return runtime
+  }
+  return { gate, createRuntime }
+}
+
 const PART = new TextEncoder().encode('any bytes')
 
 async function setting(t: ExecutionContext) {
@@ -375,15 +386,7 @@ test('a worker - stopping it stops its runtime, says that it ended, and takes ba
 
 test('a worker - a crash of its runtime is reported at once, and mended with a new one', async t => {
   const { bus, start, runtimes, troubles, activation, desire } = await setting(t)
-  const gate = new Subject<void>()
-  let first = true
-  const createRuntime = async () => {
-    const runtime = new FakeRuntime()
-    runtimes.push(runtime)
-    if (!first) await until(gate)
-    first = false
-    return runtime
-  }
+  const { gate, createRuntime } = gated(runtimes)
   await start({ createRuntime })
   const actuals = await hear(bus, worker.actuals, Actual)
   await desire(1, [activation(0)])
@@ -403,12 +406,7 @@ test('a worker - a crash of its runtime is reported at once, and mended with a n
 
 test('a worker - what it is to run while its runtime starts again waits for that', async t => {
   const { bus, start, runtimes, activation, desire } = await setting(t)
-  const gate = new Subject<void>()
-  const createRuntime = async () => {
-    const runtime = new FakeRuntime()
-    if (runtimes.push(runtime) > 1) await until(gate)
-    return runtime
-  }
+  const { gate, createRuntime } = gated(runtimes)
   await start({ createRuntime })
   const actuals = await hear(bus, worker.actuals, Actual)
   await desire(1, [activation(0)])
