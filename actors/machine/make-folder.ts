@@ -2,7 +2,7 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Makes a folder and those above it, each asked for once: Node's own `recursive` never ends, with the processor
+ * Makes a folder and those above it, each asked for twice at most: Node's own `recursive` never ends, with the processor
  * at 100 %, where a parent is there and takes nothing, as behind a link to a disk that is not mounted.
  * @param mode  permissions of the folders that are made
  * @throws what `mkdir` says of the first one that cannot be
@@ -14,13 +14,14 @@ export async function makeFolder(path: string, mode = 0o777): Promise<void> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EEXIST' && (await isFolder(folder))) return
-    if (code !== 'ENOENT' || (await isFolder(dirname(folder)))) throw error
-    await makeFolder(dirname(folder), mode)
+    if (code !== 'ENOENT') throw error
+    // Another process may have made it since; where it takes nothing, the second try says so.
+    if (!(await isFolder(dirname(folder)))) await makeFolder(dirname(folder), mode)
     await makeLast(folder, mode)
   }
 }
 
-/** Its parent is there. Another process may have made it meanwhile. */
+/** Its parent is there. Another process may have made this one meanwhile. */
 async function makeLast(folder: string, mode: number): Promise<void> {
   try {
     await mkdir(folder, mode)

@@ -15,6 +15,15 @@ test('a folder - is made with those above it, also by several at once', async t 
   await t.notThrowsAsync(makeFolder(path))
 })
 
+test('a folder - whose parent others make at the same time is made', async t => {
+  for (let round = 0; round < 100; round++) {
+    const parent = join(folder, `parent ${round}`)
+    const paths = ['w1', 'w2', 'w3', 'w4'].map(name => join(parent, name))
+    await Promise.all(paths.map(path => makeFolder(path)))
+    t.true(paths.every(path => statSync(path).isDirectory()))
+  }
+})
+
 test('a folder - may be behind a link', async t => {
   mkdirSync(join(folder, 'there'))
   symlinkSync(join(folder, 'there'), join(folder, 'link'))
