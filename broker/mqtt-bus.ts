@@ -24,10 +24,21 @@ const MOST_WAITING = 10_000
 /** Chunks on their way to the socket at once. */
 const CHUNKS_AHEAD = 4
 const FAREWELL_MS = 1_000
+/** [MQTT-2.3.1] */
+const MOST_ID = 65_535
 
 interface How {
   readonly qos: 0 | 1
   readonly retain: boolean
+  readonly arrived?: (() => void) | undefined
+}
+
+export interface MqttPublishOptions extends PublishOptions {
+  /**
+   * Called when the other end has the message, of QoS 0 and in one piece: it is asked to say so, and nothing follows where
+   * it does not. Not beside messages of QoS 1, whose acknowledgements may have the same names.
+   */
+  readonly arrived?: (() => void) | undefined
 }
 
 export interface MqttBusOptions {
@@ -53,6 +64,9 @@ export class MqttBus implements Bus {
   private readonly leaving = new Map<string, Promise<void>>()
   /** Calls of `publish` whose messages are not handed over, those that have given up waiting among them. */
   private waiting = 0
+  /** What is to be called when messages have arrived, by the names of their acknowledgements. */
+  private readonly arrivals = new Map<number, () => void>()
+  private lastId = 0
   /** Waits that end with the connection, and those that outlive it. */
   private readonly brief = new Pending()
   private readonly lasting = new Pending()
@@ -68,6 +82,9 @@ export class MqttBus implements Bus {
     client.on('message', (topic, payload, packet) => {
       if (options.durable === undefined || packet.qos !== 1) this.receive(topic, payload, packet)
     })
+    client.on('packetreceive', packet => {
+      if (packet.cmd === 'puback') this.acknowledged(packet.messageId)
+    })
     client.on('connect', () => void this.restore())
     // The state says what happened; without a listener the error would end the process.
     client.on('error', () => undefined)
@@ -78,8 +95,8 @@ export class MqttBus implements Bus {
     return this.states.state$
   }
 
-  async publish(topic: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
-    const { qos = 0, retain = false, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options
+  async publish(topic: string, payload: Uint8Array, options: MqttPublishOptions = {}): Promise<void> {
+    const { qos = 0, retain = false, timeoutMs = DEFAULT_TIMEOUT_MS, signal, arrived } = options
     checkTopic(topic)
     this.refuseIfDown(qos)
     signal?.throwIfAborted()
@@ -90,7 +107,7 @@ export class MqttBus implements Bus {
     this.refuseIfFull(topic)
     const late = () =>
       new MillraceError('PUBLISH_TIMEOUT', `'${topic}' was not handed over in ${timeoutMs} ms`)
-    await withLimit(this.send(topic, payload, { qos, retain }), timeoutMs, late, signal)
+    await withLimit(this.send(topic, payload, { qos, retain, arrived }), timeoutMs, late, signal)
   }
 
   async subscribe(
@@ -158,7 +175,9 @@ export class MqttBus implements Bus {
     const before = this.leaving.get(topic)
     const split = mustSplit(payload, this.maxMessageBytes)
     if (before === undefined && !split) return this.sendOne(topic, payload, how)
-    const act = () => (split ? this.sendChunks(topic, payload, how) : this.sendOne(topic, payload, how))
+    const { qos, retain } = how
+    const act = () =>
+      split ? this.sendChunks(topic, payload, { qos, retain }) : this.sendOne(topic, payload, how)
     const sent = before === undefined ? act() : before.then(act)
     const end = sent.catch(() => undefined)
     this.leaving.set(topic, end)
@@ -181,16 +200,29 @@ export class MqttBus implements Bus {
     await Promise.all(ahead)
   }
 
-  private async sendOne(topic: string, payload: Uint8Array, how: How): Promise<void> {
+  private async sendOne(topic: string, payload: Uint8Array, { arrived, ...how }: How): Promise<void> {
     this.refuseIfDown(how.qos)
     const message = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
     try {
       // A message of QoS 0 ends with its connection.
-      if (how.qos === 0) await this.brief.wait(writePublish(this.client.stream, topic, message, how.retain))
+      if (how.qos === 0) await this.brief.wait(this.write(topic, message, how.retain, arrived))
       else await this.lasting.wait(this.client.publishAsync(topic, message, how))
     } catch (error) {
       throw MillraceError.from(error, this.closing === undefined ? 'BUS_DISCONNECTED' : 'BUS_CLOSED')
     }
+  }
+
+  private write(topic: string, message: Buffer, retain: boolean, arrived?: () => void): Promise<void> {
+    const { stream } = this.client
+    if (arrived === undefined) return writePublish(stream, topic, message, { retain })
+    const id = (this.lastId = (this.lastId % MOST_ID) + 1)
+    this.arrivals.set(id, arrived)
+    return writePublish(stream, topic, message, { retain, id })
+  }
+
+  private acknowledged(id = 0): void {
+    this.arrivals.get(id)?.()
+    this.arrivals.delete(id)
   }
 
   private async subscribeFilter(filter: string, qos: 0 | 1): Promise<void> {
@@ -240,6 +272,7 @@ export class MqttBus implements Bus {
 
   private lost(reconnect: boolean): void {
     this.joiner.clear()
+    this.arrivals.clear()
     if (this.closing !== undefined) return
     this.states.become('disconnected')
     this.brief.fail(busDisconnected(this.clientId))

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
+import { type Delivery, DeliveryRate } from '../core/delivery-rate.js'
 import { MillraceError } from '../core/errors.js'
 import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
 import { PATIENT_KEEPALIVE_S } from './client.js'
@@ -34,6 +35,7 @@ export class PeerOutlet implements Outlet {
   readonly settled: Promise<LinkKind>
   private bus: MqttBus | undefined
   private readonly silence = new SilenceWatch(async () => this.bus?.answer())
+  private readonly rate = new DeliveryRate()
   private connected = false
   private readonly ended = new AbortController()
   /** Settles when no try to connect is under way and none will be. */
@@ -52,6 +54,10 @@ export class PeerOutlet implements Outlet {
 
   get way(): LinkKind {
     return this.isOpen || this.address.peer.only ? 'peer' : 'broker'
+  }
+
+  get delivery(): Delivery | undefined {
+    return this.rate.best
   }
 
   async send(message: Uint8Array): Promise<void> {
@@ -73,7 +79,8 @@ export class PeerOutlet implements Outlet {
     const { sendTimeoutMs } = this.options
     this.silence.sent()
     const { signal } = this.silence
-    const how = { qos: 0, timeoutMs: sendTimeoutMs, ...(peer.only ? {} : { signal }) } as const
+    const arrived = this.rate.leaves(message.byteLength)
+    const how = { qos: 0, timeoutMs: sendTimeoutMs, arrived, ...(peer.only ? {} : { signal }) } as const
     try {
       await bus.publish(topic, message, how)
     } catch (error) {
@@ -136,6 +143,7 @@ export class PeerOutlet implements Outlet {
 
   private adopt(bus: MqttBus): void {
     this.bus = bus
+    this.rate.reset()
     bus.state$.subscribe(state => (this.connected = state === 'connected'))
     if (this.ended.signal.aborted) void bus.close()
   }

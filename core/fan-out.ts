@@ -1,3 +1,4 @@
+import { type Delivery } from './delivery-rate.js'
 import { type Link, type LinkKind, type Outlet, type ReplicaAddress } from './link.js'
 import { replicaFor } from './schedule.js'
 
@@ -19,7 +20,7 @@ export class FanOut {
   constructor(
     link: Link,
     private readonly stage: number,
-    replicas: readonly ReplicaAddress[],
+    private readonly replicas: readonly ReplicaAddress[],
   ) {
     this.weights = replicas.map(({ weight }) => weight)
     this.outlets = replicas.map(replica => link.open(replica))
@@ -36,6 +37,14 @@ export class FanOut {
   /** Which way the next message goes; of several ways, the one that costs most. */
   get way(): LinkKind {
     return costliest(this.outlets.map(({ way }) => way))
+  }
+
+  /** How fast the ways to replicas on other workers have delivered of late, where that is measured. */
+  get deliveries(): (Delivery & { readonly to: string })[] {
+    return this.replicas.flatMap(({ worker: to }, i) => {
+      const delivery = this.outlets[i]?.delivery
+      return to === undefined || delivery === undefined ? [] : [{ to, ...delivery }]
+    })
   }
 
   /** The replica that takes the frame of a turn: an index of the replicas. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Bus, type BusHandler, type Subscription } from './bus.js'
+import { type Delivery } from './delivery-rate.js'
 
 /** How messages get to a receiver: by reference, straight to its runtime, or through the cluster's broker. */
 export const LinkKind = z.enum(['local', 'peer', 'broker'])
@@ -46,6 +47,8 @@ export interface Outlet {
   readonly settled: Promise<LinkKind>
   /** Which way the next message goes. */
   readonly way: LinkKind
+  /** How fast it has delivered of late, where that is measured. */
+  readonly delivery?: Delivery | undefined
   /**
    * Resolves when the message has left, not when it has arrived. Messages arrive in the order of the calls, or not at
    * all, as long as the way is the same.

@@ -118,8 +118,10 @@ export class Stage {
     const { pipeline, epoch, stage, replica } = this.activation
     const { frames, failures, waiting, running, runMs, bytesIn, bytesOut } = this
     const link = this.next?.way ?? 'broker'
+    const deliveries = this.next?.deliveries ?? []
     const counts = { frames, failures, waiting, running, runMs, bytesIn, bytesOut }
-    return { pipeline, epoch, stage, replica, ...counts, link }
+    const measured = deliveries.length === 0 ? {} : { deliveries }
+    return { pipeline, epoch, stage, replica, ...counts, link, ...measured }
   }
 
   /**

@@ -28,15 +28,19 @@ export function circumstancesOf(
   return new Map(
     measured.map(view => {
       const { worker, incarnation } = view.birth
-      return [worker, { incarnation, slowdown: slowdownOf(worker), rest: restOf(view) }]
+      return [worker, { incarnation, slowdown: slowdownOf(worker), rest: restOf(view, registry) }]
     }),
   )
 }
 
-function restOf({ birth, actual }: WorkerView): string {
-  const { speed, linkMbps, availableBytes, memoryBytes, inbox } = birth
-  const figures = [speed?.convGflops, speed?.matmulGflops, linkMbps, availableBytes ?? memoryBytes]
-  const links = actual?.links?.map(({ to, mbps }) => `${to} ${stepOf(mbps)}`).sort() ?? []
+function restOf({ birth }: WorkerView, { links: live }: WorkerRegistry): string {
+  const { worker, speed, linkMbps, availableBytes, memoryBytes, inbox } = birth
+  const toBroker = linkMbps && linkMbps * live.share(worker)
+  const figures = [speed?.convGflops, speed?.matmulGflops, toBroker, availableBytes ?? memoryBytes]
+  const links = live
+    .linksOf(worker)
+    .map(({ to, mbps }) => `${to} ${stepOf(mbps)}`)
+    .sort()
   return [...figures.map(stepOf), inbox !== undefined, ...links].join(' ')
 }
 

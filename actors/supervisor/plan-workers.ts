@@ -1,11 +1,11 @@
-import { type Plan, type Spec, type Speed } from '../../core/control/index.js'
+import { type Birth, type Plan, type Spec, type Speed } from '../../core/control/index.js'
 import { type Costs } from '../../core/costs/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type PlanWorker } from '../../core/planner/index.js'
 import { firstWhere } from '../../core/wait.js'
 import { type DeploymentParts } from './deployment-parts.js'
 import { changes, refuseStopped } from './epoch.js'
-import { type WorkerView } from './registry.js'
+import { type WorkerRegistry, type WorkerView } from './registry.js'
 import { takenBytes } from './taken.js'
 
 /** Those that are alive, as soon as there are some and none is about to beat for the first time. @throws NO_WORKER, STOPPED */
@@ -39,12 +39,18 @@ export function workersFor(
   views: readonly WorkerView[],
 ): PlanWorker[] {
   const isOwn = (plan: Plan) => canary === undefined && plan.pipeline === pipeline
-  return views.map(({ birth, actual }) => ({
-    birth,
-    links: actual?.links,
+  return views.map(({ birth }) => ({
+    birth: withLink(birth, registry),
+    links: registry.links.linksOf(birth.worker),
     takenBytes: takenBytes(birth.worker, isOwn, plans(), memory.processBytes),
     slowdown: slowdownOf(birth.worker) * registry.rehearsedSlowdown(birth.worker),
   }))
+}
+
+/** To the broker, which no stage's messages tell of, its link is slower where those to other workers are. */
+function withLink(birth: Birth, { links }: WorkerRegistry): Birth {
+  const { linkMbps, worker } = birth
+  return linkMbps === undefined ? birth : { ...birth, linkMbps: linkMbps * links.share(worker) }
 }
 
 /** Of the machine that costs were measured on, where there is something to compare with it. */

@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { auditTime, concatMap, type Observable, takeUntil } from 'rxjs'
-import { type Actual, type Probes } from '../../core/control/index.js'
+import { type Probes } from '../../core/control/index.js'
 import { quantile } from '../../core/costs/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { isLoopback } from '../../core/link.js'
 import { type Assignments } from './assignments.js'
+import { type LinkReport } from './live-links.js'
 import { type WorkerRegistry, type WorkerView } from './registry.js'
-
-type LinkReport = NonNullable<Actual['links']>[number]
 
 interface Probe {
   readonly from: string
@@ -35,8 +34,8 @@ const MOST_RUNS = 3
 
 /**
  * Has each pair of workers measure the link between them when the later of the two has joined: the one that comes first in
- * the order of their names measures. When all are known, those that seem slow are measured again. In rounds, each of which is
- * a part of what the workers desire.
+ * the order of their names measures. So is a link that frames have shown to be otherwise, when none goes over it any more.
+ * When all are known, those that seem slow are measured again. In rounds, each of which is a part of what the workers desire.
  */
 export class LinkProbes {
   /** The incarnations, by the names, of pairs that were asked for in this term or had been measured before it. */
@@ -69,9 +68,12 @@ export class LinkProbes {
     if (open) return
     const before = this.round
     const known = medianOf(workers)
-    const joined = this.nextRound(workers, (from, to) => !this.isKnown(from, to), false)
+    const { links } = this.registry
+    const isOld = (from: WorkerView, to: WorkerView) =>
+      !this.isKnown(from, to) || links.isDoubtful(from.birth.worker, to.birth.worker)
+    const unknown = this.nextRound(workers, isOld, false)
     this.round =
-      joined.length > 0 ? joined : this.nextRound(workers, (from, to) => this.doubts(known, from, to), true)
+      unknown.length > 0 ? unknown : this.nextRound(workers, (from, to) => this.doubts(known, from, to), true)
     this.roundEndsAt = this.now() + ROUND_LIMIT_MS
     const touched = new Set([...before, ...this.round].flatMap(({ from, to }) => [from, to]))
     await Promise.all([...touched].map(worker => this.assignments.probe(worker, this.probesOf(worker))))

@@ -3,6 +3,7 @@ import { type Actual, type Beat, type Birth, type Speed } from '../../core/contr
 import { quantile } from '../../core/costs/index.js'
 import { FailureDetector } from '../../core/failure-detector.js'
 import { OwnPauses } from '../../core/own-pauses.js'
+import { LiveLinks } from './live-links.js'
 
 export interface WorkerView {
   readonly birth: Birth
@@ -43,6 +44,8 @@ export class WorkerRegistry {
   /** How many times as long as their speeds say workers took when they last rehearsed a plan. */
   private readonly rehearsals = new Map<string, number>()
   private readonly actuals = new Map<string, Actual>()
+  /** Between workers. */
+  readonly links: LiveLinks
   private readonly heard = new Map<string, Heard>()
   /** When births were heard of, which may be long after. */
   private readonly announcedAt = new Map<string, number>()
@@ -55,6 +58,7 @@ export class WorkerRegistry {
     private readonly silence: Silence,
     private readonly now: () => number = () => performance.now(),
   ) {
+    this.links = new LiveLinks(now)
     this.pauses = new OwnPauses(JUDGE_MS, now())
   }
 
@@ -83,7 +87,10 @@ export class WorkerRegistry {
   born(birth: Birth): void {
     const known = this.births.get(birth.worker)
     if (known !== undefined && known.incarnation > birth.incarnation) return
-    if (known?.incarnation !== birth.incarnation) this.announcedAt.set(birth.worker, this.now())
+    if (known?.incarnation !== birth.incarnation) {
+      this.announcedAt.set(birth.worker, this.now())
+      this.links.forget(birth.worker)
+    }
     this.births.set(birth.worker, birth)
     if (birth.speed !== undefined) this.speeds.set(birth.worker, birth.speed)
     this.changes.next()
@@ -95,6 +102,7 @@ export class WorkerRegistry {
     this.announcedAt.delete(worker)
     this.actuals.delete(worker)
     this.heard.delete(worker)
+    this.links.forget(worker)
     this.changes.next()
   }
 
@@ -124,6 +132,7 @@ export class WorkerRegistry {
     const known = this.actuals.get(actual.worker)
     if (known !== undefined && known.incarnation > actual.incarnation) return
     this.actuals.set(actual.worker, actual)
+    this.links.report(actual.worker, actual.links ?? [])
     this.changes.next()
   }
 

@@ -23,6 +23,7 @@ import { revisionOf, versionsIn } from '../../core/versions.js'
 import { type PartStore, type ReadPart, serveParts } from '../model-store/index.js'
 import { type SpawnProbe } from '../profiler/index.js'
 import { Assignments } from './assignments.js'
+import { Deliveries } from './deliveries.js'
 import { WorkerFindings } from './findings.js'
 import { PipelineKeeper } from './keeper.js'
 import { claimLeadership } from './leadership.js'
@@ -75,6 +76,7 @@ export class Supervisor {
   private readonly subscriptions: Subscription[] = []
   private readonly measureSpeed: (() => Promise<Speed>) | undefined
   private readonly findings: WorkerFindings
+  private readonly deliveries: Deliveries
   private told = ''
   /** What it has said again to a broker that had forgotten it. */
   private forgotten = false
@@ -87,6 +89,7 @@ export class Supervisor {
   ) {
     this.registry = new WorkerRegistry(options)
     this.findings = new WorkerFindings(this.registry, () => this.plans(), options)
+    this.deliveries = new Deliveries(this.registry, () => this.plans())
     this.assignments = new Assignments(parts.bus, parts.topics, term, parts.store)
     this.measureSpeed = once(parts.measureSpeed)
     this.ended = new Promise(resolve => {
@@ -179,6 +182,7 @@ export class Supervisor {
 
   private onBeat(beat: Beat): void {
     this.findings.beaten(beat)
+    this.deliveries.beaten(beat)
     this.registry.beaten(beat)
   }
 

@@ -56,6 +56,10 @@ export const Beat = z.object({
       bytesOut: count.default(0),
       /** Which way it sends what it makes, now. */
       link: LinkKind.default('broker'),
+      /** How fast its links to other workers have taken its messages of late, and how long the one took that shows it. */
+      deliveries: z
+        .array(z.object({ to: name, mbps: z.number().positive(), ms: z.number().positive() }))
+        .optional(),
     }),
   ),
 })

@@ -1,4 +1,5 @@
 import { type Bench, UsageError } from './bench.js'
+import { adaptationBench } from './adaptation/adaptation-bench.js'
 import { freshestBench } from './freshest/freshest-bench.js'
 import { deferBench } from './defer/defer-bench.js'
 import { scaleBench } from './defer/scale-bench.js'
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   links: linksBench,
   defer: deferBench,
   scale: scaleBench,
+  adaptation: adaptationBench,
   soak: soakBench,
 }
 

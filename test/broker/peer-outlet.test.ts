@@ -80,6 +80,24 @@ test('a peer outlet - sends straight to an inbox that it can reach', async t => 
   t.deepEqual([inbox.texts, detour.texts], [['one', 'two', 'three'], []])
 })
 
+test('a peer outlet - learns from the inbox how fast that takes its messages', async t => {
+  const broker = await inboxBroker(t)
+  const inbox = new Inbox()
+  broker.open(TOPIC, KEY, inbox.handler)
+  const { outlet } = outletTo(t, broker.url)
+  await outlet.settled
+  t.is(outlet.delivery, undefined)
+  for (let i = 0; i < 3; i++) await outlet.send(new Uint8Array(1e6).fill(i))
+  await inTurns(() => outlet.delivery !== undefined)
+  const { mbps = 0, ms = 0 } = outlet.delivery ?? {}
+  t.is(Math.round((mbps * ms) / 8), 1_000)
+  await inbox.holds(3)
+  t.deepEqual(
+    inbox.messages.map(({ bytes }) => [bytes.byteLength, bytes[0]]),
+    [0, 1, 2].map(i => [1e6, i]),
+  )
+})
+
 test('a peer outlet - sends another way until the inbox is there, and straight from then on', async t => {
   const broker = await inboxBroker(t)
   const { outlet, detour } = outletTo(t, broker.url)

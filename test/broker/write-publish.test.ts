@@ -16,7 +16,9 @@ test('a written message - is what any MQTT parser reads as it', async t => {
   const reading = parser().on('packet', packet => packets.push(packet))
   stream.on('data', (bytes: Buffer) => reading.parse(bytes))
   await Promise.all(
-    sizes.map((size, i) => writePublish(stream, topic, new Uint8Array(size).fill(i), i % 2 === 1)),
+    sizes.map((size, i) =>
+      writePublish(stream, topic, new Uint8Array(size).fill(i), { retain: i % 2 === 1 }),
+    ),
   )
   const seen = packets.filter(isPublish)
   t.deepEqual(
@@ -26,9 +28,22 @@ test('a written message - is what any MQTT parser reads as it', async t => {
   t.true(seen.every(({ payload }, i) => Buffer.alloc(sizes[i] ?? 0, i).equals(Buffer.from(payload))))
 })
 
+test('a written message - may ask for an acknowledgement by name', async t => {
+  const stream = new PassThrough()
+  const packets: Packet[] = []
+  const reading = parser().on('packet', packet => packets.push(packet))
+  stream.on('data', (bytes: Buffer) => reading.parse(bytes))
+  const ids = [1, 255, 256, 65_535]
+  for (const id of ids) await writePublish(stream, 'a', Uint8Array.of(7, 8), { retain: false, id })
+  t.deepEqual(
+    packets.filter(isPublish).map(({ qos, messageId, payload }) => [qos, messageId, [...payload]]),
+    ids.map(id => [1, id, [7, 8]]),
+  )
+})
+
 test('a written message - fails where its stream has ended', async t => {
   const stream = new PassThrough()
   stream.on('error', () => undefined)
   stream.destroy()
-  await t.throwsAsync(writePublish(stream, 'a', Uint8Array.of(1), false))
+  await t.throwsAsync(writePublish(stream, 'a', Uint8Array.of(1), { retain: false }))
 })

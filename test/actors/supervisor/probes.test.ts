@@ -113,6 +113,21 @@ test('link probes - a link that seems much slower than others is measured again,
   t.deepEqual(await pairs(), [])
 })
 
+test('link probes - a link that frames found slow is measured when none has gone over it for a while', async t => {
+  const { join, report, pairs, registry, wait } = await setting(t)
+  for (const worker of ['w1', 'w2']) join(worker)
+  await pairs()
+  report('w1', ['w2'], 900)
+  registry.links.delivered('w2', 'w1', 5)
+  wait(29_000)
+  t.deepEqual(await pairs(), [])
+  wait(1_000)
+  t.deepEqual(await pairs(), ['w1 > w2'])
+  report('w1', ['w2'], 800)
+  t.deepEqual(await pairs(), [])
+  t.is(registry.links.of('w2', 'w1'), 800)
+})
+
 test('link probes - a slow link that cannot be measured again is left alone after a while', async t => {
   const { join, report, pairs, wait } = await setting(t)
   for (const worker of ['w1', 'w2', 'w3']) join(worker)

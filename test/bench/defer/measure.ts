@@ -4,8 +4,8 @@ import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseCosts } from '../../../core/costs/index.js'
 import { type Wire } from '../../../core/wire.js'
-import { CliRun } from '../../support/cli.js'
 import { inCheckout } from '../../support/index.js'
+import { run } from '../run-to-end.js'
 import { type Answers, prepareAnswers } from './answers.js'
 import { type Measured, type Order, type Scheme } from './order.js'
 import { PIXELS, type SchemeKey, schemesFor } from './schemes.js'
@@ -90,37 +90,4 @@ function clusterFile({ folder, cpu, linkMbps }: DeferWish, devices: readonly str
     JSON.stringify({ dispatcher: 'hub', devices: [hub, ...small], links: { mbps: linkMbps } }),
   )
   return file
-}
-
-interface RunLimits {
-  readonly signal: AbortSignal
-  readonly limitMs: number
-  readonly env?: NodeJS.ProcessEnv
-  /** Given what it writes on its standard error, line by line. */
-  readonly say?: (line: string) => void
-}
-
-const LOOK_MS = 500
-
-/** Runs a command of this program, or another program of this checkout, to its end. @returns what it printed */
-async function run(args: readonly string[], limits: RunLimits, entry?: string): Promise<string> {
-  const { signal, limitMs, env, say } = limits
-  const stop = AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
-  const command = new CliRun(entry === undefined ? args : args.slice(1), env, entry)
-  const end = () => command.signal('SIGTERM')
-  stop.addEventListener('abort', end, { once: true })
-  if (stop.aborted) end()
-  let said = 0
-  const looking = setInterval(() => {
-    const lines = command.stderr.slice(said).split('\n').slice(0, -1)
-    for (const line of lines) {
-      said += line.length + 1
-      say?.(line)
-    }
-  }, LOOK_MS)
-  const { status, stdout, stderr } = await command.ended
-  clearInterval(looking)
-  stop.removeEventListener('abort', end)
-  if (status === 0) return stdout
-  throw new Error(`${args.join(' ')} ended with ${stop.aborted ? 'a stop' : status}:\n${stderr}`)
 }

@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { firstValueFrom } from 'rxjs'
-import { type Cluster, connect, type Pipeline, type Plan } from '../../../config/index.js'
+import { type Cluster, type Pipeline, type Plan } from '../../../config/index.js'
 import { Cleanup } from '../../../core/cleanup.js'
 import { MillraceError } from '../../../core/errors.js'
-import { CliRun } from '../../support/cli.js'
+import { openCluster, say } from '../hub-cluster.js'
 import { AccuracyTally } from './accuracy.js'
 import { readAnswers, readFrames } from './answers.js'
 import { type Measured, type Order, type Refusal, type RunFigures, type Scheme } from './order.js'
@@ -54,7 +53,7 @@ try {
 
 async function measure(): Promise<Measured> {
   const times = await processorTimes()
-  const cluster = await openCluster()
+  const cluster = await openCluster(cleanup, say)
   const deployed: (Deployed | Refusal)[] = []
   for (const scheme of order.schemes) deployed.push(await deploy(cluster, scheme))
   const idleCores = await whenQuiet(times)
@@ -63,19 +62,6 @@ async function measure(): Promise<Measured> {
     for (const one of ready) await stream(one, run, times)
   }
   return { idleCores, schemes: await Promise.all(deployed.map(figuresOf)) }
-}
-
-async function openCluster(): Promise<Cluster> {
-  const password = randomBytes(24).toString('base64url')
-  const env = { MILLRACE_USER: `bench:${password}` }
-  const up = new CliRun(['up', '--port', '0', '--json'], env)
-  cleanup.defer('stopping the cluster', () => up.stop())
-  const { broker } = JSON.parse(await up.firstLine()) as { broker: string }
-  say(`up on ${broker}`)
-  const cluster = await connect(broker, { username: 'bench', password })
-  cleanup.defer('closing the connection', () => cluster.close())
-  cluster.trouble$.subscribe(({ message }) => say(message))
-  return cluster
 }
 
 async function deploy(cluster: Cluster, scheme: Scheme): Promise<Deployed | Refusal> {
@@ -145,8 +131,4 @@ async function figuresOf(one: Deployed | Refusal): Promise<Measured['schemes'][n
     })),
     accuracy: accuracy.result(),
   }
-}
-
-function say(what: string): void {
-  console.error(`${new Date().toISOString().slice(11, 19)} ${what}`)
 }

@@ -1,0 +1,76 @@
+/** How fast a link took messages of late. */
+export interface Delivery {
+  /** 10^6 bit/s. The link does at least that. */
+  readonly mbps: number
+  /** Time that the message took which shows it: the shorter, the more of it is not the link's. */
+  readonly ms: number
+}
+
+/** Between two measurements. */
+const EVERY_MS = 500
+/** The best of them counts: what the processors on both ends do meanwhile makes a link seem slower, never faster. */
+const REMEMBERED = 4
+/** What is not acknowledged by then is lost. */
+const LOST_MS = 30_000
+
+interface Pair {
+  readonly begunAt: number
+  second: boolean
+  firstArrivedAt: number
+}
+
+/**
+ * Measures a link by the messages that go over it anyway, two in a row every now and then: by the time from when the
+ * second left, or from when the first had arrived where that was later, until the second has arrived. So what else was
+ * still on its way does not count. After the delivery rate of BBR (Cardwell et al., 2016), which takes the best of late too.
+ */
+export class DeliveryRate {
+  private pair: Pair | undefined
+  private nextAt = -Infinity
+  private recent: Delivery[] = []
+
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  /** Undefined: not known. */
+  get best(): Delivery | undefined {
+    return this.recent.reduce<Delivery | undefined>(
+      (best, one) => (best === undefined || one.mbps > best.mbps ? one : best),
+      undefined,
+    )
+  }
+
+  /**
+   * A message leaves.
+   * @returns what is to be called when it has arrived; undefined: that need not be known
+   */
+  leaves(bytes: number): (() => void) | undefined {
+    const now = this.now()
+    if (this.pair !== undefined && now - this.pair.begunAt > LOST_MS) this.pair = undefined
+    if (this.pair === undefined) {
+      if (now < this.nextAt) return undefined
+      const pair: Pair = { begunAt: now, second: false, firstArrivedAt: -Infinity }
+      this.pair = pair
+      return () => (pair.firstArrivedAt = this.now())
+    }
+    const { pair } = this
+    if (pair.second) return undefined
+    pair.second = true
+    return () => this.arrived(pair, bytes, now)
+  }
+
+  /** It is another connection. */
+  reset(): void {
+    this.pair = undefined
+    this.recent = []
+  }
+
+  private arrived(pair: Pair, bytes: number, leftAt: number): void {
+    if (pair !== this.pair) return
+    const now = this.now()
+    const ms = now - Math.max(leftAt, pair.firstArrivedAt)
+    this.pair = undefined
+    this.nextAt = now + EVERY_MS
+    if (ms <= 0) return
+    this.recent = [...this.recent, { mbps: (bytes * 8) / 1e3 / ms, ms }].slice(-REMEMBERED)
+  }
+}

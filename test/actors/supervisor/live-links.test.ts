@@ -1,0 +1,76 @@
+import test from 'ava'
+import { LiveLinks } from '../../../actors/supervisor/live-links.js'
+
+function setting() {
+  let now = 0
+  const links = new LiveLinks(() => now)
+  const report = (from: string, figures: Record<string, number>) =>
+    links.report(
+      from,
+      Object.entries(figures).map(([to, mbps]) => ({ to, mbps, rttMs: 1 })),
+    )
+  report('a', { b: 100, c: 100, d: 100 })
+  report('b', { c: 100 })
+  const of = (worker: string) => Object.fromEntries(links.linksOf(worker).map(({ to, mbps }) => [to, mbps]))
+  return { links, report, of, wait: (ms: number) => (now += ms) }
+}
+
+test('live links - are as they were measured, from either side, until frames show otherwise', t => {
+  const { links, of } = setting()
+  t.is(links.of('b', 'a'), 100)
+  t.is(links.of('a', 'e'), undefined)
+  links.delivered('b', 'a', 20)
+  links.delivered('b', 'c', 100)
+  t.deepEqual(of('b'), { c: 100, a: 20 })
+  t.is(links.of('a', 'b'), 100)
+  t.is(links.share('b'), 1)
+})
+
+test('live links - of a worker all of whose links are slower are expected to be, and so is that to the broker', t => {
+  const { links, of } = setting()
+  links.delivered('a', 'b', 5)
+  links.delivered('a', 'c', 10)
+  t.is(links.share('a'), 0.1)
+  t.deepEqual(of('a'), { b: 5, c: 10, d: 10 })
+  links.delivered('a', 'c', 300)
+  t.is(links.share('a'), 1)
+})
+
+test('live links - a newer measurement counts for more than frames before it', t => {
+  const { links, report, of } = setting()
+  links.delivered('a', 'b', 5)
+  links.delivered('b', 'a', 5)
+  // It is about to be measured again, and what was known still counts.
+  report('a', { c: 100, d: 100 })
+  t.is(of('a')['b'], 5)
+  report('a', { b: 40, c: 100, d: 100 })
+  t.is(of('a')['b'], 40)
+  t.is(links.of('b', 'a'), 40)
+  links.delivered('a', 'b', 5)
+  report('a', { b: 40, c: 100, d: 100 })
+  t.is(of('a')['b'], 5)
+})
+
+test('live links - one that was found slow and has no frames any more is doubtful after a while', t => {
+  const { links, wait } = setting()
+  links.delivered('a', 'b', 5)
+  links.delivered('a', 'c', 100)
+  wait(29_999)
+  t.false(links.isDoubtful('a', 'b'))
+  wait(1)
+  t.true(links.isDoubtful('b', 'a'))
+  t.false(links.isDoubtful('a', 'c'), 'it is as it was measured')
+  links.delivered('a', 'b', 5)
+  t.false(links.isDoubtful('a', 'b'))
+})
+
+test('live links - of a worker that joins anew are unknown', t => {
+  const { links, report, of } = setting()
+  links.delivered('a', 'b', 5)
+  links.delivered('a', 'c', 100)
+  links.forget('b')
+  t.is(links.share('a'), 1)
+  t.deepEqual(of('b'), {})
+  report('b', { c: 50 })
+  t.deepEqual(of('b'), { c: 50 })
+})

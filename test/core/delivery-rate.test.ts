@@ -1,0 +1,88 @@
+import test from 'ava'
+import { DeliveryRate } from '../../core/delivery-rate.js'
+
+/** A link of 8 Mbit/s, a byte a microsecond, that takes one message after the other. */
+function link() {
+  let now = 0
+  let free = 0
+  const rate = new DeliveryRate(() => now)
+  const arriving: { at: number; act: () => void }[] = []
+  /** Time goes by, and what arrives by then does. */
+  const pass = (ms: number) => {
+    const end = now + ms
+    for (const { at, act } of arriving.splice(0)) {
+      if (at > end) arriving.push({ at, act })
+      else {
+        now = at
+        act()
+      }
+    }
+    now = end
+  }
+  const send = (bytes: number, lateMs = 0) => {
+    const act = rate.leaves(bytes)
+    free = Math.max(free, now) + bytes / 1_000
+    if (act !== undefined) arriving.push({ at: free + lateMs, act })
+    return act !== undefined
+  }
+  return { rate, pass, send }
+}
+
+test('a delivery rate - is that of the second of two messages, whatever was on its way before', t => {
+  const { rate, pass, send } = link()
+  t.is(rate.best, undefined)
+  send(100_000)
+  send(50_000)
+  pass(1_000)
+  t.deepEqual(rate.best, { mbps: 8, ms: 50 })
+})
+
+test('a delivery rate - of messages with time between them is that too', t => {
+  const { rate, pass, send } = link()
+  send(100_000)
+  pass(400)
+  t.is(rate.best, undefined)
+  send(20_000)
+  pass(400)
+  t.deepEqual(rate.best, { mbps: 8, ms: 20 })
+})
+
+test('a delivery rate - is measured twice a second, and messages between are not asked about', t => {
+  const { rate, pass, send } = link()
+  t.deepEqual([send(1_000), send(1_000), send(1_000)], [true, true, false])
+  pass(499)
+  t.false(send(1_000))
+  pass(10)
+  t.deepEqual([send(1_000), send(1_000)], [true, true])
+  t.is(rate.best?.mbps, 8)
+})
+
+test('a delivery rate - is the best of late, so that a receiver that was busy once says nothing', t => {
+  const { rate, pass, send } = link()
+  const pair = (lateMs: number) => {
+    send(10_000)
+    send(10_000, lateMs)
+    pass(1_000)
+  }
+  pair(0)
+  for (let i = 0; i < 3; i++) pair(10)
+  t.is(rate.best?.mbps, 8)
+  pair(10)
+  t.deepEqual(rate.best, { mbps: 4, ms: 20 })
+})
+
+test('a delivery rate - of another connection begins anew, and what is lost is given up', t => {
+  const { rate, pass, send } = link()
+  send(10_000)
+  send(10_000)
+  pass(1_000)
+  rate.reset()
+  t.is(rate.best, undefined)
+  // Neither arrives.
+  rate.leaves(1)
+  rate.leaves(1)
+  pass(29_000)
+  t.false(send(10_000))
+  pass(2_000)
+  t.true(send(10_000))
+})
