@@ -1,11 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { firstValueFrom, map } from 'rxjs'
+import { firstValueFrom } from 'rxjs'
 import { type Pipeline } from '../../../config/index.js'
 import { Cleanup } from '../../../core/cleanup.js'
-import { randomOf } from '../../../core/synthetic/index.js'
-import { type Tensors } from '../../../core/tensor.js'
 import { openCluster, say } from '../hub-cluster.js'
+import { Flow } from './flow.js'
 import { type Measured, type Order, type StepFigures } from './order.js'
 
 /**
@@ -19,12 +18,9 @@ const CHANGED_MS = 1_000
 const SETTLED_MS = 12_000
 const WARM_MS = 10_000
 const FIXED_MS = 20_000
-const DEADLINE_MS = 120_000
-const DISTINCT = 8
 
 const [orderFile = '', resultFile = ''] = process.argv.slice(2)
 const order = JSON.parse(readFileSync(orderFile, 'utf8')) as Order
-const frames = Array.from({ length: DISTINCT }, (_, i) => frameOf(order.side, i))
 let cleanup = new Cleanup(CLOSE_LIMIT_MS)
 process.once('SIGTERM', () => void cleanup.run().then(() => process.exit(143)))
 writeFileSync(resultFile, JSON.stringify(await measure()))
@@ -66,7 +62,7 @@ async function deployedAt<T>(mbps: number, act: (pipeline: Pipeline, flow: Flow)
     await setTimeout(SETTLED_MS)
     const input = { dtype: 'uint8', mean: [0.5], std: [0.25] } as const
     const pipeline = await cluster.deploy(order.model, { name: 'p', replicas: false, wire: 'u8', input })
-    const flow = new Flow(pipeline)
+    const flow = new Flow(pipeline, order.side)
     cleanup.defer('ending the stream', () => flow.end())
     return await act(pipeline, flow)
   } finally {
@@ -98,48 +94,8 @@ async function step(mbps: number, pipeline: Pipeline, flow: Flow): Promise<StepF
   return { mbps, fps, predictions, plans }
 }
 
-/** Frames that are pulled as fast as they are taken. */
-class Flow {
-  predicted = 0
-  /** Predictions that were not the next one. */
-  disorder = 0
-  private stopping = false
-  private readonly ended: Promise<void>
-
-  constructor(private readonly pipeline: Pipeline) {
-    const indices = function* (this: Flow) {
-      for (let index = 0; !this.stopping; index++) yield index
-    }
-    const flow = pipeline.pull(indices.call(this)).pipe(
-      map(index => frames[index % DISTINCT] ?? {}),
-      pipeline.infer({ stream: 's', deadlineMs: DEADLINE_MS, failures: 'throw' }),
-    )
-    this.ended = new Promise((complete, error) => {
-      const next = ({ sequence }: { sequence: number }) => {
-        if (sequence !== this.predicted++) this.disorder++
-      }
-      flow.subscribe({ next, complete, error })
-    })
-    this.ended.catch(() => undefined)
-  }
-
-  /** What is under way comes to its end. */
-  async end(): Promise<{ admitted: number; predicted: number }> {
-    this.stopping = true
-    await this.ended
-    const { admitted, predicted } = this.pipeline.counts()
-    return { admitted, predicted }
-  }
-}
-
 /** Between all devices; the emulator reads the file again. */
 function setLinks(mbps: number): void {
   const description = JSON.parse(readFileSync(order.cluster, 'utf8')) as object
   writeFileSync(order.cluster, JSON.stringify({ ...description, links: { mbps } }))
-}
-
-function frameOf(side: number, index: number): Tensors {
-  const random = randomOf(index + 1)
-  const data = Uint8Array.from({ length: 3 * side * side }, () => random.below(256))
-  return { x: { dtype: 'uint8', dims: [1, 3, side, side], data } }
 }
