@@ -21,7 +21,7 @@ export const brokerLimits = defineOptions({
   },
   maxQueuedBytes: {
     check: bytes,
-    default: 96 * 2 ** 20,
+    default: 64 * 2 ** 20,
     value: 'BYTES',
     doc: 'Bytes that may wait for one client; from half of it on, messages of QoS 0 to it are dropped and counted; above, it is disconnected.',
   },

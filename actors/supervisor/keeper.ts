@@ -15,6 +15,7 @@ import { ActivationFailure, publishPlan } from './epoch.js'
 import { failedOf, healthOf, type HealthParts, reasonOf, returnOf } from './health.js'
 import { mend } from './mending.js'
 import { TYPICAL_MEMORY } from './model-costs.js'
+import { type Change, OneChange } from './one-change.js'
 import { Paces } from './paces.js'
 import { idOf, publishStatus } from './pipeline-status.js'
 import { spareParts } from './prefetching.js'
@@ -30,19 +31,6 @@ export interface KeeperParts extends DeploymentParts, HealthParts {
   readonly onTrouble: (error: MillraceError) => void
 }
 
-/** Something that is being done to the pipeline; one at a time. */
-interface Change {
-  /** The deployment that it carries out; undefined where it mends or betters what is there. */
-  readonly deployment: string | undefined
-  /** What it does can wait: when workers are lost, they come first. */
-  yields: boolean
-  /** Whether there is no need for it any more. */
-  readonly isNeedless?: () => boolean
-  readonly abort: AbortController
-  /** Settles when it has ended, however. */
-  readonly done: Promise<void>
-}
-
 /** How a deployment may have ended; one that has none of these is carried out anew by the next leader. */
 const ENDED: readonly PipelineStatus['state'][] = ['ready', 'degraded', 'failed']
 
@@ -53,7 +41,7 @@ const ENDED: readonly PipelineStatus['state'][] = ['ready', 'degraded', 'failed'
 export class PipelineKeeper {
   private plan: Plan | undefined
   private status: PipelineStatus | undefined
-  private change: Change | undefined
+  private readonly change: OneChange
   private readonly refusals = new Refusals()
   /** In which mending failed: it is not tried again until something is otherwise. */
   private hopeless = ''
@@ -67,6 +55,7 @@ export class PipelineKeeper {
     private readonly pipeline: string,
     private readonly parts: KeeperParts,
   ) {
+    this.change = new OneChange(parts.onTrouble)
     this.replanner = new Replanner(() => this.mendParts(), parts.options, parts.onTrouble)
   }
 
@@ -96,7 +85,7 @@ export class PipelineKeeper {
   /** What has been done, or is being done, is not done again. */
   onWish(wish: Spec | Order): void {
     const { deployment } = wish
-    if (this.change?.deployment === deployment || this.plan?.deployment === deployment) return
+    if (this.change.carriesOut(deployment) || this.plan?.deployment === deployment) return
     const { status } = this
     const ended = status?.deployment === deployment && ENDED.includes(status.state)
     if (!ended) this.begin({ deployment, yields: false }, signal => this.rollOut(wish, signal))
@@ -106,10 +95,7 @@ export class PipelineKeeper {
   assess(): void {
     const { plan, change } = this
     if (plan === undefined) return
-    if (change?.yields === false) {
-      if (change.isNeedless?.() === true) change.abort.abort()
-      return
-    }
+    if (change.isUrgent) return change.abandonNeedless()
     // A supervisor that has just begun to lead has not heard those that live.
     const workers = versionsIn(plan).flatMap(({ stages }) => stages.map(({ worker }) => worker))
     if (this.parts.registry.isSettling(new Set(workers))) return
@@ -132,7 +118,7 @@ export class PipelineKeeper {
   tend(): void {
     this.assess()
     const { plan, change } = this
-    if (plan === undefined || change !== undefined || this.status?.state !== 'ready') return
+    if (plan === undefined || !change.isNone || this.status?.state !== 'ready') return
     // What two versions take of the workers changes with the next step of either.
     if (plan.canary === undefined) this.replanner.tend(plan, proposal => this.better(plan, proposal))
     const alive = this.parts.registry.alive().map(({ birth }) => [birth.worker, birth.incarnation])
@@ -145,8 +131,7 @@ export class PipelineKeeper {
   /** What runs goes on running. */
   async stop(): Promise<void> {
     this.replanner.halt()
-    this.change?.abort.abort()
-    await this.change?.done
+    await this.change.stop()
   }
 
   /** Takes everything of the pipeline away. */
@@ -162,27 +147,10 @@ export class PipelineKeeper {
     }
   }
 
-  private begin(about: Omit<Change, 'abort' | 'done'>, work: (signal: AbortSignal) => Promise<void>): void {
+  private begin(about: Change, work: (signal: AbortSignal) => Promise<void>): void {
     this.replanner.halt()
-    const previous = this.change
-    previous?.abort.abort()
-    const abort = new AbortController()
-    const run = async () => {
-      await previous?.done
-      try {
-        if (!abort.signal.aborted) await work(abort.signal)
-      } finally {
-        if (this.change === change) this.change = undefined
-      }
-      // Workers may have come and gone meanwhile.
-      if (!abort.signal.aborted) this.assess()
-    }
-    const change: Change = {
-      ...about,
-      abort,
-      done: run().catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error))),
-    }
-    this.change = change
+    // Workers may have come and gone meanwhile.
+    this.change.begin(about, work, () => this.assess())
   }
 
   private async rollOut(wish: Spec | Order, signal: AbortSignal): Promise<void> {
@@ -193,7 +161,7 @@ export class PipelineKeeper {
       const next = await rollOut(wish, { ...this.parts, inForce: () => this.plan, handover }, signal)
       this.onPlan(next)
       this.replanner.planned(circumstances)
-      if (!signal.aborted && this.change !== undefined) this.change.yields = true
+      this.change.mayWait(signal)
       await this.leaveFor(next, signal)
     } catch (error) {
       if (signal.aborted) return
@@ -206,7 +174,7 @@ export class PipelineKeeper {
 
   /** Unless something else is being done by now. */
   private better(plan: Plan, proposal: Proposal): void {
-    if (this.change !== undefined || this.plan?.epoch !== plan.epoch) return
+    if (!this.change.isNone || this.plan?.epoch !== plan.epoch) return
     this.begin({ deployment: undefined, yields: true }, signal => this.switchTo(proposal, signal))
   }
 

@@ -11,7 +11,6 @@ import {
   type LeaderBeat,
   Desired,
   PipelineStatus,
-  type Findings,
   Order,
   Plan,
   Spec,
@@ -29,8 +28,10 @@ import { PipelineKeeper } from './keeper.js'
 import { claimLeadership } from './leadership.js'
 import { Memory } from './memory.js'
 import { type SupervisorOptions } from './options.js'
+import { once } from './once.js'
 import { LinkProbes } from './probes.js'
 import { WorkerRegistry } from './registry.js'
+import { ToldFindings } from './told-findings.js'
 
 export interface SupervisorParts {
   readonly id: string
@@ -77,7 +78,7 @@ export class Supervisor {
   private readonly measureSpeed: (() => Promise<Speed>) | undefined
   private readonly findings: WorkerFindings
   private readonly deliveries: Deliveries
-  private told = ''
+  private readonly told: ToldFindings
   /** What it has said again to a broker that had forgotten it. */
   private forgotten = false
   private lastEpoch = 0
@@ -89,6 +90,7 @@ export class Supervisor {
   ) {
     this.registry = new WorkerRegistry(options)
     this.findings = new WorkerFindings(this.registry, () => this.plans(), options)
+    this.told = new ToldFindings({ ...parts, term })
     this.deliveries = new Deliveries(this.registry, () => this.plans())
     this.assignments = new Assignments(parts.bus, parts.topics, term, parts.store)
     this.measureSpeed = once(parts.measureSpeed)
@@ -246,40 +248,19 @@ export class Supervisor {
     return inForce.flatMap(versionsIn)
   }
 
-  /** For those who look at the cluster. Nothing is kept where nothing is wrong; what an earlier leader found goes. */
-  private tellFindings(): void {
-    const { bus, topics } = this.parts
-    const findings = this.findings.all()
-    const told = JSON.stringify(findings)
-    if (told === this.told) return
-    this.told = told
-    const message: Findings = { term: this.term, findings }
-    const payload = findings.length === 0 ? new Uint8Array() : encodeControl(message)
-    this.track(bus.publish(topics.supervisor.findings, payload, { qos: 1, retain: true }))
-  }
-
   private keeperOf(pipeline: string): PipelineKeeper {
     const known = this.keepers.get(pipeline)
     if (known !== undefined) return known
-    const { registry, assignments, options, term } = this
+    const { registry, assignments, options, term, measureSpeed } = this
     const nextEpoch = () => ++this.lastEpoch
     const slowdownOf = (worker: string) => this.findings.slowdownOf(worker)
     const isStalled = (key: string) => this.findings.isStalled(key)
     const plans = () => this.plans()
-    const { measureSpeed } = this
-    const shared = {
+    const keeper = new PipelineKeeper(pipeline, {
       ...this.parts,
-      measureSpeed,
-      registry,
-      assignments,
-      options,
-      term,
-      nextEpoch,
-      plans,
-      slowdownOf,
-      isStalled,
-    }
-    const keeper = new PipelineKeeper(pipeline, shared)
+      ...{ measureSpeed, registry, assignments, options, term },
+      ...{ nextEpoch, plans, slowdownOf, isStalled },
+    })
     this.keepers.set(pipeline, keeper)
     return keeper
   }
@@ -305,7 +286,7 @@ export class Supervisor {
     check.add(
       interval(HEALTH_MS).subscribe(() => {
         for (const keeper of this.keepers.values()) keeper.tend()
-        this.tellFindings()
+        this.track(this.told.tell(this.findings.all()))
       }),
     )
     const unwatch = this.registry.watch()
@@ -331,16 +312,5 @@ export class Supervisor {
       ...subscriptions.map(subscription => subscription.close()),
     ])
     this.end(reason)
-  }
-}
-
-/** Asks again only where it failed. */
-function once<T>(measure: (() => Promise<T>) | undefined): (() => Promise<T>) | undefined {
-  if (measure === undefined) return undefined
-  let known: Promise<T> | undefined
-  return () => {
-    const asked = (known ??= measure())
-    asked.catch(() => (known = undefined))
-    return asked
   }
 }

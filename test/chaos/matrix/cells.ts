@@ -14,6 +14,8 @@ import { type Stand } from './stand.js'
 
 const PLACES: readonly Place[] = ['first', 'middle', 'last']
 const LIMIT_MS = 60_000
+/** Workers before another joins. */
+const FEW = 2
 const KILLED = { digits: { detectMs: 200, resumeMs: 1_000 }, resnet50: { detectMs: 200, resumeMs: 2_000 } }
 const SILENT = { detectMs: 1_500, resumeMs: 3_000 }
 
@@ -209,14 +211,14 @@ function breakPeerLink(how: 'cut' | 'silent') {
   }
 }
 
-/** A worker that comes while the others have all the work: two partitions are on one of them. */
-async function withoutSpare(stand: Stand): Promise<Pipeline> {
-  const spare = spareOf(stand)
-  await stand.members.kill(spare)
-  await stand.ready(spare)
-  const pipeline = await stand.deploy(stand.wish.partitions + 1)
-  const without = ({ stages }: Plan) => stages.every(({ worker }) => worker !== spare)
-  await firstValueFrom(pipeline.plan$.pipe(filter(without), timeout(LIMIT_MS)))
+/** So few that one more is worth a plan. */
+async function onFew(stand: Stand): Promise<Pipeline> {
+  for (const id of stand.workers.slice(FEW)) await stand.members.kill(id)
+  await stand.ready(stand.workers.slice(FEW))
+  const pipeline = await stand.deployFreely()
+  const isFew = ({ stages }: Plan) =>
+    stages.every(({ worker }) => stand.workers.slice(0, FEW).includes(worker))
+  await firstValueFrom(pipeline.plan$.pipe(filter(isFew), timeout(LIMIT_MS)))
   return pipeline
 }
 
@@ -311,10 +313,10 @@ export function allCells(): Cell[] {
     ...everywhere('resnet50-kill-worker', { ...resnet50, targets: KILLED.resnet50, prepare: killWorker }),
     ...everywhere('resnet50-slow', { ...resnet50, destroys: false, prepare: slowWorker }),
     ...everywhere('resnet50-stop-worker', { ...resnet50, targets: SILENT, prepare: stopWorker }),
-    // Of a smaller model it would not be worth it.
+    // Of a smaller model it would not be worth it, nor would one worker more than four.
     {
       ...{ name: 'resnet50-join-worker', place: 'first', ...resnet50, destroys: false },
-      ...{ arrange: withoutSpare, prepare: joinWorker },
+      ...{ arrange: onFew, prepare: joinWorker },
     },
   ]
 }

@@ -114,8 +114,8 @@ export class Stand {
   }
 
   /** Starts those of its processes that do not run. */
-  async ready(without?: string): Promise<void> {
-    const wanted = ['supervisor', ...this.workers].filter(id => id !== without)
+  async ready(without: readonly string[] = []): Promise<void> {
+    const wanted = ['supervisor', ...this.workers].filter(id => !without.includes(id))
     const missing = wanted.filter(id => !this.members.isRunning(id))
     await Promise.all(missing.map(id => this.start(id)))
   }
@@ -133,16 +133,25 @@ export class Stand {
   }
 
   /** The pipeline, deployed anew: a partition on each of the first workers, and nothing on the spares. */
-  async deploy(partitions = this.wish.partitions): Promise<Pipeline> {
-    await this.used?.close()
-    this.used = await this.request(this.wish.model, partitions)
-    return this.used
+  deploy(): Promise<Pipeline> {
+    return this.renew({ partitions: this.wish.partitions })
+  }
+
+  /** The same in as many partitions as the supervisor likes. */
+  deployFreely(): Promise<Pipeline> {
+    return this.renew({})
   }
 
   /** Has the supervisor deploy a model under the pipeline's name. @returns another connection to the pipeline */
-  request(model: string | Uint8Array, partitions = this.wish.partitions): Promise<Pipeline> {
-    const { window } = this.wish
-    return this.cluster.deploy(model, { name: 'chaos', partitions, window, replicas: false })
+  request(model: string | Uint8Array, options: { partitions?: number } = this.wish): Promise<Pipeline> {
+    const asked = options.partitions === undefined ? {} : { partitions: options.partitions }
+    return this.cluster.deploy(model, { name: 'chaos', ...asked, window: this.wish.window, replicas: false })
+  }
+
+  private async renew(options: { partitions?: number }): Promise<Pipeline> {
+    await this.used?.close()
+    this.used = await this.request(this.wish.model, options)
+    return this.used
   }
 
   async close(): Promise<void> {
