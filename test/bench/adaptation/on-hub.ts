@@ -16,7 +16,7 @@ const CLOSE_LIMIT_MS = 20_000
 const CHANGED_MS = 1_000
 /** Workers have measured themselves and their links. */
 const SETTLED_MS = 12_000
-const WARM_MS = 10_000
+const WARM_MS = 30_000
 const FIXED_MS = 20_000
 
 const [orderFile = '', resultFile = ''] = process.argv.slice(2)
