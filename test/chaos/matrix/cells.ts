@@ -14,8 +14,8 @@ import { type Stand } from './stand.js'
 
 const PLACES: readonly Place[] = ['first', 'middle', 'last']
 const LIMIT_MS = 60_000
-/** Workers before another joins. */
-const FEW = 2
+/** Workers before another joins: on a machine of two cores, more are worth little. */
+const FEW = 1
 const KILLED = { digits: { detectMs: 200, resumeMs: 1_000 }, resnet50: { detectMs: 200, resumeMs: 2_000 } }
 const SILENT = { detectMs: 1_500, resumeMs: 3_000 }
 
