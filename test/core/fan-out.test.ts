@@ -90,3 +90,20 @@ test('a fan-out - says if one of its replicas cannot be reached, and closes all'
   await fan.close()
   t.deepEqual(ways.closed, ['a', 'b', 'c'])
 })
+
+test('a fan-out - says how fast each way to another worker has delivered, where that is measured', t => {
+  const delivery = { mbps: 8, ms: 50 }
+  const link: Link = {
+    listen: () => Promise.reject(new MillraceError('INTERNAL', 'nobody listens here')),
+    open: ({ topic }) => ({
+      way: 'peer',
+      settled: Promise.resolve('peer' as const),
+      delivery: topic === 'unmeasured' ? undefined : delivery,
+      send: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    }),
+  }
+  const to = (topic: string, worker?: string) => ({ topic, weight: 1, ...(worker && { worker }) })
+  const fan = new FanOut(link, 1, [to('a', 'w1'), to('unmeasured', 'w2'), to('nobody knows whose')])
+  t.deepEqual(fan.deliveries, [{ to: 'w1', ...delivery }])
+})

@@ -17,6 +17,7 @@ import {
   type Activation,
   type ActorProgress,
   type ActivationState,
+  type Actual,
   type Birth,
   Desired,
   encodeControl,
@@ -45,6 +46,8 @@ export class Puppet {
   prefetch: readonly PartSource[] = []
   /** What its beats say of its actors. */
   progress: () => readonly ActorProgress[] = () => []
+  /** What it says that it has measured. */
+  links: Actual['links'] = []
 
   private constructor(
     private readonly bus: Bus,
@@ -88,7 +91,8 @@ export class Puppet {
       return { pipeline, epoch, stage, replica, state: 'ready', ...state }
     })
     const prefetched = this.prefetch.map(({ sha256 }) => sha256)
-    const actual = encodeControl({ worker: this.id, incarnation: 1, activations, prefetched })
+    const { id, links } = this
+    const actual = encodeControl({ worker: id, incarnation: 1, activations, prefetched, links })
     await this.bus.publish(worker.actual(this.id), actual, { qos: 1, retain: true })
   }
 

@@ -36,7 +36,7 @@ async function deployed(
   const { supervisor, store } = await start('one')
   const join_ = (id: string, times = 1) => {
     const speed = { convGflops: times * 10, matmulGflops: times * 20 }
-    return setting.puppet(id, {}, { speed, memoryBytes: 2 ** 34 })
+    return setting.puppet(id, {}, { speed, memoryBytes: 2 ** 34, inbox: `mqtt://10.0.0.1:1/${id}` })
   }
   const puppets = []
   for (let i = 1; i <= workers; i++) puppets.push(await join_(`w${i}`))
@@ -46,6 +46,23 @@ async function deployed(
   const after = setting.plans.pipe(filter(({ epoch }) => epoch > plan.epoch))
   return { ...setting, start, supervisor, store, puppets, plan, after, join: join_ }
 }
+
+test('a link that frames find slow - is gone round, by a plan that is made anew', async t => {
+  const { puppets, plan, after } = await deployed(t, 2, {})
+  const [first] = puppets
+  const [from = '', to = ''] = workersOf(plan)
+  t.is(from, 'w1')
+  if (first === undefined) return t.fail()
+  first.links = [{ to, mbps: 1_000, rttMs: 1 }]
+  await first.give({})
+  const counts = { frames: 9, failures: 0, waiting: 0, running: 0, runMs: 9, bytesIn: 9, bytesOut: 9 }
+  const { pipeline, epoch } = plan
+  const deliveries = [{ to, mbps: 0.02, ms: 400 }]
+  first.progress = () => [{ pipeline, epoch, stage: 0, replica: 0, link: 'peer', ...counts, deliveries }]
+  const next = await until(after)
+  t.is(next.reason, 'worker changed')
+  t.is(new Set(workersOf(next)).size, 1)
+})
 
 test('a worker that joins - the model is cut anew for it, and what was there goes on until dispatchers have left', async t => {
   const { user, puppets, plan, after, join, statuses } = await deployed(t, 2, {})
