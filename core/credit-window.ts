@@ -31,6 +31,8 @@ export class CreditWindow {
   private fits = 0
   private results = 0
   private eraBegan = 0
+  /** Until the first frame of an era has come back. */
+  private alone = false
 
   constructor(private readonly bounds: WindowBounds) {
     this.limit = bounds.least
@@ -43,11 +45,12 @@ export class CreditWindow {
 
   /**
    * The same for streams whose frames must not wait: as many as keep the slowest part busy, without a margin for times that
-   * vary.
+   * vary. As an era begins, one: what it takes behind others, which wait too, would be taken for the shortest way.
    */
   get fresh(): number {
     const { fresh } = this.bounds
-    return fresh === undefined ? this.size : Math.min(this.size, Math.max(fresh, Math.round(this.fits) + 1))
+    if (fresh === undefined) return this.size
+    return this.alone ? 1 : Math.min(this.size, Math.max(fresh, Math.round(this.fits) + 1))
   }
 
   /**
@@ -59,6 +62,7 @@ export class CreditWindow {
     const { least, most, fresh } = this.bounds
     if ((least >= most && fresh === undefined) || sentAt < this.eraBegan) return
     if (++this.results > ERA_RESULTS) return this.begin(receivedAt)
+    this.alone = false
     const ms = Math.max(receivedAt - sentAt, CLOCK_MS)
     this.shortestMs = Math.min(this.shortestMs, ms)
     this.fits += STEP * (((ahead + 1) * this.shortestMs) / ms - this.fits)
@@ -86,5 +90,6 @@ export class CreditWindow {
     this.fits = 0
     this.results = 0
     this.eraBegan = now
+    this.alone = true
   }
 }

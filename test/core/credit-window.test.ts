@@ -110,11 +110,12 @@ function freshStream(window: CreditWindow, chain: Chain, frames: number) {
 test('credit window - of a stream that wants its newest frames none waits long, and the chain is kept busy', t => {
   for (const stages of [[10], [10, 10, 10], [5, 10, 5], [10, 10, 10, 10, 10, 10, 10, 10]]) {
     const bounds = { least: 4, most: 2 * stages.length + 2, fresh: Math.max(2, stages.length) }
-    const { latencies, perSecond } = freshStream(new CreditWindow(bounds), new Chain(stages), 450)
+    const { latencies, perSecond } = freshStream(new CreditWindow(bounds), new Chain(stages), 2_600)
     t.true(perSecond > 95, `${perSecond}`)
-    // The first come all at once.
-    const longest = Math.max(...latencies.slice(20))
-    t.true(longest <= (stages.length + 1) * 10, `${longest}`)
+    // Those that come all at once wait: the first, and those after the shortest way was measured anew.
+    const late = latencies.filter(ms => ms > (stages.length + 1) * 10)
+    t.true(late.length < 0.02 * latencies.length, `${late.length}`)
+    t.true(Math.max(...late, 0) <= 2 * stages.length * 10, `${Math.max(...late)}`)
   }
 })
 
