@@ -14,6 +14,7 @@ import { Pending } from '../core/pending.js'
 import { type SubscriptionEntry, Subscriptions } from '../core/subscriptions.js'
 import { checkFilter, checkTopic } from '../core/topic-filter.js'
 import { withLimit } from '../core/wait.js'
+import { Arrivals } from './arrivals.js'
 import { type DurableIntake } from './durable-intake.js'
 import { writePublish } from './write-publish.js'
 import { Joiner, mustSplit, Splitter, takesSeveral } from './chunking.js'
@@ -24,8 +25,6 @@ const MOST_WAITING = 10_000
 /** Chunks on their way to the socket at once. */
 const CHUNKS_AHEAD = 4
 const FAREWELL_MS = 1_000
-/** [MQTT-2.3.1] */
-const MOST_ID = 65_535
 
 interface How {
   readonly qos: 0 | 1
@@ -64,9 +63,7 @@ export class MqttBus implements Bus {
   private readonly leaving = new Map<string, Promise<void>>()
   /** Calls of `publish` whose messages are not handed over, those that have given up waiting among them. */
   private waiting = 0
-  /** What is to be called when messages have arrived, by the names of their acknowledgements. */
-  private readonly arrivals = new Map<number, () => void>()
-  private lastId = 0
+  private readonly arrivals = new Arrivals()
   /** Waits that end with the connection, and those that outlive it. */
   private readonly brief = new Pending()
   private readonly lasting = new Pending()
@@ -83,7 +80,7 @@ export class MqttBus implements Bus {
       if (options.durable === undefined || packet.qos !== 1) this.receive(topic, payload, packet)
     })
     client.on('packetreceive', packet => {
-      if (packet.cmd === 'puback') this.acknowledged(packet.messageId)
+      if (packet.cmd === 'puback') this.arrivals.acknowledged(packet.messageId)
     })
     client.on('connect', () => void this.restore())
     // The state says what happened; without a listener the error would end the process.
@@ -213,16 +210,8 @@ export class MqttBus implements Bus {
   }
 
   private write(topic: string, message: Buffer, retain: boolean, arrived?: () => void): Promise<void> {
-    const { stream } = this.client
-    if (arrived === undefined) return writePublish(stream, topic, message, { retain })
-    const id = (this.lastId = (this.lastId % MOST_ID) + 1)
-    this.arrivals.set(id, arrived)
-    return writePublish(stream, topic, message, { retain, id })
-  }
-
-  private acknowledged(id = 0): void {
-    this.arrivals.get(id)?.()
-    this.arrivals.delete(id)
+    const asked = arrived === undefined ? {} : { id: this.arrivals.expect(arrived) }
+    return writePublish(this.client.stream, topic, message, { retain, ...asked })
   }
 
   private async subscribeFilter(filter: string, qos: 0 | 1): Promise<void> {

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { networkInterfaces } from 'node:os'
 import { Subject } from 'rxjs'
 import { type Bus, type Will } from '../core/bus.js'
 import { type Journal, journalOptions, openJournal } from '../actors/journal/index.js'
 import { Cleanup } from '../core/cleanup.js'
 import { type MillraceError } from '../core/errors.js'
+import { isLoopback } from '../core/link.js'
 import { defineOptions, type OptionsInput, parseOptions, pickOptions } from '../core/options.js'
 import { topicsOf } from '../core/topics.js'
 import { checkCapable, connectBus, probeBroker } from '../broker/index.js'
@@ -22,11 +24,16 @@ export interface ConnectionWish {
   readonly reconnect?: boolean
   /** Largest message that is to leave in one piece, for receivers that cannot join chunks; the broker may take less. */
   readonly maxMessageBytes?: number
+  /** It carries frames, of which a broker on this machine takes a large one in one piece. Default false. */
+  readonly frames?: boolean
   /** See `BusOptions.durable`. Default false. */
   readonly durable?: boolean
   /** Pings after so many seconds without a message; left out, the default of `connectBus`. */
   readonly keepaliveS?: number
 }
+
+/** In chunks of 64 KiB an image of 224 by 224 pixels takes ten messages, and a sixth of the frames a second (measured). */
+const FRAME_MESSAGE_BYTES = 2 ** 20
 
 /** Opens connections to one broker: through a socket, or in the broker's own process. */
 export type OpenBus = (wish: ConnectionWish) => Promise<Bus>
@@ -42,7 +49,9 @@ export function busOpener(url: string, options: ConnectOptions): OpenBus {
   const { connectTimeoutMs } = options
   const credentials = defined({ username: options.username, password: options.password })
   const probes = new Map<number | undefined, Promise<number>>()
-  return async wish => {
+  const near = isHere(url)
+  return async given => {
+    const wish = near ? withLargeFrames(given) : given
     const wanted = wish.maxMessageBytes
     const probe = probes.get(wanted) ?? largestMessage(url, options, wanted)
     probes.set(wanted, probe)
@@ -100,13 +109,26 @@ export async function openCluster(
   try {
     const control = await open({ clientId: `millrace-${id}-control` })
     cleanup.defer('closing the control connection', () => control.close())
-    const data = await open({ clientId: `millrace-${id}-data` })
+    const data = await open({ clientId: `millrace-${id}-data`, frames: true })
     cleanup.defer('closing the data connection', () => data.close())
     return await Cluster.open({ control, data, topics, options, cleanup, ...keeping })
   } catch (error) {
     await cleanup.run()
     throw error
   }
+}
+
+/** Of a connection to a broker on this machine: a frame goes in one piece, as long as it is not very large. */
+export function withLargeFrames({ frames = false, ...wish }: ConnectionWish): ConnectionWish {
+  return frames ? { maxMessageBytes: FRAME_MESSAGE_BYTES, ...wish } : wish
+}
+
+/** Whether that is an address of this machine. */
+function isHere(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { hostname } = new URL(url)
+  const own = Object.values(networkInterfaces()).flatMap(all => all ?? [])
+  return isLoopback(hostname) || own.some(({ address }) => address === hostname.replace(/^\[|\]$/g, ''))
 }
 
 /** `values` without those that are undefined. */

@@ -10,7 +10,7 @@ import { defineOptions, type OptionsInput, parseOptions } from '../core/options.
 import { topicsOf } from '../core/topics.js'
 import { type Cluster } from './cluster.js'
 import { connectOptions } from './connect-options.js'
-import { openCluster, type OpenBus } from './connect.js'
+import { openCluster, type OpenBus, withLargeFrames } from './connect.js'
 import { type Host, startIngress, startSupervisor, startWorker } from './hosts.js'
 
 export const embeddedOptions = defineOptions({
@@ -54,7 +54,7 @@ export async function embedded(options: EmbeddedOptionsInput = {}): Promise<Clus
   try {
     const broker = await startBroker({ host, port })
     cleanup.defer('closing the broker', () => broker.close())
-    const open: OpenBus = wish => broker.connect(wish)
+    const open: OpenBus = wish => broker.connect(withLargeFrames(wish))
     const defaults = parseOptions(connectOptions, {}, 'embedded')
     const at = (id: string): Host => ({
       id,

@@ -88,7 +88,7 @@ export async function localRuntime(
   disturbance?: RuntimeDisturbance,
 ): Promise<LocalRuntime> {
   const clientId = `millrace-runtime-${id}-${process.pid}-${Date.now()}`
-  const bus = await open({ clientId, keepaliveS: PATIENT_KEEPALIVE_S })
+  const bus = await open({ clientId, keepaliveS: PATIENT_KEEPALIVE_S, frames: true })
   cleanup.defer("closing the runtime's connection", () => bus.close())
   const lines = disturbance?.lines
   const dialled = lines === undefined ? undefined : (url: string) => lines.through(url)
@@ -137,7 +137,7 @@ export async function startIngress(
     return bus
   }
   const control = await open('control')
-  const data = await open('data')
+  const data = await open('data', { frames: true })
   const kept = journal === undefined ? {} : { clientId: `${DURABLE_ID}${journal.id}`, durable: true }
   const sensors = await open('sensors', { maxMessageBytes: LARGEST_ANSWER_BYTES, ...kept })
   const link = brokerLink(data, { sendTimeoutMs })

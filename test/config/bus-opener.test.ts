@@ -40,6 +40,19 @@ test('opening connections - one that needs larger messages has them, as far as t
   )
 })
 
+test('opening connections - to a broker on this machine a frame goes in one piece', async t => {
+  const [wide, narrow] = await Promise.all([
+    startBroker({ port: 0 }),
+    startBroker({ port: 0, limits: { maxPacketBytes: 300_000 } }),
+  ])
+  t.teardown(() => Promise.all([wide.close(), narrow.close()]))
+  for (const [{ url }, bytes] of [[wide, 2 ** 20] as const, [narrow, 2 ** 18] as const]) {
+    const bus = await busOpener(url, OPTIONS)({ clientId: 'frames', frames: true })
+    t.is(bus.maxMessageBytes, bytes)
+    await bus.close()
+  }
+})
+
 test('opening connections - a broker that was not there yet is asked again', async t => {
   const port = await freePort()
   const open = busOpener(`mqtt://127.0.0.1:${port}`, OPTIONS)

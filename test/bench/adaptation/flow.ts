@@ -1,18 +1,17 @@
-import { map } from 'rxjs'
 import { type Pipeline } from '../../../config/index.js'
 import { randomOf } from '../../../core/synthetic/index.js'
 import { type Tensors } from '../../../core/tensor.js'
+import { Feed, pulledFrames } from '../../support/feed.js'
 
 const DEADLINE_MS = 120_000
 const DISTINCT = 8
 
-/** Frames that are pulled as fast as they are taken. */
+/** Images that are pulled as fast as they are taken, and what comes of them. */
 export class Flow {
   predicted = 0
   /** Predictions that were not the next one. */
   disorder = 0
-  private stopping = false
-  private readonly ended: Promise<void>
+  private readonly feed: Feed
 
   /** @param side  of the images, in pixels */
   constructor(
@@ -20,26 +19,16 @@ export class Flow {
     side: number,
   ) {
     const frames = Array.from({ length: DISTINCT }, (_, i) => frameOf(side, i))
-    const indices = function* (this: Flow) {
-      for (let index = 0; !this.stopping; index++) yield index
-    }
-    const flow = pipeline.pull(indices.call(this)).pipe(
-      map(index => frames[index % DISTINCT] ?? {}),
-      pipeline.infer({ stream: 's', deadlineMs: DEADLINE_MS, failures: 'throw' }),
-    )
-    this.ended = new Promise((complete, error) => {
-      const next = ({ sequence }: { sequence: number }) => {
-        if (sequence !== this.predicted++) this.disorder++
-      }
-      flow.subscribe({ next, complete, error })
+    pipeline.predictions$.subscribe(({ sequence }) => {
+      if (sequence !== this.predicted++) this.disorder++
     })
-    this.ended.catch(() => undefined)
+    const next = (sequence: number) => frames[sequence % DISTINCT] ?? {}
+    this.feed = new Feed(pipeline, next, source => pulledFrames(pipeline, source, DEADLINE_MS))
   }
 
   /** What is under way comes to its end. */
   async end(): Promise<{ admitted: number; predicted: number }> {
-    this.stopping = true
-    await this.ended
+    await this.feed.stop()
     const { admitted, predicted } = this.pipeline.counts()
     return { admitted, predicted }
   }

@@ -20,6 +20,8 @@ const MEASURED_FRAMES = 200
 /** Before the first change, and after each. */
 const CALM_MS = 3_000
 const LIMIT_MS = 45_000
+/** A version, and a canary. */
+const DEPLOYED_IN_ROUND = 2
 /** Field 6 of an ONNX model, a text about it. */
 const DOC_STRING = 0x32
 
@@ -79,14 +81,16 @@ async function measure(
   const { graph } = await openModel(model)
   const known = await knownAnswers(model, graph.inputs, SEED, DISTINCT_FRAMES)
   const options = { name: 'bench', partitions, replicas: false }
-  let versions = 0
-  const next = () => versionFile(folder, model, ++versions)
+  // Beforehand: the frames are this thread's too.
+  const files = Array.from({ length: 1 + DEPLOYED_IN_ROUND * rounds }, (_, i) =>
+    versionFile(folder, model, i),
+  )
   const deploy = async (share: { canary?: number } = {}) => {
     // A dispatcher without frames has no part in what is measured.
-    const pipeline = await cluster.deploy(next(), { ...options, ...share })
+    const pipeline = await cluster.deploy(files.pop() ?? model, { ...options, ...share })
     await pipeline.close()
   }
-  const pipeline = await cluster.deploy(next(), options)
+  const pipeline = await cluster.deploy(files.pop() ?? model, options)
   const stream = new ChaosStream(pipeline, known)
   const fps = await stream.measure(MEASURED_FRAMES, load)
   const acts: readonly (readonly [string, () => Promise<unknown>])[] = [
