@@ -4,15 +4,9 @@ import { MillraceError } from '../../core/errors.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type PartId } from './files.js'
 import { type PartStore } from './part-store.js'
+import { FIRST_PIECE, LARGEST_PIECE, nextPiece } from './piece-length.js'
 import { reasonOf } from './shared-work.js'
 
-/** The largest piece that is asked for or sent at once, in bytes. */
-const LARGEST_PIECE = 1 << 20
-/** Asked for while the link is unknown (decision D11). */
-const FIRST_PIECE = 1 << 16
-/** A piece that takes less than this is followed by one twice as large, and one that takes longer than a piece may (D11) by half. */
-const BRISK_MS = 100
-const SLOW_MS = 250
 /** Before the bytes of a piece: their offset, as a little-endian float64. */
 const PIECE_HEADER = 8
 
@@ -115,13 +109,8 @@ async function pull(
     const piece = await ask(part, options, sources, inbox, offset, Math.min(length, part.bytes - offset))
     await write(piece)
     offset += piece.byteLength
-    length = nextLength(length, performance.now() - askedAt)
+    length = nextPiece(length, performance.now() - askedAt)
   }
-}
-
-function nextLength(length: number, tookMs: number): number {
-  if (tookMs < BRISK_MS) return Math.min(length * 2, LARGEST_PIECE)
-  return tookMs > SLOW_MS ? Math.max(length / 2, FIRST_PIECE) : length
 }
 
 /** Who is to be asked, the next first: somebody who does not answer goes to the end of the line. */
