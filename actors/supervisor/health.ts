@@ -52,14 +52,21 @@ export function returnOf(plan: Plan, parts: HealthParts): () => boolean {
   return () => {
     // What has begun anew has another inbox.
     if (healthOf(plan, parts) !== undefined || incarnations() !== before) return false
-    return plan.stages.every(({ stage, worker, replica }) => {
-      const key = activationKeyOf({ pipeline: plan.pipeline, epoch: plan.epoch, stage, replica })
-      const actual = registry.get(worker)?.actual
-      return actual?.activations.some(one => activationKeyOf(one) === key && one.state === 'ready') === true
-    })
+    return plan.stages.every(stage => isReady(plan, stage, registry))
   }
 }
 
 export function reasonOf(error: ErrorInfo | undefined): PlanReason {
   return error?.code === 'WORKER_STALLED' ? 'worker stalled' : 'worker lost'
+}
+
+/** Whether the worker of a stage has loaded it, and says of nothing that went wrong. */
+export function isReady(
+  { pipeline, epoch }: Plan,
+  { stage, worker, replica }: Plan['stages'][number],
+  registry: HealthParts['registry'],
+): boolean {
+  const key = activationKeyOf({ pipeline, epoch, stage, replica })
+  const activations = registry.get(worker)?.actual?.activations ?? []
+  return activations.some(one => activationKeyOf(one) === key && one.state === 'ready')
 }

@@ -12,7 +12,7 @@ import { type DeploymentParts } from './deployment-parts.js'
 import { partsOf } from './deployment.js'
 import { Dispatchers } from './dispatchers.js'
 import { ActivationFailure, publishPlan } from './epoch.js'
-import { failedOf, healthOf, type HealthParts, reasonOf, returnOf } from './health.js'
+import { failedOf, healthOf, isReady, type HealthParts, reasonOf, returnOf } from './health.js'
 import { mend } from './mending.js'
 import { TYPICAL_MEMORY } from './model-costs.js'
 import { type Change, OneChange } from './one-change.js'
@@ -204,13 +204,7 @@ export class PipelineKeeper {
     if (plan === undefined) return
     const reason = reasonOf(healthOf(plan, this.parts))
     const ended = this.canaryFailure(plan)
-    // A worker whose runtime has just crashed is not the first to be asked.
-    for (const { worker, key } of failedOf(plan, this.parts)) {
-      const activation = this.parts.assignments
-        .of(plan.pipeline, plan.epoch)
-        .find(one => activationKeyOf(one) === key)
-      if (activation !== undefined) this.refusals.note(worker, activation, 'crashed')
-    }
+    this.judge(plan)
     try {
       const { canary: _, ...alone } = plan
       const mended = await mend(ended === undefined ? plan : alone, reason, this.mendParts(), signal)
@@ -225,6 +219,17 @@ export class PipelineKeeper {
         this.refusals.note(failure.worker, failure.activation, kind)
       } else this.hopeless = situation
       this.say(plan, 'degraded', failure.toInfo())
+    }
+  }
+
+  /** A worker whose runtime has just crashed is not the first to be asked; what one runs that crashed earlier stays where it is. */
+  private judge(plan: Plan): void {
+    const failed = new Set(failedOf(plan, this.parts).map(({ key }) => key))
+    for (const activation of this.parts.assignments.of(plan.pipeline, plan.epoch)) {
+      const at = plan.stages.find(one => one.stage === activation.stage && one.replica === activation.replica)
+      if (at === undefined) continue
+      if (failed.has(activationKeyOf(activation))) this.refusals.note(at.worker, activation, 'crashed')
+      else if (isReady(plan, at, this.parts.registry)) this.refusals.forgive(at.worker, activation)
     }
   }
 

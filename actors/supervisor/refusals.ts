@@ -29,6 +29,11 @@ export class Refusals {
     this.known.set(key, { kind: again ? 'failed' : kind, until: this.now() + FORGET_MS })
   }
 
+  /** A worker that crashed with the partition has it again, and runs it. */
+  forgive(worker: string, { part }: Activation): void {
+    this.known.delete(keyOf(worker, part.sha256))
+  }
+
   /** Who could not load a partition is not asked; whose runtime crashed with it is asked when nobody else is there. */
   checks(): { readonly refuses: Check; readonly avoids: Check } {
     this.forget()

@@ -141,6 +141,21 @@ test('a runtime that crashed - its worker is asked again when nobody else is lef
   t.is(mended.stages.length, 3)
 })
 
+test('a runtime that crashed - its worker keeps what it runs again when another one crashes', async t => {
+  const { puppets, after, plans, ask, ends } = await deployed(t, 4)
+  const error = { code: 'RUNTIME_CRASHED' as const, message: 'ended with SIGKILL' }
+  await puppets[0]?.give({ state: 'failed', error })
+  t.deepEqual(workersOf(await until(after)), ['w4', 'w2', 'w3'])
+  await puppets[0]?.give({ state: 'ready' })
+  await ask('d2', { partitions: 3 })
+  t.is(await ends('d2'), 'ready')
+  const again = await until(plans, ({ deployment }) => deployment === 'd2')
+  t.deepEqual(workersOf(again), ['w1', 'w2', 'w3'])
+  await puppets[1]?.give({ state: 'failed', error })
+  const mended = await until(plans, ({ epoch }) => epoch > again.epoch)
+  t.deepEqual(workersOf(mended), ['w1', 'w4', 'w3'])
+})
+
 test('a spare worker - is given every partition beforehand, and takes the lost one that it holds', async t => {
   const { puppets, after } = await deployed(t, 5)
   const parts = puppets.slice(0, 3).map(({ desired }) => desired[0]?.part.sha256)

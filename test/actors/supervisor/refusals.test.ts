@@ -39,3 +39,12 @@ test('refusals - a crash while a partition is loaded is a refusal the second tim
   t.deepEqual(noted('crashed', 'crashed loading').checks(), LAST)
   t.deepEqual(noted('crashed loading', 'crashed loading').checks(), NEVER)
 })
+
+test('refusals - a worker that runs the partition again is as good as any other', t => {
+  const refusals = new Refusals()
+  refusals.note('w1', ACTIVATION, 'crashed')
+  refusals.note('w2', ACTIVATION, 'crashed')
+  refusals.forgive('w1', ACTIVATION)
+  const { avoids } = refusals.checks()
+  t.deepEqual([avoids('w1', PART), avoids('w2', PART)], [false, true])
+})
