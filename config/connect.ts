@@ -32,7 +32,7 @@ export interface ConnectionWish {
   readonly keepaliveS?: number
 }
 
-/** In chunks of 64 KiB an image of 224 by 224 pixels takes ten messages, and a sixth of the frames a second (measured). */
+/** In chunks of 64 KiB an image of 224 by 224 pixels takes ten messages, and a fifth of the frames a second (measured). */
 const FRAME_MESSAGE_BYTES = 2 ** 20
 
 /** Opens connections to one broker: through a socket, or in the broker's own process. */
