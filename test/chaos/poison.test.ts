@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import test, { type ExecutionContext } from 'ava'
 import { firstValueFrom, NEVER, toArray } from 'rxjs'
 import { type RuntimeSettings } from '../../actors/bin/runtime-settings.js'
@@ -24,12 +24,15 @@ async function setting(t: ExecutionContext) {
   const part = await store.put(adder(1))
   const inbox = { host: '127.0.0.1', port: 0, orAnother: false }
   const settings: RuntimeSettings = { id: 'w1', broker: broker.url, progressMs: 100, inbox, connect: {} }
+  // Ended after the agent, which would start another in the place of one that is killed.
+  const children: ChildProcess[] = []
+  t.teardown(() => children.forEach(child => child.kill('SIGKILL')))
   const spawn = (notes: number) => {
     const child = fork(inCheckout('dist/test/support/poisoned-runtime.js'), [], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc', notes],
       env: { ...process.env, MILLRACE_RUNTIME: JSON.stringify(settings) },
     })
-    t.teardown(() => child.kill('SIGKILL'))
+    children.push(child)
     return child
   }
   const agent = await WorkerAgent.start(
