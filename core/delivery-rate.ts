@@ -10,6 +10,8 @@ export interface Delivery {
 const EVERY_MS = 500
 /** The best of them counts: what the processors on both ends do meanwhile makes a link seem slower, never faster. */
 const REMEMBERED = 4
+/** A connection that has just begun is slow for a while, and so is one that shares its link with the plan before it. */
+const LEAST = 3
 /** What is not acknowledged by then is lost. */
 const LOST_MS = 30_000
 
@@ -31,8 +33,9 @@ export class DeliveryRate {
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Undefined: not known. */
+  /** Undefined: not known, for too little was sent. */
   get best(): Delivery | undefined {
+    if (this.recent.length < LEAST) return undefined
     return this.recent.reduce<Delivery | undefined>(
       (best, one) => (best === undefined || one.mbps > best.mbps ? one : best),
       undefined,

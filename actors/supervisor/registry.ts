@@ -90,6 +90,7 @@ export class WorkerRegistry {
     if (known?.incarnation !== birth.incarnation) {
       this.announcedAt.set(birth.worker, this.now())
       this.links.forget(birth.worker)
+      this.rehearsals.delete(birth.worker)
     }
     this.births.set(birth.worker, birth)
     if (birth.speed !== undefined) this.speeds.set(birth.worker, birth.speed)

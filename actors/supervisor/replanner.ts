@@ -4,6 +4,8 @@ import { type Circumstances, circumstancesOf, differenceOf } from './circumstanc
 import { type Proposal, type ReplanParts, study } from './replanning.js'
 
 const LONGEST_INTERVAL_MS = 600_000
+/** Where the network changes, some links are found to be otherwise later than others: nothing is planned for half of it. */
+const SETTLED_MS = 2_000
 /** After so many intervals without a new plan, the interval is the shortest again. */
 const CALM = 10
 
@@ -15,6 +17,7 @@ export class Replanner {
   /** Under which the plan in force was made, or was found to be good enough; undefined: not known. */
   private considered: Circumstances | undefined
   private seen: Circumstances | undefined
+  private changedAt = -Infinity
   /** Why it is worth considering whatever the circumstances are. */
   private open: PlanReason | undefined
   private abort: AbortController | undefined
@@ -66,8 +69,11 @@ export class Replanner {
     this.seen = circumstances
     const other = considered === undefined ? 'worker changed' : differenceOf(considered, circumstances)
     const reason = other ?? open
-    const isSteady = seen !== undefined && differenceOf(seen, circumstances) === undefined
-    if (reason === undefined || !isSteady || this.now() < this.notBefore) return
+    const now = this.now()
+    if (seen !== undefined && differenceOf(seen, circumstances) !== undefined) this.changedAt = now
+    const settledMs = reason === 'worker changed' ? SETTLED_MS : 1
+    const isSteady = seen !== undefined && now - this.changedAt >= settledMs
+    if (reason === undefined || !isSteady || now < this.notBefore) return
     const abort = (this.abort = new AbortController())
     this.considered = circumstances
     this.open = undefined

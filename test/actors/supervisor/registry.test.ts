@@ -125,6 +125,20 @@ test('the registry - a new incarnation is alive with its own beat, and has its o
   t.deepEqual(workers.get('a'), { birth: birth('a', 2), beat: beat('a', 2), actual: undefined })
 })
 
+test('the registry - a new incarnation is taken to be as fast as others until it has been rehearsed', t => {
+  const { workers } = registry()
+  for (const worker of ['a', 'b', 'c']) workers.born(birth(worker, 1))
+  t.is(workers.rehearsedSlowdown('a'), 1)
+  workers.rehearsed('a', 7)
+  workers.rehearsed('b', 2)
+  workers.rehearsed('c', 2)
+  workers.born(birth('a', 1))
+  t.is(workers.rehearsedSlowdown('a'), 7, 'it has only said so again')
+  workers.born(birth('a', 2))
+  t.is(workers.rehearsedSlowdown('a'), 2)
+  t.is(workers.rehearsedSlowdown('d'), 2)
+})
+
 test('the registry - a worker that left is forgotten, and may come again', t => {
   const { workers, names } = registry()
   workers.born(birth('a', 5))
