@@ -1,0 +1,71 @@
+import test from 'ava'
+import { WorkerRegistry } from '../../../actors/supervisor/registry.js'
+import { Replanner } from '../../../actors/supervisor/replanner.js'
+import { type ReplanParts } from '../../../actors/supervisor/replanning.js'
+import { settled } from '../../support/actors.js'
+import { planOf } from '../../support/dispatching.js'
+
+/** Two workers with links between them and to a third. Each look for a plan is counted, and finds none. */
+function setting() {
+  let now = 0
+  let studies = 0
+  const registry = new WorkerRegistry({ deadAfterMs: 1e9, acceptablePauseMs: 1e9 }, () => now)
+  const join = (worker: string) => {
+    registry.born({ worker, incarnation: 1, cores: 1, memoryBytes: 1, bornAt: 1 })
+    registry.beaten({ worker, incarnation: 1, at: 0, rssBytes: 1, actors: [] })
+    const links = ['a', 'b', 'c'].filter(to => to !== worker).map(to => ({ to, mbps: 100, rttMs: 1 }))
+    registry.reported({ worker, incarnation: 1, term: 1, activations: [], links })
+  }
+  const parts = {
+    registry,
+    slowdownOf: () => 1,
+    paces: () => {
+      studies++
+      throw new Error('nobody looks further here')
+    },
+  }
+  const replanner = new Replanner(
+    () => parts as unknown as ReplanParts,
+    { replanIntervalMs: 1 },
+    () => {},
+    () => now,
+  )
+  ;['a', 'b'].forEach(join)
+  replanner.planned(replanner.circumstances())
+  /** Lets time go by. @returns how often a plan was looked for meanwhile */
+  const pass = async (ms: number) => {
+    const before = studies
+    for (const end = now + ms; now < end;) {
+      now += 100
+      replanner.tend(planOf(1), () => {})
+      await settled()
+    }
+    return studies - before
+  }
+  const slower = (from: string, to: string, mbps: number) => registry.links.delivered(from, to, mbps)
+  return { pass, slower, join }
+}
+
+test('a replanner - does nothing while all is as it was', async t => {
+  t.is(await setting().pass(10_000), 0)
+})
+
+test('a replanner - waits until no link has changed for a while, and looks once', async t => {
+  const { pass, slower } = setting()
+  await pass(500)
+  slower('a', 'b', 20)
+  t.is(await pass(1_300), 0)
+  slower('a', 'c', 5)
+  t.is(await pass(1_300), 0, 'another link is slower too')
+  slower('b', 'c', 50)
+  t.is(await pass(1_900), 0)
+  t.is(await pass(300), 1)
+  t.is(await pass(10_000), 0, 'that has been considered')
+})
+
+test('a replanner - does not wait so long for a worker that has joined', async t => {
+  const { pass, join } = setting()
+  await pass(500)
+  join('c')
+  t.is(await pass(300), 1)
+})
