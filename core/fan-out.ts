@@ -47,6 +47,13 @@ export class FanOut {
     })
   }
 
+  /** What the slowest of these ways does, in 10^6 bit/s; undefined where one of all ways is not measured. */
+  get slowestMbps(): number | undefined {
+    const { deliveries } = this
+    if (deliveries.length < this.outlets.length) return undefined
+    return Math.min(...deliveries.map(({ mbps }) => mbps))
+  }
+
   /** The replica that takes the frame of a turn: an index of the replicas. */
   replicaOf(turn: number): number {
     return replicaFor(turn, this.stage, this.weights) ?? 0

@@ -88,7 +88,15 @@ async function layWays(cleanup: Cleanup): Promise<{ straight: Way; through: Way 
   const model = join(folder, 'pass-on.onnx')
   await writeFile(model, file)
   const activation = {
-    ...{ pipeline: 'transport', epoch: 1, stage: 0, replica: 0, term: 0, lz4: false, inboxFrames: 4 },
+    ...{
+      pipeline: 'transport',
+      epoch: 1,
+      stage: 0,
+      replica: 0,
+      term: 0,
+      lz4: 'never' as const,
+      inboxFrames: 4,
+    },
     ...{ part: { sha256: '', bytes: 0 }, receives: [INPUT], carries: [], sends: [output] },
     ...{ inbox: to('worker'), next: [{ ...to('sink'), weight: 1 }] },
   }

@@ -83,7 +83,7 @@ export class Entry {
     const { epoch, lz4 } = this.plan
     const header = { ...identity, epoch, stage: 0, turn, admittedAt: frame.admittedAt, timings: [] }
     try {
-      return encodeEnvelope({ header, tensors }, { lz4 })
+      return encodeEnvelope({ header, tensors }, { lz4: lz4 === 'always' })
     } catch (error) {
       return MillraceError.from(error, 'TENSOR_INVALID')
     }

@@ -1,6 +1,6 @@
-export { wallClock } from './messages.js'
+export { type ProcessedEnvelope, wallClock } from './messages.js'
 export { ONNXRUNTIME_VERSION, type OnnxSession, openSession, type SessionOptions } from './onnx-session.js'
 export { type FrameSession, SessionPool } from './session-pool.js'
-export { type ProcessedEnvelope, ThreadedSession } from './threaded-session.js'
+export { ThreadedSession } from './threaded-session.js'
 export { openWired } from './wired-session.js'
 export { Converter } from './converter.js'

@@ -1,5 +1,6 @@
 import { type ErrorInfo } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'
+import { type Packing } from '../../core/lz4-choice.js'
 import { type Tensors, type TensorSpec } from '../../core/tensor.js'
 import { type Wiring } from '../../core/wire.js'
 
@@ -7,7 +8,6 @@ import { type Wiring } from '../../core/wire.js'
 export interface Handover extends Wiring {
   readonly carries: readonly string[]
   readonly sends: readonly string[]
-  readonly lz4: boolean
 }
 
 export interface SessionSetup {
@@ -28,10 +28,22 @@ export type SessionRequest =
       readonly header: FrameHeader
       /** ms since the Unix epoch, with a fraction. */
       readonly arrivedAt: number
+      /** Whether to compress the tensors that leave. */
+      readonly lz4: boolean
     }
   /** To be run on made-up tensors of these types and sizes. */
   | { readonly type: 'rehearse'; readonly id: number; readonly inputs: readonly TensorSpec[] }
   | { readonly type: 'close' }
+
+export interface ProcessedEnvelope {
+  /** The envelope that goes on; its ArrayBuffer is the caller's. */
+  readonly message: Uint8Array
+  /** True when it carries an error instead of tensors. */
+  readonly failed: boolean
+  readonly runMs: number
+  /** Where its tensors were compressed. */
+  readonly packing?: Packing
+}
 
 /** From a session thread. */
 export type SessionReply =
@@ -42,13 +54,7 @@ export type SessionReply =
     }
   | { readonly type: 'load-failed'; readonly error: ErrorInfo }
   | { readonly type: 'tensors'; readonly id: number; readonly outputs: Tensors }
-  | {
-      readonly type: 'envelope'
-      readonly id: number
-      readonly message: Uint8Array
-      readonly failed: boolean
-      readonly runMs: number
-    }
+  | ({ readonly type: 'envelope'; readonly id: number } & ProcessedEnvelope)
   | { readonly type: 'rehearsed'; readonly id: number; readonly runMs: number }
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorInfo }
 

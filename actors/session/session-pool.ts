@@ -1,7 +1,7 @@
 import { type FrameHeader } from '../../core/frame.js'
 import { type TensorSpec } from '../../core/tensor.js'
-import { type SessionSetup } from './messages.js'
-import { type ProcessedEnvelope, ThreadedSession } from './threaded-session.js'
+import { type ProcessedEnvelope, type SessionSetup } from './messages.js'
+import { ThreadedSession } from './threaded-session.js'
 
 /** What a stage needs of its session. */
 export interface FrameSession {
@@ -10,6 +10,7 @@ export interface FrameSession {
     message: Uint8Array<ArrayBuffer>,
     header: FrameHeader,
     arrivedAt: number,
+    lz4?: boolean,
   ): Promise<ProcessedEnvelope>
   /** As of `ThreadedSession`. */
   rehearse(inputs: readonly TensorSpec[]): Promise<number>
@@ -41,7 +42,7 @@ export class SessionPool {
     try {
       const session = (shared.loaded = await shared.session)
       return {
-        process: (message, header, arrivedAt) => session.process(message, header, arrivedAt),
+        process: (message, header, arrivedAt, lz4) => session.process(message, header, arrivedAt, lz4),
         rehearse: inputs => session.rehearse(inputs),
         close,
       }

@@ -5,6 +5,7 @@ import { type Envelope, type FrameHeader, type StageTiming } from '../../core/fr
 import { type Tensor, type Tensors, type TensorSpec } from '../../core/tensor.js'
 import {
   type Handover,
+  type ProcessedEnvelope,
   type SessionReply,
   type SessionRequest,
   type SessionSetup,
@@ -79,9 +80,13 @@ async function answerEnvelope(
   session: OnnxSession,
   request: Extract<SessionRequest, { type: 'envelope' }>,
 ): Promise<void> {
-  const handover = setup.handover ?? { carries: [], sends: session.outputNames, lz4: false }
-  const { message, failed, runMs } = await processEnvelope(session, handover, request)
-  reply({ type: 'envelope', id: request.id, message, failed, runMs }, [message.buffer])
+  const handover = setup.handover ?? { carries: [], sends: session.outputNames }
+  const processed = await processEnvelope(session, handover, request)
+  reply({ type: 'envelope', id: request.id, ...processed }, [processed.message.buffer])
+}
+
+interface Processed extends ProcessedEnvelope {
+  readonly message: Uint8Array<ArrayBuffer>
 }
 
 /** A frame that cannot be processed goes on as its own error, and alone (promise 6). */
@@ -89,7 +94,7 @@ async function processEnvelope(
   session: OnnxSession,
   handover: Handover,
   request: Extract<SessionRequest, { type: 'envelope' }>,
-): Promise<{ message: Uint8Array<ArrayBuffer>; failed: boolean; runMs: number }> {
+): Promise<Processed> {
   const startedAt = wallClock()
   try {
     const { header, tensors } = decodeEnvelope(request.message)
@@ -105,9 +110,11 @@ async function processEnvelope(
       runMs,
       bytesIn: request.message.byteLength,
     }
-    const message = encodeEnvelope(nextEnvelope(header, sent, timing), { lz4: handover.lz4 })
+    const { lz4 } = request
+    const message = encodeEnvelope(nextEnvelope(header, sent, timing), { lz4 })
     lastEncodeMs = wallClock() - ranAt
-    return { message, failed: false, runMs }
+    const packing = { rawBytes: bytesOf(sent), bytes: message.byteLength, ms: lastEncodeMs }
+    return { message, failed: false, runMs, ...(lz4 ? { packing } : {}) }
   } catch (error) {
     const info = MillraceError.from(error, 'INFERENCE_FAILED').toInfo()
     const failure: Envelope = { header: { ...request.header, error: info }, tensors: {} }
@@ -132,6 +139,13 @@ function pick(names: readonly string[], tensors: Tensors): Tensors {
     return [name, value] as const
   })
   return Object.fromEntries(entries)
+}
+
+function bytesOf(tensors: Tensors): number {
+  return Object.values(tensors).reduce(
+    (sum, { dtype, data }) => sum + (dtype === 'string' ? 0 : data.byteLength),
+    0,
+  )
 }
 
 function bufferOf(value: Tensor): ArrayBuffer[] {

@@ -3,15 +3,12 @@ import { Worker } from 'node:worker_threads'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'
 import { type Tensors, type TensorSpec } from '../../core/tensor.js'
-import { type SessionReply, type SessionRequest, type SessionSetup } from './messages.js'
-
-export interface ProcessedEnvelope {
-  /** The envelope that goes on; its ArrayBuffer is the caller's. */
-  readonly message: Uint8Array
-  /** True when it carries an error instead of tensors. */
-  readonly failed: boolean
-  readonly runMs: number
-}
+import {
+  type ProcessedEnvelope,
+  type SessionReply,
+  type SessionRequest,
+  type SessionSetup,
+} from './messages.js'
 
 interface Waiting {
   readonly resolve: (reply: SessionReply) => void
@@ -82,15 +79,17 @@ export class ThreadedSession {
   /**
    * Runs one frame, message in, message out. A frame that fails gives a message that says so; it does not throw.
    * @param message  an envelope that spans its whole ArrayBuffer, which is transferred and gone for the caller
+   * @param lz4  whether to compress the tensors that leave
    * @throws STOPPED, RUNTIME_CRASHED
    */
   async process(
     message: Uint8Array<ArrayBuffer>,
     header: FrameHeader,
     arrivedAt: number,
+    lz4 = false,
   ): Promise<ProcessedEnvelope> {
     const reply = await this.request(
-      id => ({ type: 'envelope', id, message, header, arrivedAt }),
+      id => ({ type: 'envelope', id, message, header, arrivedAt, lz4 }),
       [message.buffer],
     )
     if (reply.type === 'envelope') return reply

@@ -5,6 +5,7 @@ import { type Activation, type ActorProgress } from '../../core/control/index.js
 import { type ErrorCode, MillraceError } from '../../core/errors.js'
 import { FanOut } from '../../core/fan-out.js'
 import { type FrameHeader, type FrameIdentity } from '../../core/frame.js'
+import { Lz4Choice } from '../../core/lz4-choice.js'
 import { type Inlet, type Link, type LinkKind, type Outlet } from '../../core/link.js'
 import { type Topics } from '../../core/topics.js'
 import { type FrameSession, type SessionPool, wallClock } from '../session/index.js'
@@ -57,6 +58,7 @@ export class Stage {
   private runMs = 0
   private bytesIn = 0
   private bytesOut = 0
+  private readonly lz4: Lz4Choice
 
   private constructor(
     private readonly activation: Activation,
@@ -64,6 +66,7 @@ export class Stage {
     private readonly next: FanOut | undefined,
     private readonly parts: StageParts,
   ) {
+    this.lz4 = new Lz4Choice(activation.lz4)
     this.drained = lastValueFrom(this.departures(), { defaultValue: undefined })
   }
 
@@ -72,14 +75,14 @@ export class Stage {
    * @throws MODEL_UNSUPPORTED, MODEL_INVALID, ACTIVATION_FAILED, BUS_DISCONNECTED, LINK_UNREACHABLE
    */
   static async activate(activation: Activation, model: string, parts: StageParts): Promise<Stage> {
-    const { carries, sends, lz4, decodes, encodes } = activation
+    const { carries, sends, decodes, encodes } = activation
     // First, so that the way to the next stage is found while the session loads.
     const next =
       activation.next === undefined
         ? undefined
         : new FanOut(parts.link, activation.stage + 1, activation.next)
     const session = await parts.sessions
-      .open({ model, handover: { carries, sends, lz4, decodes, encodes } })
+      .open({ model, handover: { carries, sends, decodes, encodes } })
       .catch(async (error: unknown) => {
         await next?.close()
         throw error
@@ -121,7 +124,8 @@ export class Stage {
     const deliveries = this.next?.deliveries ?? []
     const counts = { frames, failures, waiting, running, runMs, bytesIn, bytesOut }
     const measured = deliveries.length === 0 ? {} : { deliveries }
-    return { pipeline, epoch, stage, replica, ...counts, link, ...measured }
+    const packed = this.lz4.compresses ? { lz4: true } : {}
+    return { pipeline, epoch, stage, replica, ...counts, link, ...packed, ...measured }
   }
 
   /**
@@ -187,8 +191,10 @@ export class Stage {
     const leave = this.parts.onEnter?.(header)
     this.running++
     try {
-      const result = await this.session.process(message, header, arrivedAt)
+      const lz4 = this.lz4.next(this.next?.slowestMbps)
+      const result = await this.session.process(message, header, arrivedAt, lz4)
       this.runMs += result.runMs
+      if (result.packing !== undefined) this.lz4.packed(result.packing)
       return { header, ...result }
     } catch (error) {
       const failure = MillraceError.from(error)

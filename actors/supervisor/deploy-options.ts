@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Lz4 } from '../../core/lz4-choice.js'
 import { defineOptions, type Options, type OptionsInput } from '../../core/options.js'
 import { WIRE_ERROR, WireChoice } from '../../core/wire.js'
 import { pixelInputs } from './pixel-inputs.js'
@@ -71,9 +72,10 @@ export const deployOptions = defineOptions({
     doc: 'The model takes pixels of 0 to 255 as `uint8`, a quarter of the bytes of float32, and makes `(pixel * scale - mean) / std` of them itself: `{"dtype":"uint8","scale":0.00392,"mean":[0.5],"std":[0.25]}`, where `scale` left out is 1/255, and `mean` and `std`, left out 0 and 1, have one value or one for each channel; for several inputs, that by their names. `cuts` are then those that `profile` prints with the same `input`.',
   },
   lz4: {
-    check: z.boolean(),
-    default: false,
-    doc: 'LZ4 on the tensors between stages, where it makes them smaller.',
+    check: Lz4,
+    default: 'auto',
+    value: 'auto|always|never',
+    doc: 'LZ4 on tensors between stages: `auto` where a link of its own between two workers is slow enough that it gains more time than both ends take for it, by what frames show of either, and decided anew when that changes; `always` on input frames too.',
   },
   wire: {
     check: WireChoice,

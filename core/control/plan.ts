@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LinkKind } from '../link.js'
+import { Lz4 } from '../lz4-choice.js'
 import { SensorSettings } from '../sensing/settings.js'
 import { count, errorInfo, links, name, tensorSpec } from './fields.js'
 import { canaryShare, modelFiles, Spec, wire, wireChoice } from './spec.js'
@@ -84,7 +85,7 @@ const versionPlan = z.object({
   window: z.int().min(1),
   /** Frames in flight per dispatcher at first, where that finds out how many do good; left out: as many as `window`. */
   leastWindow: z.int().min(1).optional(),
-  lz4: z.boolean(),
+  lz4: Lz4,
   /** As it was asked for; each stage says what leaves it. */
   wire: wireChoice,
   links,

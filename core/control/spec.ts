@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Lz4 } from '../lz4-choice.js'
 import { SensorSettings } from '../sensing/settings.js'
 import { Wire, WireChoice } from '../wire.js'
 import { count, links, name, sha256 } from './fields.js'
@@ -37,7 +38,7 @@ export const Spec = z.object({
   exclude: z.array(name).optional(),
   /** Frames in flight per dispatcher; left out: as many as do good, two per replica of each partition and two more at most. */
   window: z.int().min(1).optional(),
-  lz4: z.boolean(),
+  lz4: Lz4,
   wire: wireChoice,
   /** Where wires are chosen: the largest relative error of the outputs on sample frames; left out: 0.02. */
   wireError: z.number().min(0).max(1).optional(),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LinkAddress, LinkKind, ReplicaAddress } from '../link.js'
+import { Lz4 } from '../lz4-choice.js'
 import { Coding } from '../wire.js'
 import { activationKey, count, errorInfo, name, partSource, sha256, speed, tensorSpec } from './fields.js'
 
@@ -56,6 +57,8 @@ export const Beat = z.object({
       bytesOut: count.default(0),
       /** Which way it sends what it makes, now. */
       link: LinkKind.default('broker'),
+      /** Whether it compresses that. */
+      lz4: z.boolean().optional(),
       /** How fast its links to other workers have taken its messages of late, and how long the one took that shows it. */
       deliveries: z
         .array(z.object({ to: name, mbps: z.number().positive(), ms: z.number().positive() }))
@@ -84,7 +87,7 @@ export const Activation = z.object({
   /** Frames that may wait before the stage; more are refused. */
   inboxFrames: z.int().min(1),
   /** LZ4 on the tensors that leave, where it makes them smaller. */
-  lz4: z.boolean(),
+  lz4: Lz4,
   /** What the partition's model takes for a frame of the sample: it is run on such before it is ready, and its time told. */
   rehearse: z.array(tensorSpec).optional(),
 })

@@ -47,7 +47,7 @@ async function setting(t: ExecutionContext) {
   const inboxTopic = TOPICS.data.stage('p', 1, 0, 0)
   const activation: Activation = {
     ...{ pipeline: 'p', epoch: 1, stage: 0, replica: 0, term: 1, part, receives: ['x'], carries: [] },
-    ...{ sends: ['sum'], inbox: { topic: inboxTopic }, inboxFrames: 16, lz4: false },
+    ...{ sends: ['sum'], inbox: { topic: inboxTopic }, inboxFrames: 16, lz4: 'never' },
   }
   const actuals = await hear(bus, TOPICS.worker.actuals, Actual)
   const desired = encodeControl({ term: 1, activations: [activation] })

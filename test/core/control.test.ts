@@ -25,7 +25,7 @@ const activation = {
     },
   ],
   inboxFrames: 4,
-  lz4: false,
+  lz4: 'never',
 }
 
 const stage = {
@@ -52,7 +52,7 @@ const spec = {
   model,
   partitions: 3,
   window: 8,
-  lz4: true,
+  lz4: 'always',
   links: 'peer',
   deployTimeoutMs: 1000,
   sensors,
@@ -70,7 +70,7 @@ const plan = {
   stages: [stage],
   window: 4,
   leastWindow: 2,
-  lz4: false,
+  lz4: 'never',
   sampleError: 1e-7,
   links: 'auto',
   handover: 'drain',
@@ -171,7 +171,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       inboxFrames: 0,
       next: [],
       inbox: null,
-      lz4: 'yes',
+      lz4: true,
       receives: 'x',
     },
   },

@@ -36,7 +36,7 @@ export function planOf(epoch: number, change: Partial<Plan> = {}): Plan {
     outputs: [{ name: 'y', dtype: 'float32', dims: [1, 2] }],
     stages: [{ ...stage, link: 'broker', inbox: { topic: TOPICS.data.stage('p', epoch, 0, 0) } }],
     window: WINDOW,
-    lz4: false,
+    lz4: 'never',
     links: 'auto',
     sampleError: 0,
     handover: 'replay',

@@ -18,7 +18,7 @@ const SPEC: Spec = {
   pipeline: 'p',
   deployment: 'd',
   model: { sha256: '0'.repeat(64), bytes: 1, name: 'm' },
-  lz4: false,
+  lz4: 'never',
   links: 'peer',
   deployTimeoutMs: 60_000,
 }
@@ -75,7 +75,15 @@ export async function runReplicated(
   })
   const stages = planStagesOf(SPEC, placed, where, EPOCH)
   return {
-    ...{ pipeline: 'p', deployment: 'd', term: 1, epoch: EPOCH, model: SPEC.model, lz4: false, sampleError },
+    ...{
+      pipeline: 'p',
+      deployment: 'd',
+      term: 1,
+      epoch: EPOCH,
+      model: SPEC.model,
+      lz4: 'never',
+      sampleError,
+    },
     inputs: inputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     outputs: outputs.map(spec => ({ ...spec, dims: [...spec.dims] })),
     stages,

@@ -22,7 +22,7 @@ export const ACTIVATION: Activation = {
   inbox: { topic: INBOX },
   next: [{ topic: NEXT, weight: 1 }],
   inboxFrames: 8,
-  lz4: false,
+  lz4: 'never',
 }
 
 export function header(sequence: number, change: Partial<FrameHeader> = {}): FrameHeader {

@@ -171,7 +171,7 @@ export function specOf(deployment: string, change: Partial<Spec> = {}, model = M
     pipeline: 'p',
     deployment,
     model: about,
-    lz4: false,
+    lz4: 'never',
     links: 'auto',
     deployTimeoutMs: 60_000,
     ...change,

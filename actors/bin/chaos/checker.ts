@@ -23,7 +23,7 @@ export interface Verdict {
   readonly duplicates: number
   /** Predictions delivered after that of a later frame. */
   readonly misordered: number
-  /** Predictions that differ from the uncut model's by more than 1e-4, or are of no frame. */
+  /** Predictions that differ from the uncut model's by more than is allowed, or are of no frame. */
   readonly wrong: number
 }
 
@@ -49,11 +49,13 @@ export class Checker {
   /**
    * @param expected  what the uncut model makes of the frame of a sequence number, in the version that a prediction names
    * @param mayFail  frames that the fault is meant to make fail, and that are no loss then
+   * @param tolerance  the largest relative error of a right prediction
    */
   constructor(
     { frames$, predictions$, ledger$ }: Told,
     private readonly expected: (sequence: number, version: string) => Tensors,
     private readonly mayFail: (frame: FrameIdentity) => boolean = () => false,
+    private readonly tolerance = TOLERANCE,
   ) {
     this.watching = [
       frames$.subscribe(frame => this.admit(frame)),
@@ -103,7 +105,7 @@ export class Checker {
     if (sequence < newest) this.misordered++
     this.newest.set(stream, Math.max(newest, sequence))
     const error = relativeError(outputs, this.expected(sequence, version))
-    if (!known || !(error <= TOLERANCE)) this.wrong++
+    if (!known || !(error <= this.tolerance)) this.wrong++
   }
 
   private end(entry: LedgerEntry): void {

@@ -73,7 +73,19 @@ test.serial("run - leaves nothing on somebody else's broker", async t => {
 })
 
 test.serial('run - with LZ4 and more partitions than workers gives the same answers', async t => {
-  const args = ['run', DIGITS, '--workers', '2', '--partitions', '5', '--lz4', '--frames', '30', '--json']
+  const args = [
+    'run',
+    DIGITS,
+    '--workers',
+    '2',
+    '--partitions',
+    '5',
+    '--lz4',
+    'always',
+    '--frames',
+    '30',
+    '--json',
+  ]
   const { status, stdout, stderr } = await millrace(args)
   t.is(status, 0, stderr)
   const { frames, verify, stages } = JSON.parse(stdout) as Summary

@@ -36,7 +36,7 @@ const ACTIVATION: Activation = {
   sends: ['sum'],
   inbox: { topic: INBOX },
   inboxFrames: 4,
-  lz4: false,
+  lz4: 'never',
 }
 
 /** @param children  what it starts */

@@ -4,7 +4,7 @@ import { decodeEnvelope } from '../../../core/codec/index.js'
 import { adder, modelFile, numbersOf, plodder, rejection } from '../../support/actors.js'
 import { frame, header } from '../../support/staging.js'
 
-const HANDOVER = { carries: [], sends: ['sum'], lz4: false }
+const HANDOVER = { carries: [], sends: ['sum'] }
 
 async function sum(session: Awaited<ReturnType<SessionPool['open']>>): Promise<number[]> {
   const { message } = await session.process(new Uint8Array(frame(1)), header(1), wallClock())

@@ -102,7 +102,7 @@ test('a threaded session - closing lets runs end, and what comes after is refuse
 })
 
 test('a threaded session - a frame comes out as the envelope for the next stage, with its timing', async t => {
-  const handover = { carries: ['kept'], sends: ['sum', 'kept'], lz4: false }
+  const handover = { carries: ['kept'], sends: ['sum', 'kept'] }
   const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
   const message = encodeEnvelope({
     header: HEADER,
@@ -124,7 +124,7 @@ test('a threaded session - a frame comes out as the envelope for the next stage,
 })
 
 test('a threaded session - a frame that fails comes out as its own error', async t => {
-  const handover = { carries: ['kept'], sends: ['sum', 'kept'], lz4: false }
+  const handover = { carries: ['kept'], sends: ['sum', 'kept'] }
   const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
   const broken = encodeEnvelope({ header: HEADER, tensors: { x: row(1, 2), kept: row(7) } })
   broken[broken.length - 1] = 1

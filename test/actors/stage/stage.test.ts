@@ -2,11 +2,11 @@ import test, { type ExecutionContext } from 'ava'
 import { filter, firstValueFrom, map, type Observable, take, toArray } from 'rxjs'
 import { SessionPool } from '../../../actors/session/index.js'
 import { Stage } from '../../../actors/stage/index.js'
-import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
+import { decodeEnvelope, decodeHeader, encodeEnvelope } from '../../../core/codec/index.js'
 import { type Activation } from '../../../core/control/index.js'
 import { type MillraceError } from '../../../core/errors.js'
 import { type Envelope } from '../../../core/frame.js'
-import { brokerLink } from '../../../core/link.js'
+import { brokerLink, type Link } from '../../../core/link.js'
 import { ACTIVATION, EPOCH, frame, header, INBOX, NEXT, RESULTS, STAGE } from '../../support/staging.js'
 import {
   adder,
@@ -18,6 +18,7 @@ import {
   row,
   testBroker,
   TOPICS,
+  until,
 } from '../../support/actors.js'
 
 const SLOW: Activation = { ...ACTIVATION, sends: ['y'] }
@@ -66,6 +67,51 @@ test('a stage - frames go on to the next stage in order, under its number', asyn
   t.is(bytesIn, 5 * frame(0).byteLength)
   t.is(bytesOut, bytes)
   t.deepEqual(troubles, [])
+})
+
+test('a stage - compresses what leaves it while its link is so slow that it pays', async t => {
+  const { connect } = await testBroker(t)
+  const own = await connect('worker')
+  const delivery = { mbps: 1, ms: 100 }
+  const link = brokerLink(own, { sendTimeoutMs: 5_000 })
+  const measured: Link = {
+    listen: (...args) => link.listen(...args),
+    open: to => {
+      const outlet = link.open(to)
+      const { settled, way } = outlet
+      return { settled, way, delivery, send: one => outlet.send(one), close: () => outlet.close() }
+    },
+  }
+  const activation: Activation = {
+    ...{ ...ACTIVATION, lz4: 'auto', receives: ['x', 'kept'], carries: ['kept'], sends: ['sum', 'kept'] },
+    next: [{ topic: NEXT, weight: 1, worker: 'w2' }],
+  }
+  const stage = await Stage.activate(activation, await modelFile(t, adder(1)), {
+    ...{
+      link: measured,
+      topics: TOPICS,
+      sessions: new SessionPool(),
+      onTrouble: error => t.fail(error.message),
+    },
+  })
+  t.teardown(() => stage.passivate())
+  const bus = await connect('others')
+  const next$ = await listen(bus, NEXT)
+  const kept = row(...new Array<number>(100_000).fill(7))
+  const sent = async (sequence: number) => {
+    const message = encodeEnvelope({ header: header(sequence), tensors: { x: row(sequence, 0), kept } })
+    await bus.publish(INBOX, message)
+    const { payload } = await until(next$, one => decodeHeader(one.payload).sequence === sequence)
+    t.deepEqual(decodeEnvelope(payload).tensors['kept'], kept)
+    return payload.byteLength < 40_000
+  }
+  t.deepEqual([await sent(0), await sent(1), await sent(2)], [true, true, true])
+  t.true(stage.progress().lz4)
+  delivery.mbps = 50_000
+  t.deepEqual([await sent(3), await sent(4)], [false, false])
+  t.is(stage.progress().lz4, undefined)
+  delivery.mbps = 1
+  t.true(await sent(5))
 })
 
 test("a stage - the last one answers each frame's own dispatcher", async t => {

@@ -9,7 +9,7 @@ const MB = 1e6
 const BUFFERS = 80_000
 const SPEED = { convGflops: 10, matmulGflops: 10 }
 const SPEC: Spec = {
-  ...{ pipeline: 'p', deployment: 'd', lz4: false, links: 'auto', deployTimeoutMs: 1_000 },
+  ...{ pipeline: 'p', deployment: 'd', lz4: 'never', links: 'auto', deployTimeoutMs: 1_000 },
   model: { sha256: '0'.repeat(64), bytes: 1, name: 'line.onnx' },
 }
 

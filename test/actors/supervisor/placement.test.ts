@@ -15,7 +15,7 @@ const SPEC: Spec = {
   pipeline: 'p',
   deployment: 'd',
   model: { sha256: '0'.repeat(64), bytes: 1, name: 'm' },
-  lz4: false,
+  lz4: 'never',
   links: 'auto',
   deployTimeoutMs: 1_000,
 }

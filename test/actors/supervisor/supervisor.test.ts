@@ -316,7 +316,7 @@ test('a supervisor - its successor carries out what it left half done, and takes
   const { bus, user, start, ask, puppets, plans, ends } = await supervising(t)
   const stale = {
     ...{ pipeline: 'p', epoch: 4, stage: 0, replica: 0, term: 1, receives: [], carries: [], sends: [] },
-    ...{ part: { sha256: 'a'.repeat(64), bytes: 1 }, inboxFrames: 1, lz4: false },
+    ...{ part: { sha256: 'a'.repeat(64), bytes: 1 }, inboxFrames: 1, lz4: 'never' },
     inbox: { topic: TOPICS.data.stage('p', 4, 0, 0) },
   }
   const retain = (topic: string, message: unknown) =>

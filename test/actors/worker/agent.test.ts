@@ -176,7 +176,7 @@ async function setting(t: ExecutionContext) {
     sends: [],
     inbox: { topic: TOPICS.data.stage('p', 1, stage, 0) },
     inboxFrames: 1,
-    lz4: false,
+    lz4: 'never',
     ...change,
   })
   const desire = (term: number, activations: readonly Activation[], probes?: Probes) =>

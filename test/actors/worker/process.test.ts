@@ -41,7 +41,7 @@ async function startWorker(t: ExecutionContext) {
   const [birth, actuals] = [await until(births), await hear(bus, worker.actuals, Actual)]
   const activation = {
     ...{ pipeline: 'p', epoch: 1, stage: 0, replica: 0, term: 1, part, receives: ['x'], carries: [] },
-    ...{ sends: ['sum'], inbox: { topic: TOPICS.data.stage('p', 1, 0, 0) }, inboxFrames: 1, lz4: false },
+    ...{ sends: ['sum'], inbox: { topic: TOPICS.data.stage('p', 1, 0, 0) }, inboxFrames: 1, lz4: 'never' },
   }
   const desired = encodeControl({ term: 1, activations: [activation] })
   await bus.publish(worker.desired('w1'), desired, { qos: 1, retain: true })

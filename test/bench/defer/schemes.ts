@@ -39,9 +39,9 @@ export function schemesFor(
     single: { name: 'one device, whole model', options: { partitions: 1, exclude: others } },
     defer: {
       name: "DEFER's: equal layers, f32, LZ4 (no ZFP; stages overlap as ours do)",
-      options: { cuts, wire: 'f32', lz4: true },
+      options: { cuts, wire: 'f32', lz4: 'always' },
     },
-    even: { name: `equal layers, ${wire}`, options: { cuts, wire } },
+    even: { name: `equal layers, ${wire}`, options: { cuts, wire, lz4: 'never' } },
     chain: {
       name: `chain of ${parts} partitions, no replicas, ${wire}`,
       options: { partitions: parts, replicas: false, wire },

@@ -81,7 +81,7 @@ function addressOf(way: Way, place: Place): LinkAddress {
 /** What the stage makes goes nowhere: to an actor of its own runtime that is not there. */
 function activationFor(inbox: LinkAddress): Activation {
   return {
-    ...{ pipeline: 'bench', epoch: 1, stage: 0, replica: 0, term: 0, lz4: false },
+    ...{ pipeline: 'bench', epoch: 1, stage: 0, replica: 0, term: 0, lz4: 'never' },
     ...{ part: { sha256: '', bytes: 0 }, receives: ['x'], carries: [], sends: ['x'] },
     ...{ inbox, next: [{ topic: 'bench/nowhere', worker: 'w2', weight: 1 }], inboxFrames: INBOX_FRAMES },
   }

@@ -20,6 +20,8 @@ export interface CellFrames {
   frame(sequence: number): Tensors
   /** What the uncut model of this version makes of that. */
   answer(sequence: number, version: string): Tensors
+  /** How far from that a right prediction may be; left out: what is allowed of a pipeline that loses nothing. */
+  readonly tolerance?: number
 }
 
 /** A fault that is about to happen. */
@@ -62,7 +64,8 @@ export class CellStream {
   constructor({ pipeline, plan, frames, stream }: CellPipeline, { signs, mayFail }: Effects = {}) {
     this.pipeline = pipeline
     this.plan = plan
-    this.checker = new Checker(pipeline, (sequence, version) => frames.answer(sequence, version), mayFail)
+    const answer = (sequence: number, version: string) => frames.answer(sequence, version)
+    this.checker = new Checker(pipeline, answer, mayFail, frames.tolerance)
     this.recovery = new Recovery(pipeline, plan.epoch, signs ?? NEVER)
     pipeline.predictions$.subscribe(() => this.delivered++)
     pipeline.ledger$.subscribe(entry => {

@@ -3,12 +3,15 @@ import { UsageError } from '../../bench/bench.js'
 import { type Command, commandOf } from './command.js'
 
 const known: Record<string, [readonly string[], Command]> = {
-  'the whole matrix': [['--matrix'], { kind: 'matrix', seed: 1, cells: [], bed: undefined }],
+  'the whole matrix': [['--matrix'], { kind: 'matrix', seed: 1, cells: [], bed: undefined, wire: 'f32' }],
   'some cells of it': [
     ['--cell', 'slow', '--cell', 'poison@last', '--seed', '7'],
-    { kind: 'matrix', seed: 7, cells: ['slow', 'poison@last'], bed: undefined },
+    { kind: 'matrix', seed: 7, cells: ['slow', 'poison@last'], bed: undefined, wire: 'f32' },
   ],
-  'those of one cluster': [['--bed', 'resnet50'], { kind: 'matrix', seed: 1, cells: [], bed: 'resnet50' }],
+  'those of one cluster, over another wire': [
+    ['--bed', 'resnet50', '--wire', 'u8'],
+    { kind: 'matrix', seed: 1, cells: [], bed: 'resnet50', wire: 'u8' },
+  ],
   'faults at random': [
     ['--minutes', '2', '--seed', '3', '--model', 'resnet50'],
     { kind: 'random', seed: 3, minutes: 2, model: 'resnet50' },
@@ -36,6 +39,8 @@ for (const args of [
   ['--minutes', '1', '--seed', '-1'],
   ['--minutes', '1', '--model', 'vgg'],
   ['--matrix', '--bed', 'straw'],
+  ['--matrix', '--wire', 'u4'],
+  ['--busy', '--wire', 'u8'],
   ['--calm'],
 ]) {
   test(`the chaos command - '${args.join(' ')}' is refused`, t => {

@@ -1,4 +1,5 @@
 import { benchOptions, UsageError } from '../../bench/bench.js'
+import { Wire } from '../../../core/wire.js'
 import { type Bed } from './cell.js'
 
 /** What `npm run chaos` is asked for. */
@@ -9,6 +10,8 @@ export type Command = { readonly seed: number } & (
       readonly cells: readonly string[]
       /** Undefined: all. */
       readonly bed: Bed | undefined
+      /** On links between stages. */
+      readonly wire: Wire
     }
   | { readonly kind: 'random'; readonly model: 'digits' | 'resnet50'; readonly minutes: number }
   | { readonly kind: 'busy' | 'frozen-consumer'; readonly minutes: number }
@@ -26,6 +29,7 @@ export function commandOf(args: readonly string[]): Command {
     matrix: { type: 'boolean', default: false },
     cell: { type: 'string', multiple: true, default: [] },
     bed: { type: 'string' },
+    wire: { type: 'string' },
     busy: { type: 'boolean', default: false },
     'frozen-consumer': { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
@@ -36,12 +40,15 @@ export function commandOf(args: readonly string[]): Command {
   const seed = seedOf(values.seed)
   const wanted = [matrix || cell.length > 0 || values.bed !== undefined, busy, values['frozen-consumer']]
   if (wanted.filter(Boolean).length > 1) throw new UsageError('what is to be run? One thing at a time')
+  if (values.wire !== undefined && wanted[0] !== true)
+    throw new UsageError('--wire is for cells of the matrix')
   if (busy) return { kind: 'busy', seed, minutes: minutesOf(minutes, BUSY_MINUTES) }
   if (values['frozen-consumer'])
     return { kind: 'frozen-consumer', seed, minutes: minutesOf(minutes, FROZEN_MINUTES) }
   if (wanted[0] === true) {
     if (minutes !== undefined) throw new UsageError('the matrix takes as long as it takes: without --minutes')
-    return { kind: 'matrix', seed, cells: cell, bed: oneOf('bed', BEDS, values.bed) }
+    const wire = oneOf('wire', Wire.options, values.wire) ?? 'f32'
+    return { kind: 'matrix', seed, cells: cell, bed: oneOf('bed', BEDS, values.bed), wire }
   }
   if (minutes === undefined) throw new UsageError('what is to be run?')
   const model = oneOf('model', MODELS, values.model) ?? 'digits'

@@ -28,7 +28,8 @@ export async function killDispatcher(stand: Stand, stream: string): Promise<Obse
   const pipeline = await stand.deploy()
   const plan = await firstValueFrom(pipeline.plan$)
   const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-'))
-  const { seed, distinct } = stand.wish
+  const { seed } = stand
+  const { distinct } = stand.wish
   const wish = {
     ...{ url: stand.broker.url, journal: join(folder, 'journal'), record: join(folder, 'record') },
     ...{ pipeline: pipeline.name, stream, seed, distinct },
@@ -91,7 +92,8 @@ function judged(stand: Stand, { window }: Plan, { before, unended, after, at }: 
     predictions$: new Subject<Prediction>(),
     ledger$: new Subject<LedgerEntry>(),
   }
-  const checker = new Checker(told, (sequence, version) => stand.answer(sequence, version))
+  const answer = (sequence: number, version: string) => stand.answer(sequence, version)
+  const checker = new Checker(told, answer, undefined, stand.tolerance)
   for (const record of before) tell(told, record)
   const underWay = [...checker.open.keys()]
   checker.restarted(unended)

@@ -4,6 +4,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../bench/bench.js'
 import { inCheckout } from '../../support/index.js'
+import { type Wire } from '../../../core/wire.js'
 import { type Bed, type Cell, type CellResult, runCell } from './cell.js'
 import { allCells } from './cells.js'
 import { busyTable, isCalm, runBusy } from './busy.js'
@@ -13,7 +14,7 @@ import { frozenProblems, memoryTable, ratesTable } from './frozen-report.js'
 import { cellsTable, summaryOf, timesTable } from './report.js'
 import { Stand, type StandWish } from './stand.js'
 
-const USAGE = `usage: npm run chaos -- --matrix [--cell NAME ...] [--bed digits|mosquitto|resnet50] [--seed N]
+const USAGE = `usage: npm run chaos -- --matrix [--cell NAME ...] [--bed digits|mosquitto|resnet50] [--wire f32|f16|u8c|u8] [--seed N]
        npm run chaos -- --seed N --minutes M [--model digits|resnet50]
        npm run chaos -- --busy [--minutes M] [--seed N]
        npm run chaos -- --frozen-consumer [--minutes M]`
@@ -42,7 +43,7 @@ function run(command: Command): number | Promise<number> {
   const { seed, kind } = command
   switch (kind) {
     case 'matrix':
-      return matrix(cellsOf(command.cells, command.bed), seed)
+      return matrix(cellsOf(command.cells, command.bed), seed, command.wire)
     case 'random':
       return atRandom(command.model === 'resnet50' ? resnet50() : DIGITS, seed, command.minutes)
     case 'busy':
@@ -63,13 +64,13 @@ function cellsOf(names: readonly string[], wanted: Bed | undefined): Cell[] {
   return cells
 }
 
-async function matrix(cells: readonly Cell[], seed: number): Promise<number> {
-  const results = await runBeds(cells, seed)
+async function matrix(cells: readonly Cell[], seed: number, wire: Wire): Promise<number> {
+  const results = await runBeds(cells, seed, wire)
   const summary = summaryOf(results)
   console.log(`\n${cellsTable(results)}\n\n${timesTable(summary)}\n`)
   for (const { cell, what } of summary.late) console.log(`late: ${cell}: ${what.join('; ')}`)
   for (const { cell, what } of summary.failed) console.log(`NOT ok: ${cell}: ${what.join('; ')}`)
-  console.log(JSON.stringify({ seed, ...summary }))
+  console.log(JSON.stringify({ seed, wire, ...summary }))
   return summary.failed.length === 0 ? 0 : 1
 }
 
@@ -96,10 +97,10 @@ function misused(reason: string): number {
   return 2
 }
 
-async function runBeds(cells: readonly Cell[], seed: number): Promise<CellResult[]> {
+async function runBeds(cells: readonly Cell[], seed: number, wire: Wire): Promise<CellResult[]> {
   const results: CellResult[] = []
   for (const bed of new Set(cells.map(cell => cell.bed))) {
-    const stand = await Stand.open(wishOf(bed, seed))
+    const stand = await Stand.open(wishOf(bed, seed, wire))
     try {
       for (const cell of cells.filter(one => one.bed === bed)) {
         const result = await runCell(cell, stand)
@@ -120,12 +121,12 @@ function lineOf({ cell, detectMs, resumeMs, problems, late }: CellResult): strin
   return `${how} ${cell}: detected ${detected}, resumed ${resumed} (load ${loadavg()[0]?.toFixed(1)})${more}`
 }
 
-function wishOf(bed: Bed, seed: number): StandWish {
+function wishOf(bed: Bed, seed: number, wire: Wire = 'f32'): StandWish {
   const broker = bed === 'mosquitto' ? 'mosquitto' : 'embedded'
-  if (bed !== 'resnet50') {
-    return { model: DIGITS, partitions: 3, spares: 1, broker, window: 8, seed, distinct: 97 }
-  }
-  return { model: resnet50(), partitions: 4, spares: 1, broker, window: 10, seed, distinct: 12 }
+  const about = { spares: 1, broker, seed, wire } as const
+  if (bed === 'resnet50') return { ...about, model: resnet50(), partitions: 4, window: 10, distinct: 12 }
+  // Few have answers that are far apart.
+  return { ...about, model: DIGITS, partitions: 3, window: 8, distinct: wire === 'f32' ? 97 : 16 }
 }
 
 /** Faults of every kind that can be mended, as chance has it. @returns the exit status */
