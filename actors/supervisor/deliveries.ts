@@ -1,9 +1,7 @@
 import { type ActorProgress, type Beat, type Plan } from '../../core/control/index.js'
 import { type WorkerRegistry } from './registry.js'
 
-/** A link counts as another when it does so many times as much, or as little. */
-const OTHERWISE = 1.3
-/** What the processors on both ends do takes some of that, whatever the link is. */
+/** What the processors on both ends do takes some of that, whatever the link is; and short messages may wait in no queue. */
 const LEAST_MS = 20
 /** A link that is busy for so much of the time that a frame may take could be what holds the others up. */
 const BUSY = 0.8
@@ -12,8 +10,9 @@ const WAITING = 2
 
 /**
  * Judges by what workers tell of their messages whether links are otherwise than they were measured. One that does more is
- * believed. One that does less may only have had a busy receiver: it is believed where it takes about as long for a frame
- * as the plan allows, and the stage behind it has nothing else to do.
+ * believed where messages take longer than a queue on the way could hide, and measured otherwise. One that does less may only
+ * have had a busy receiver: it is believed where it takes about as long for a frame as the plan allows, and the stage behind
+ * it has nothing else to do.
  */
 export class Deliveries {
   constructor(
@@ -24,10 +23,11 @@ export class Deliveries {
   beaten({ worker, actors }: Beat): void {
     for (const actor of actors) {
       for (const { to, mbps, ms } of actor.deliveries ?? []) {
-        const known = this.registry.links.of(worker, to)
+        const { links } = this.registry
+        const known = links.of(worker, to)
         if (known === undefined) continue
-        const isSlower = () => mbps * OTHERWISE < known && ms >= LEAST_MS && this.holdsUp(actor, to, ms)
-        this.registry.links.delivered(worker, to, mbps > known * OTHERWISE || isSlower() ? mbps : known)
+        const isSure = ms >= LEAST_MS && (mbps > known || this.holdsUp(actor, to, ms))
+        links.delivered(worker, to, mbps, isSure)
       }
     }
   }

@@ -11,6 +11,8 @@ interface Live {
   readonly at: number
 }
 
+/** A link counts as another when it does so many times as much, or as little. */
+const OTHERWISE = 1.3
 /** Nobody sends frames over a link that is slow: after so long without any it may have become fast again. */
 const UNCONFIRMED_MS = 30_000
 
@@ -21,6 +23,8 @@ const UNCONFIRMED_MS = 30_000
 export class LiveLinks {
   private readonly measured = new Map<string, ReadonlyMap<string, LinkReport>>()
   private readonly live = new Map<string, Live>()
+  /** Links that seem to do more than is known of them, which a measurement has yet to show, or has not shown. */
+  private readonly doubts = new Map<string, 'open' | 'answered'>()
 
   constructor(private readonly now: () => number) {}
 
@@ -28,15 +32,29 @@ export class LiveLinks {
   report(from: string, links: readonly LinkReport[]): void {
     const before = this.measured.get(from) ?? new Map<string, LinkReport>()
     for (const { to, mbps } of links) {
-      if (before.get(to)?.mbps !== mbps)
-        [keyOf(from, to), keyOf(to, from)].forEach(key => this.live.delete(key))
+      if (before.get(to)?.mbps === mbps) continue
+      for (const [one, other] of [[from, to] as const, [to, from] as const]) this.answer(one, other, mbps)
     }
     this.measured.set(from, new Map([...before, ...links.map(link => [link.to, link] as const)]))
   }
 
-  /** Frames went over a link, which does so many 10^6 bit/s. */
-  delivered(from: string, to: string, mbps: number): void {
-    this.live.set(keyOf(from, to), { from, to, mbps, at: this.now() })
+  /**
+   * Frames went over a link, as if it did so many 10^6 bit/s. What is about as much as was known changes nothing.
+   * @param isSure  they show it; otherwise what is more is to be measured, once, and what is less means nothing
+   */
+  delivered(from: string, to: string, mbps: number, isSure = true): void {
+    const key = keyOf(from, to)
+    const known = this.of(from, to)
+    const isOther = known === undefined || ratioOf(known, mbps) > OTHERWISE
+    const live = this.live.get(key)
+    if (!isOther) this.live.set(key, { from, to, mbps: known, at: this.now() })
+    else if (isSure) {
+      this.live.set(key, { from, to, mbps, at: this.now() })
+      this.doubts.delete(key)
+    } else {
+      if (live !== undefined) this.live.set(key, { ...live, at: this.now() })
+      if (known !== undefined && mbps > known && !this.doubts.has(key)) this.doubts.set(key, 'open')
+    }
   }
 
   /** It is another process, perhaps on another machine. */
@@ -45,11 +63,14 @@ export class LiveLinks {
     for (const [key, { from, to }] of this.live) {
       if (from === worker || to === worker) this.live.delete(key)
     }
+    for (const key of this.doubts.keys()) if (key.split(' ').includes(worker)) this.doubts.delete(key)
   }
 
-  /** As it counts now, in 10^6 bit/s; undefined: nobody knows. */
+  /** As it counts now, in 10^6 bit/s: where no frame has gone over it as the other links of both workers let expect; undefined: nobody knows. */
   of(from: string, to: string): number | undefined {
-    return this.live.get(keyOf(from, to))?.mbps ?? this.measurement(from, to)?.mbps
+    const live = this.live.get(keyOf(from, to))?.mbps
+    const measured = this.measurement(from, to)?.mbps
+    return live ?? (measured && measured * Math.min(this.share(from), this.share(to)))
   }
 
   /** The links of a worker as they count now; those that no frame went over as the others of both workers let expect. */
@@ -58,11 +79,8 @@ export class LiveLinks {
     for (const { from, to } of this.live.values()) if (from === worker) known.add(to)
     return [...known].flatMap(to => {
       const measurement = this.measurement(worker, to)
-      if (measurement === undefined) return []
-      const live = this.live.get(keyOf(worker, to))?.mbps
-      return [
-        { ...measurement, to, mbps: live ?? measurement.mbps * Math.min(this.share(worker), this.share(to)) },
-      ]
+      const mbps = this.of(worker, to)
+      return measurement === undefined || mbps === undefined ? [] : [{ ...measurement, to, mbps }]
     })
   }
 
@@ -75,18 +93,35 @@ export class LiveLinks {
     return shares.length === 0 ? 1 : Math.min(1, Math.max(...shares))
   }
 
-  /** Whether frames have shown something else than was measured, and none has gone over the link for a while. */
+  /**
+   * Whether a link is to be measured again: it seems faster than is known, or frames have shown something else than was
+   * measured, and none has gone over it for a while.
+   */
   isDoubtful(from: string, to: string): boolean {
+    if ([keyOf(from, to), keyOf(to, from)].some(key => this.doubts.get(key) === 'open')) return true
     return [this.live.get(keyOf(from, to)), this.live.get(keyOf(to, from))].some(live => {
       if (live === undefined || this.now() - live.at < UNCONFIRMED_MS) return false
       return live.mbps !== this.measurement(from, to)?.mbps
     })
   }
 
+  /** Of a measurement: what frames have shown before it counts no more. */
+  private answer(from: string, to: string, mbps: number): void {
+    const key = keyOf(from, to)
+    const known = this.live.get(key)?.mbps ?? this.measurement(from, to)?.mbps
+    this.live.delete(key)
+    if (known === undefined || ratioOf(known, mbps) > OTHERWISE) this.doubts.delete(key)
+    else if (this.doubts.has(key)) this.doubts.set(key, 'answered')
+  }
+
   /** Which of the two has made it says nothing. */
   private measurement(from: string, to: string): LinkReport | undefined {
     return this.measured.get(from)?.get(to) ?? this.measured.get(to)?.get(from)
   }
+}
+
+function ratioOf(a: number, b: number): number {
+  return Math.max(a / b, b / a)
 }
 
 function keyOf(from: string, to: string): string {
