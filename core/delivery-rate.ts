@@ -8,8 +8,11 @@ export interface Delivery {
 
 /** Between two measurements. */
 const EVERY_MS = 500
-/** The best of them counts: what the processors on both ends do meanwhile makes a link seem slower, never faster. */
-const REMEMBERED = 4
+/**
+ * The best but one of them counts: what the processors do meanwhile makes a link seem slower, and seldom faster, where the
+ * sender learns late that the first message has arrived.
+ */
+const REMEMBERED = 5
 /** A connection that has just begun is slow for a while, and so is one that shares its link with the plan before it. */
 const LEAST = 3
 /** What is not acknowledged by then is lost. */
@@ -36,10 +39,7 @@ export class DeliveryRate {
   /** Undefined: not known, for too little was sent. */
   get best(): Delivery | undefined {
     if (this.recent.length < LEAST) return undefined
-    return this.recent.reduce<Delivery | undefined>(
-      (best, one) => (best === undefined || one.mbps > best.mbps ? one : best),
-      undefined,
-    )
+    return [...this.recent].sort((a, b) => b.mbps - a.mbps)[1]
   }
 
   /**

@@ -2,6 +2,11 @@ import { type Actual } from '../../core/control/index.js'
 
 export type LinkReport = NonNullable<Actual['links']>[number]
 
+interface Measured extends LinkReport {
+  /** What the other links of both workers did then, as `share` says. */
+  readonly shares: readonly [number, number]
+}
+
 /** What a link was found to do by the frames that go over it. */
 interface Live {
   readonly from: string
@@ -21,7 +26,7 @@ const UNCONFIRMED_MS = 30_000
  * newer than the frames counts for more than they.
  */
 export class LiveLinks {
-  private readonly measured = new Map<string, ReadonlyMap<string, LinkReport>>()
+  private readonly measured = new Map<string, ReadonlyMap<string, Measured>>()
   private readonly live = new Map<string, Live>()
   /** Links that seem to do more than is known of them, which a measurement has yet to show, or has not shown. */
   private readonly doubts = new Map<string, 'open' | 'answered'>()
@@ -30,12 +35,14 @@ export class LiveLinks {
 
   /** A worker says what it has measured. What it leaves out it may be about to measure again. */
   report(from: string, links: readonly LinkReport[]): void {
-    const before = this.measured.get(from) ?? new Map<string, LinkReport>()
-    for (const { to, mbps } of links) {
-      if (before.get(to)?.mbps === mbps) continue
+    const known = new Map(this.measured.get(from))
+    for (const link of links) {
+      const { to, mbps } = link
+      if (known.get(to)?.mbps === mbps) continue
       for (const [one, other] of [[from, to] as const, [to, from] as const]) this.answer(one, other, mbps)
+      known.set(to, { ...link, shares: [this.share(from), this.share(to)] })
     }
-    this.measured.set(from, new Map([...before, ...links.map(link => [link.to, link] as const)]))
+    this.measured.set(from, known)
   }
 
   /**
@@ -47,12 +54,13 @@ export class LiveLinks {
     const known = this.of(from, to)
     const isOther = known === undefined || ratioOf(known, mbps) > OTHERWISE
     const live = this.live.get(key)
-    if (!isOther) this.live.set(key, { from, to, mbps: known, at: this.now() })
+    const at = this.now()
+    if (!isOther) this.live.set(key, { from, to, mbps: known, at })
     else if (isSure) {
-      this.live.set(key, { from, to, mbps, at: this.now() })
+      this.live.set(key, { from, to, mbps, at })
       this.doubts.delete(key)
     } else {
-      if (live !== undefined) this.live.set(key, { ...live, at: this.now() })
+      if (live !== undefined) this.live.set(key, { ...live, at })
       if (known !== undefined && mbps > known && !this.doubts.has(key)) this.doubts.set(key, 'open')
     }
   }
@@ -66,11 +74,17 @@ export class LiveLinks {
     for (const key of this.doubts.keys()) if (key.split(' ').includes(worker)) this.doubts.delete(key)
   }
 
-  /** As it counts now, in 10^6 bit/s: where no frame has gone over it as the other links of both workers let expect; undefined: nobody knows. */
+  /**
+   * As it counts now, in 10^6 bit/s: where no frame has gone over it since it was measured, as the other links of both workers
+   * let expect; undefined: nobody knows.
+   */
   of(from: string, to: string): number | undefined {
-    const live = this.live.get(keyOf(from, to))?.mbps
-    const measured = this.measurement(from, to)?.mbps
-    return live ?? (measured && measured * Math.min(this.share(from), this.share(to)))
+    const live = this.live.get(keyOf(from, to))
+    const measured = this.measurement(from, to)
+    if (live !== undefined || measured === undefined) return live?.mbps
+    const { mbps, from: by, shares } = measured
+    const [first, second] = by === from ? shares : [shares[1], shares[0]]
+    return mbps * Math.min(this.share(from) / first, this.share(to) / second)
   }
 
   /** The links of a worker as they count now; those that no frame went over as the others of both workers let expect. */
@@ -80,7 +94,9 @@ export class LiveLinks {
     return [...known].flatMap(to => {
       const measurement = this.measurement(worker, to)
       const mbps = this.of(worker, to)
-      return measurement === undefined || mbps === undefined ? [] : [{ ...measurement, to, mbps }]
+      if (measurement === undefined || mbps === undefined) return []
+      const { rttMs, runs } = measurement
+      return [{ to, mbps, rttMs, ...(runs === undefined ? {} : { runs }) }]
     })
   }
 
@@ -115,8 +131,10 @@ export class LiveLinks {
   }
 
   /** Which of the two has made it says nothing. */
-  private measurement(from: string, to: string): LinkReport | undefined {
-    return this.measured.get(from)?.get(to) ?? this.measured.get(to)?.get(from)
+  private measurement(from: string, to: string): (Measured & { readonly from: string }) | undefined {
+    const [own, other] = [this.measured.get(from)?.get(to), this.measured.get(to)?.get(from)]
+    if (own !== undefined) return { ...own, from }
+    return other && { ...other, from: to }
   }
 }
 

@@ -87,6 +87,19 @@ test('live links - frames over a link that was not used before do not make it fa
   t.deepEqual(of('a'), { b: 20, c: 20, d: 20 })
 })
 
+test('live links - what was measured since others became slower is not expected to be slower still', t => {
+  const { links, report } = setting()
+  links.delivered('a', 'b', 20)
+  report('a', { b: 100, c: 25, d: 100 })
+  t.is(links.of('a', 'c'), 25)
+  t.is(links.of('c', 'a'), 25)
+  t.is(links.of('a', 'd'), 20)
+  links.delivered('a', 'b', 10)
+  t.is(links.of('a', 'c'), 12.5)
+  links.delivered('a', 'b', 100)
+  t.is(links.of('a', 'c'), 25, 'nothing is known of other links of c')
+})
+
 test('live links - what seems faster than is known is measured once, and again when something else is known', t => {
   const { links, report } = setting()
   links.delivered('a', 'b', 130, false)
