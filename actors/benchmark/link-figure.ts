@@ -24,7 +24,7 @@ const LATE = 2 * GROWTH
 const ROUNDS = 3
 /** Of the largest messages, which nothing checks; all are sent. */
 const LAST_ROUNDS = 4
-/** A figure is believed when a much larger message takes at least so much of what it should take by it. */
+/** A figure is believed when a much larger message takes at least so much of what it should take by it, and not more by as much. */
 const BELIEVABLE = 0.6
 /** Of a link, that one message may take (decision D11). */
 const MOST_MESSAGE_MS = 250
@@ -59,17 +59,31 @@ export async function measureLink(
       rounds: bytes >= mostBytes ? LAST_ROUNDS : ROUNDS,
       inTime: () => bytes >= mostBytes || now() < startedAt + BUDGET_MS,
     })
-    if (isLast || (large >= ENOUGH_MS && large - rttMs >= CLEARLY * (small - rttMs))) {
+    const isLong = large >= MOST_MESSAGE_MS
+    if (isLast || isLong || (large >= ENOUGH_MS && large - rttMs >= CLEARLY * (small - rttMs))) {
       const ms = large - small
       // On the fastest links, or where there was no time for more, only that it is at least so fast.
       const figure = ms > 0 ? mbps(bytes * (1 - 1 / GROWTH), ms) : mbps(bytes, large)
       const more = Math.min(GROWTH, MOST_MESSAGE_MS / large, mostBytes / bytes)
-      if (isLast || more < LEAST_CHECK) return { mbps: figure, rttMs }
-      const checked = Math.floor(more * bytes)
-      if ((await time(checked)) >= BELIEVABLE * mbps(checked, figure)) return { mbps: figure, rttMs }
+      if (isLast || isLong || more < LEAST_CHECK) return { mbps: figure, rttMs }
+      if (await isBorneOut(time, Math.floor(more * bytes), { rttMs, msOf: size => mbps(size, figure) }))
+        return { mbps: figure, rttMs }
     }
     bytes = Math.min(bytes * GROWTH, mostBytes)
   }
+}
+
+/** Whether a larger message takes about as long as a figure lets expect: what is on the way besides may have held the others up. */
+async function isBorneOut(
+  time: (bytes: number) => Promise<number>,
+  bytes: number,
+  { rttMs, msOf }: { readonly rttMs: number; readonly msOf: (bytes: number) => number },
+): Promise<boolean> {
+  const expectedMs = msOf(bytes)
+  const mostMs = rttMs + expectedMs / BELIEVABLE
+  let ms = await time(bytes)
+  if (ms > mostMs) ms = Math.min(ms, await time(bytes))
+  return ms >= BELIEVABLE * expectedMs && ms <= mostMs
 }
 
 interface Sending {

@@ -51,3 +51,16 @@ test('link figure - is seldom far off where a quota of the processor holds every
     t.true(off <= LINKS / 20, `${mbps} Mbit/s: ${off} of ${LINKS} are off by more than a factor of two`)
   }
 })
+
+test('link figure - is not taken for a much faster one where frames are in the way of most messages', async t => {
+  const random = randomOf('frames', 1)
+  for (const mbps of [5, 20, 100]) {
+    const frameMs = (50_000 * 8) / 1e3 / mbps
+    for (let link = 0; link < LINKS; link++) {
+      const behind = () => 1 + (random.below(3) === 0 ? 0 : (frameMs * random.below(200)) / 100)
+      const { ratio, tookMs } = await measured(mbps, behind)
+      t.true(ratio < 2, `${mbps} Mbit/s: ${ratio}`)
+      t.true(tookMs < 5_000, `${mbps} Mbit/s: ${tookMs} ms`)
+    }
+  }
+})

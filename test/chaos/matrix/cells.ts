@@ -25,8 +25,8 @@ const DAMAGED_SHARE = 0.05
 const FRAMES_AT_FAULT = 150
 /** Comes soon after the stream has been measured. */
 const POISONOUS_FRAME = 180
-/** A model whose weights are so many times as large answers otherwise, and so does each of its parts. */
-const REWEIGHTED = 1.05
+/** A model whose weights are so many times as large answers otherwise, and so does each of its parts; over lossy wires clearly so. */
+const REWEIGHTED = { f32: 1.05, lossy: 2 }
 /** Longer than anybody may take to find another way. */
 const BROKEN_MS = 20_000
 
@@ -244,7 +244,8 @@ function spareOf({ workers }: Stand): string {
 
 /** Another model under the same name. */
 async function newVersion({ stand, pipeline, plan }: Scene): Promise<Strike> {
-  const model = reweighted(readFileSync(stand.wish.model), REWEIGHTED)
+  const factor = REWEIGHTED[stand.wish.wire === 'f32' ? 'f32' : 'lossy']
+  const model = reweighted(readFileSync(stand.wish.model), factor)
   const before = plan.model.sha256.slice(0, 12)
   const after = await stand.learn(model)
   const versions: string[] = []

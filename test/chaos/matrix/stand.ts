@@ -41,7 +41,7 @@ interface Precision {
   readonly apart: number
 }
 const EXACT: Precision = { tolerance: TOLERANCES.f32, apart: 1e-2 }
-const LOSSY: Precision = { tolerance: 0.1, apart: 0.2 }
+const LOSSY: Precision = { tolerance: 0.05, apart: 0.1 }
 /** Frames of so many seeds are tried, until all their answers are far enough apart. */
 const SEEDS = 20
 const VERSION_DIGITS = 12
