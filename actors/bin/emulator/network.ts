@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { type ClusterDescription } from '../../../core/cluster-file.js'
 import { addressOf, portOf, type RunNames } from './names.js'
@@ -7,6 +8,9 @@ import { runTool } from './tools.js'
 
 /** Where `ip netns` keeps its namespaces. */
 export const NAMESPACES = '/var/run/netns'
+/** As often is a namespace taken away that another takes away too, and so long that one has for it. */
+const REMOVALS = 3
+const LOOK_MS = 50
 
 /**
  * Makes a network namespace for each device, and one for a switch that joins them; the switch too is out of the way of
@@ -59,11 +63,29 @@ export async function changeBandwidth(
   await inSwitch(names, 'tc', receiveRates(cluster))
 }
 
-/** Takes away the namespaces of a run, and with them all that is in them. */
+/**
+ * Takes away the namespaces of a run, and with them all that is in them. What a dead run left may be taken away by others at
+ * the same time.
+ */
 export async function removeNetwork(names: RunNames): Promise<void> {
+  for (const space of await namespacesOf(names)) await removeNamespace(names, space, REMOVALS)
+}
+
+async function removeNamespace(names: RunNames, space: string, tries: number): Promise<void> {
+  try {
+    await runTool(['ip', 'netns', 'del', space])
+  } catch (error) {
+    await setTimeout(LOOK_MS)
+    if (!(await namespacesOf(names)).includes(space)) return
+    if (tries === 1) throw error
+    await removeNamespace(names, space, tries - 1)
+  }
+}
+
+async function namespacesOf(names: RunNames): Promise<string[]> {
   // There is no folder before the first namespace.
   const spaces = await readdir(NAMESPACES).catch(() => [])
-  for (const space of spaces.filter(name => names.owns(name))) await runTool(['ip', 'netns', 'del', space])
+  return spaces.filter(name => names.owns(name))
 }
 
 export interface Traffic {
