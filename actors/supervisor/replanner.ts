@@ -70,10 +70,10 @@ export class Replanner {
     const other = considered === undefined ? 'worker changed' : differenceOf(considered, circumstances)
     const reason = other ?? open
     const now = this.now()
-    if (seen !== undefined && differenceOf(seen, circumstances) !== undefined) this.changedAt = now
-    const settledMs = reason === 'worker changed' ? SETTLED_MS : 1
-    const isSteady = seen !== undefined && now - this.changedAt >= settledMs
-    if (reason === undefined || !isSteady || now < this.notBefore) return
+    const isSteady = seen !== undefined && differenceOf(seen, circumstances) === undefined
+    if (!isSteady) this.changedAt = now
+    const mayGoOn = reason === 'worker changed' && now - this.changedAt < SETTLED_MS
+    if (reason === undefined || !isSteady || mayGoOn || now < this.notBefore) return
     const abort = (this.abort = new AbortController())
     this.considered = circumstances
     this.open = undefined
