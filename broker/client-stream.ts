@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream'
+import { type SpareMemory } from '../core/spare-memory.js'
 import { HeaderGuard } from './guard.js'
-import { PublishReader } from './publish-reader.js'
+import { PublishReader, type TakenPublish } from './publish-reader.js'
 
 export interface ClientStreamLimits {
   readonly maxPacketBytes: number
@@ -44,15 +45,15 @@ export class ClientStream extends Duplex {
   private stall: NodeJS.Timeout | undefined
   private readonly reader: PublishReader | undefined
 
-  /** @param takes  messages do not go through the broker: they wait for `startTaking` */
+  /** @param memory  given where messages do not go through the broker: they wait for `startTaking`, in this */
   constructor(
     private readonly socket: Duplex,
     private readonly limits: ClientStreamLimits,
-    { takes = false }: { readonly takes?: boolean } = {},
+    memory?: SpareMemory,
   ) {
     super({ writableHighWaterMark: NEVER_FULL, allowHalfOpen: false })
     this.guard = new HeaderGuard(limits.maxPacketBytes)
-    this.reader = takes ? new PublishReader(packet => this.passOn(packet)) : undefined
+    this.reader = memory === undefined ? undefined : new PublishReader(packet => this.passOn(packet), memory)
     socket.on('data', (chunk: Buffer) => this.takeIn(chunk))
     socket.on('end', () => this.push(null))
     socket.on('error', error => this.destroy(error))
@@ -97,10 +98,11 @@ export class ClientStream extends Duplex {
    * From now on takes messages of quality 0 and 1 in itself, and acknowledges them; what has waited comes at once.
    * @param take  whether the client may send this
    */
-  startTaking(take: (topic: string, payload: Uint8Array) => boolean): void {
+  startTaking(take: (publish: TakenPublish) => boolean): void {
     this.attempt(() =>
-      this.reader?.open(({ topic, payload, id }) => {
-        if (!take(topic, payload)) throw new Error(`'${topic}' may not be published to`)
+      this.reader?.open(publish => {
+        const { topic, id } = publish
+        if (!take(publish)) throw new Error(`'${topic}' may not be published to`)
         if (id !== undefined) this.write(Uint8Array.of(PUBACK, 2, id >> 8, id & 255))
       }),
     )

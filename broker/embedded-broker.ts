@@ -5,6 +5,7 @@ import { type Bus } from '../core/bus.js'
 import { MillraceError } from '../core/errors.js'
 import { isLoopback } from '../core/link.js'
 import { parseOptions } from '../core/options.js'
+import { type SpareMemory } from '../core/spare-memory.js'
 import { withLimit } from '../core/wait.js'
 import { type Access, accessFor, type Grant, type User } from './access.js'
 import { type BoundedStore, boundedStore } from './bounded-store.js'
@@ -72,7 +73,7 @@ export class EmbeddedBroker {
     readonly host: string,
     readonly port: number,
     private readonly users: readonly User[],
-    private readonly takes: boolean,
+    private readonly intakeMemory: SpareMemory | undefined,
   ) {
     server.on('connection', socket => this.welcome(socket))
     // Such as too many open files: without a listener it would end the process.
@@ -112,16 +113,7 @@ export class EmbeddedBroker {
     const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS })
     try {
       const bound = await listen(server, host, port)
-      const broker = new EmbeddedBroker(
-        aedes,
-        server,
-        limits,
-        store,
-        host,
-        bound,
-        users,
-        intake !== undefined,
-      )
+      const broker = new EmbeddedBroker(aedes, server, limits, store, host, bound, users, intake?.memory)
       aedes.authorizeForward = (client, packet) => broker.forward(client, packet)
       return broker
     } catch (error) {
@@ -194,7 +186,7 @@ export class EmbeddedBroker {
   }
 
   private streamOver(socket: Duplex): ClientStream {
-    return new ClientStream(socket, this.limits, { takes: this.takes })
+    return new ClientStream(socket, this.limits, this.intakeMemory)
   }
 
   private attach(stream: ClientStream): void {
@@ -264,7 +256,8 @@ function hooks({ access, grants, limits, intake, held, publish }: HookParts): Ae
       const stream = streamOf(client)
       if (intake !== undefined && stream !== undefined) {
         packet.retain = false
-        intake(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, stream)
+        const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+        intake.take({ topic, payload: bytes, owned: false }, stream)
       }
       if (packet.qos !== 1 || !held.concerns(topic)) return done(null)
       held.hold(packet, publish, done)

@@ -1,10 +1,11 @@
 import { type BusHandler } from '../core/bus.js'
 import { type Inlet } from '../core/link.js'
+import { SpareMemory } from '../core/spare-memory.js'
 import { type Access, passwordMatcher } from './access.js'
 import { Joiner } from './chunking.js'
 import { type ClientStream } from './client-stream.js'
 import { type EmbeddedBroker, startBroker } from './embedded-broker.js'
-import { spansItsBuffer } from './owned.js'
+import { type TakenMessage } from './intake.js'
 
 /** Largest packet that comes in whole; senders split what is larger. */
 export const INBOX_PACKET_BYTES = 16 * 2 ** 20
@@ -32,6 +33,8 @@ export interface InboxCredentials {
  * inbox that its password is for, and do nothing else. What comes in is handed over at once and goes nowhere else.
  */
 export class InboxBroker {
+  /** For what comes: of what this runtime has sent. */
+  readonly memory = new SpareMemory()
   private readonly inboxes = new Map<string, Inbox>()
   private readonly joiner = new Joiner()
   /** A sender that hears nothing takes the link for broken. */
@@ -48,7 +51,7 @@ export class InboxBroker {
     inboxes.broker = await startBroker({
       ...address,
       access: inboxes.access(),
-      intake: (topic, payload, from) => inboxes.take(topic, payload, from),
+      intake: { take: (message, from) => inboxes.take(message, from), memory: inboxes.memory },
       limits: { maxPacketBytes: INBOX_PACKET_BYTES + 2 ** 16, maxConnections: MOST_CONNECTIONS },
     })
     return inboxes
@@ -109,7 +112,7 @@ export class InboxBroker {
     }
   }
 
-  private take(topic: string, payload: Uint8Array, from: ClientStream): void {
+  private take({ topic, payload, owned }: TakenMessage, from: ClientStream): void {
     const inbox = this.inboxes.get(topic)
     if (inbox === undefined) return
     if (!inbox.senders.has(from)) {
@@ -123,7 +126,7 @@ export class InboxBroker {
     inbox.handler({
       topic,
       payload: whole ? joined.payload : payload,
-      owned: whole || spansItsBuffer(payload),
+      owned: whole || owned,
       retained: false,
     })
   }

@@ -1,9 +1,21 @@
 import { type AedesOptions, type Client } from 'aedes'
+import { type SpareMemory } from '../core/spare-memory.js'
 import { type Grant } from './access.js'
 import { type ClientStream } from './client-stream.js'
 
-/** @param payload  a view into memory that is used again after the call, unless it spans its whole ArrayBuffer */
-export type Intake = (topic: string, payload: Uint8Array, from: ClientStream) => void
+/** A message to a broker that takes everything in itself. */
+export interface TakenMessage {
+  readonly topic: string
+  readonly payload: Uint8Array
+  /** False: a view into memory that is used again after the call. */
+  readonly owned: boolean
+}
+
+export interface Intake {
+  readonly take: (message: TakenMessage, from: ClientStream) => void
+  /** For the payloads. */
+  readonly memory: SpareMemory
+}
 
 /** So many signs of life in the time in which a client waits for one. */
 const SIGNS = 3
@@ -32,9 +44,9 @@ export class IntakeClients {
    * once more and take most of the time of small ones.
    */
   ready(client: Client, stream: ClientStream, grant: Grant | undefined): void {
-    stream.startTaking((topic, payload) => {
-      if (grant?.mayPublish(topic) !== true) return false
-      this.intake(topic, payload, stream)
+    stream.startTaking(publish => {
+      if (grant?.mayPublish(publish.topic) !== true) return false
+      this.intake.take(publish, stream)
       return true
     })
     const seconds = this.keepalives.get(client) ?? 0

@@ -19,9 +19,11 @@ export interface PeerLinkParts extends PeerOutletOptions {
 export class PeerLink implements Link {
   private readonly local = new Map<string, BusHandler>()
   private readonly broker: Link
+  private readonly outletOptions: PeerOutletOptions
 
   constructor(private readonly parts: PeerLinkParts) {
     this.broker = brokerLink(parts.bus, parts)
+    this.outletOptions = { ...parts, memory: parts.inbox?.memory }
   }
 
   async listen(address: LinkAddress, handler: BusHandler): Promise<Inlet> {
@@ -53,7 +55,7 @@ export class PeerLink implements Link {
     const { worker } = this.parts
     if (address.worker === worker) return this.openLocal(address)
     const broker = this.broker.open(address)
-    return isPeer(address) ? new PeerOutlet(address, broker, this.parts) : broker
+    return isPeer(address) ? new PeerOutlet(address, broker, this.outletOptions) : broker
   }
 
   /** To an actor of this runtime, by reference; one that is not there loses the message, as a subscriber would. */

@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type Delivery, DeliveryRate } from '../core/delivery-rate.js'
 import { MillraceError } from '../core/errors.js'
 import { type LinkAddress, type LinkKind, type Outlet } from '../core/link.js'
+import { type SpareMemory } from '../core/spare-memory.js'
 import { PATIENT_KEEPALIVE_S } from './client.js'
 import { connectBus } from './connect-bus.js'
 import { INBOX_PACKET_BYTES } from './inbox-broker.js'
@@ -23,6 +24,8 @@ export interface PeerOutletOptions {
   readonly sendTimeoutMs: number
   /** Where to dial instead of a peer's URL; left out: there. */
   readonly dialled?: ((url: string) => Promise<string>) | undefined
+  /** Is given that of messages which have left straight to the peer. */
+  readonly memory?: SpareMemory | undefined
 }
 
 export type PeerAddress = LinkAddress & { readonly peer: NonNullable<LinkAddress['peer']> }
@@ -83,6 +86,7 @@ export class PeerOutlet implements Outlet {
     const how = { qos: 0, timeoutMs: sendTimeoutMs, arrived, ...(peer.only ? {} : { signal }) } as const
     try {
       await bus.publish(topic, message, how)
+      this.options.memory?.give(message.buffer)
     } catch (error) {
       if (!signal.aborted || peer.only) throw error
       await this.fallback.send(message)

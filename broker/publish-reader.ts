@@ -1,3 +1,5 @@
+import { type SpareMemory } from '../core/spare-memory.js'
+
 const PUBLISH = 3
 const QOS = 0b0110
 /** Of a length of a text, and of a packet's identifier. */
@@ -7,8 +9,9 @@ const POOLED_BYTES = 1_024
 
 export interface TakenPublish {
   readonly topic: string
-  /** From a kilobyte on in an ArrayBuffer of its own. */
   readonly payload: Uint8Array
+  /** Whether it has an ArrayBuffer to itself, from a kilobyte on; that may be longer than the payload. */
+  readonly owned: boolean
   /** Of quality 1: what its acknowledgement names. */
   readonly id: number | undefined
 }
@@ -24,11 +27,17 @@ export class PublishReader {
   private readonly early: Uint8Array[] = []
   private introduced = false
   private readonly packets = this.read()
-  private wanted = this.next(Buffer.alloc(0))
+  private wanted: Buffer = Buffer.alloc(this.packets.next().value)
   private got = 0
 
-  /** @param pass  takes other packets, each whole */
-  constructor(private readonly pass: (packet: Buffer) => void) {}
+  /**
+   * @param pass  takes other packets, each whole
+   * @param memory  for payloads, of messages that have left
+   */
+  constructor(
+    private readonly pass: (packet: Buffer) => void,
+    private readonly memory: SpareMemory,
+  ) {}
 
   /** Whether what comes is kept, because it is not known yet whether the client is welcome: reading is to stop. */
   get waits(): boolean {
@@ -67,7 +76,7 @@ export class PublishReader {
 
   private next(bytes: Buffer): Buffer {
     const size = this.packets.next(bytes).value
-    return size < POOLED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)
+    return size < POOLED_BYTES ? Buffer.allocUnsafe(size) : this.memory.take(size)
   }
 
   /** Asks for so many bytes at a time, and gets them. */
@@ -100,5 +109,5 @@ function* publish(length: number, acknowledged: boolean): Generator<number, Take
   if (payloadBytes < 0) throw new Error(`a message of ${length} bytes in which its topic has no room`)
   const topic = (yield topicBytes).toString()
   const id = acknowledged ? (yield SHORT_BYTES).readUInt16BE() : undefined
-  return { topic, id, payload: yield payloadBytes }
+  return { topic, id, payload: yield payloadBytes, owned: payloadBytes >= POOLED_BYTES }
 }

@@ -52,7 +52,7 @@ export interface Outlet {
   /**
    * Resolves when the message has left, not when it has arrived. Messages arrive in the order of the calls, or not at
    * all, as long as the way is the same.
-   * @param message  spans its whole ArrayBuffer, which is the receiver's from then on
+   * @param message  at the start of an ArrayBuffer that holds nothing else, which is not the caller's from then on
    * @throws BUS_DISCONNECTED, BUS_CLOSED, PUBLISH_TIMEOUT, LINK_UNREACHABLE
    */
   send(message: Uint8Array): Promise<void>

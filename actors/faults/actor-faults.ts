@@ -50,9 +50,9 @@ export class ActorFaults {
 
   private session(activation: Activation, session: FrameSession): FrameSession {
     let turn: Promise<unknown> = Promise.resolve()
-    const process: FrameSession['process'] = async (message, header, arrivedAt) => {
+    const process: FrameSession['process'] = async (message, header, arrivedAt, lz4) => {
       if (this.isPoison(activation, header)) this.crash()
-      const result = await session.process(message, header, arrivedAt)
+      const result = await session.process(message, header, arrivedAt, lz4)
       const factor = this.find('slow', activation)?.factor ?? 1
       if (factor === 1) return result
       // One after the other, as they ran; and without the processor, which others may need.

@@ -2,6 +2,8 @@ import './telemetry-off.js'
 import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { type ErrorCode, MillraceError, messageOf } from '../../core/errors.js'
 import {
+  DTYPES,
+  elementCount,
   isDType,
   type NumericData,
   type Tensor,
@@ -15,6 +17,8 @@ export interface SessionOptions {
   readonly threads?: number
   /** Path, without its end, of a file that ONNX Runtime's profiler writes; left out, it does not run. */
   readonly profilePrefix?: string
+  /** Whether each run may write over what the one before it gave, where the size is known. Default false. */
+  readonly reusesOutputs?: boolean
 }
 
 /** The version of ONNX Runtime. */
@@ -55,12 +59,26 @@ export async function openSession(
       : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
   }
   const session = await create(model, settings)
+  const outputs = session.outputMetadata.map(specOf)
+  const places = options.reusesOutputs === true ? outputs.flatMap(placeFor) : []
+  let fetches = places.length === 0 ? undefined : Object.fromEntries(places)
+  const runOver = async (feeds: Tensors) => {
+    if (fetches === undefined) return run(session, feeds)
+    try {
+      return await run(session, feeds, fetches)
+    } catch {
+      // Either it fails anyway, or the model is wrong about the size of what it gives.
+      const made = await run(session, feeds)
+      fetches = undefined
+      return made
+    }
+  }
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     inputs: session.inputMetadata.map(specOf),
-    outputs: session.outputMetadata.map(specOf),
-    run: feeds => run(session, feeds),
+    outputs,
+    run: runOver,
     endProfiling: () => session.endProfiling(),
     release: () => session.release(),
   }
@@ -87,10 +105,22 @@ function codeOf(message: string): ErrorCode {
   return /INVALID_PROTOBUF|Protobuf parsing failed/i.test(message) ? 'MODEL_INVALID' : 'MODEL_UNSUPPORTED'
 }
 
-async function run(session: InferenceSession, feeds: Tensors): Promise<Tensors> {
+/** Where an output of one size is written to: fresh memory is garbage afterwards, and V8 collects the heap for it. */
+function placeFor({ name, dtype, dims }: TensorSpec): [name: string, place: OrtTensor][] {
+  const known = dims.filter(dim => typeof dim === 'number')
+  if (dtype === 'string' || known.length < dims.length) return []
+  return [[name, toOrt(tensor(dtype, known, new DTYPES[dtype].array(elementCount(known))))]]
+}
+
+async function run(
+  session: InferenceSession,
+  feeds: Tensors,
+  places: Readonly<Record<string, OrtTensor>> = {},
+): Promise<Tensors> {
   try {
     const results = await session.run(
       Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, toOrt(value)])),
+      Object.fromEntries(session.outputNames.map(name => [name, places[name] ?? null])),
     )
     return Object.fromEntries(session.outputNames.map(name => [name, fromOrt(name, results[name])]))
   } catch (error) {

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { decodeEnvelope, encodeEnvelope } from '../../core/codec/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Envelope, type FrameHeader, type StageTiming } from '../../core/frame.js'
+import { SpareMemory } from '../../core/spare-memory.js'
 import { type Tensor, type Tensors, type TensorSpec } from '../../core/tensor.js'
 import {
   type Handover,
@@ -22,10 +23,14 @@ import { openWired } from './wired-session.js'
 const setup = workerData as SessionSetup
 const port = parentPort
 let lastEncodeMs = 0
+/** Of frames that came, for those that leave. */
+const memory = new SpareMemory()
 if (port === null) throw new MillraceError('INTERNAL', 'a session thread must be started as a worker thread')
 
+const options = { ...setup, reusesOutputs: setup.handover !== undefined }
+
 try {
-  const session = await openWired(setup.model, setup.handover ?? {}, setup)
+  const session = await openWired(setup.model, setup.handover ?? {}, options)
   reply({ type: 'loaded', inputs: session.inputs, outputs: session.outputs })
   serve(session)
 } catch (error) {
@@ -58,7 +63,9 @@ async function handle(session: OnnxSession, request: SessionRequest): Promise<vo
 async function answerTensors(session: OnnxSession, id: number, feeds: Tensors): Promise<void> {
   try {
     const outputs = await session.run(feeds)
-    reply({ type: 'tensors', id, outputs }, Object.values(outputs).flatMap(bufferOf))
+    // What the next run writes over is copied.
+    const transfer = options.reusesOutputs ? [] : Object.values(outputs).flatMap(bufferOf)
+    reply({ type: 'tensors', id, outputs }, transfer)
   } catch (error) {
     reply({ type: 'failed', id, error: MillraceError.from(error, 'INFERENCE_FAILED').toInfo() })
   }
@@ -82,6 +89,7 @@ async function answerEnvelope(
 ): Promise<void> {
   const handover = setup.handover ?? { carries: [], sends: session.outputNames }
   const processed = await processEnvelope(session, handover, request)
+  memory.give(request.message.buffer)
   reply({ type: 'envelope', id: request.id, ...processed }, [processed.message.buffer])
 }
 
@@ -111,7 +119,7 @@ async function processEnvelope(
       bytesIn: request.message.byteLength,
     }
     const { lz4 } = request
-    const message = encodeEnvelope(nextEnvelope(header, sent, timing), { lz4 })
+    const message = encodeEnvelope(nextEnvelope(header, sent, timing), { lz4, memory })
     lastEncodeMs = wallClock() - ranAt
     const packing = { rawBytes: bytesOf(sent), bytes: message.byteLength, ms: lastEncodeMs }
     return { message, failed: false, runMs, ...(lz4 ? { packing } : {}) }

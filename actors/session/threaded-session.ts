@@ -78,7 +78,7 @@ export class ThreadedSession {
 
   /**
    * Runs one frame, message in, message out. A frame that fails gives a message that says so; it does not throw.
-   * @param message  an envelope that spans its whole ArrayBuffer, which is transferred and gone for the caller
+   * @param message  an envelope with an ArrayBuffer of its own, which is transferred and gone for the caller
    * @param lz4  whether to compress the tensors that leave
    * @throws STOPPED, RUNTIME_CRASHED
    */

@@ -169,7 +169,7 @@ export class Stage {
     this.regulate()
     const message =
       owned && payload.buffer instanceof ArrayBuffer
-        ? new Uint8Array(payload.buffer)
+        ? (payload as Uint8Array<ArrayBuffer>)
         : new Uint8Array(payload)
     this.arrivals.next({ header, message, arrivedAt: wallClock() })
   }

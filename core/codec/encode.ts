@@ -1,6 +1,7 @@
 import { compressSync } from 'lz4-napi'
 import { MillraceError } from '../errors.js'
 import { type Envelope } from '../frame.js'
+import { type SpareMemory } from '../spare-memory.js'
 import { byteLength, elementCount, isDType, type Tensor } from '../tensor.js'
 import { type Encoding, MOST_DIMS, packHeader, type TensorEntry } from './header.js'
 import { aligned, PRELUDE_BYTES, seal } from './layout.js'
@@ -8,6 +9,8 @@ import { aligned, PRELUDE_BYTES, seal } from './layout.js'
 export interface EncodeOptions {
   /** LZ4 on each tensor that it makes smaller. Default false. */
   readonly lz4?: boolean
+  /** Memory to write it to, where some fits. */
+  readonly memory?: SpareMemory
 }
 
 interface Packed {
@@ -16,7 +19,7 @@ interface Packed {
 }
 
 /**
- * One message of a frame, in an ArrayBuffer of its own that may be transferred to another thread.
+ * One message of a frame, at the start of an ArrayBuffer of its own that may be transferred to another thread.
  * Texts travel as UTF-8: half of a surrogate pair that stands alone arrives as U+FFFD.
  * @throws TENSOR_INVALID: a tensor's name is empty, its type none that can be carried, it has more than 64 dims, or its
  *   data is not as long as its type and dims say
@@ -32,11 +35,19 @@ export function encodeEnvelope(envelope: Envelope, options: EncodeOptions = {}):
   }
   const header = packHeader({ header: envelope.header, tensors: packed.map(({ entry }) => entry) })
   const payloadStart = aligned(PRELUDE_BYTES + header.byteLength)
-  const message = new Uint8Array(payloadStart + offset)
-  message.set(header, PRELUDE_BYTES)
-  for (const { entry, bytes } of packed) message.set(bytes, payloadStart + entry.offset)
+  const size = payloadStart + offset
+  const message = options.memory?.take(size) ?? new Uint8Array(size)
+  put(message, header, PRELUDE_BYTES)
+  for (const { entry, bytes } of packed) put(message, bytes, payloadStart + entry.offset)
   seal(message, header.byteLength)
   return message
+}
+
+/** With nothing of an older message up to where the next may begin. */
+function put(message: Uint8Array, bytes: Uint8Array, offset: number): void {
+  message.set(bytes, offset)
+  const end = offset + bytes.byteLength
+  message.fill(0, end, aligned(end))
 }
 
 function pack(name: string, value: Tensor, lz4: boolean): { bytes: Uint8Array; encoding: Encoding } {

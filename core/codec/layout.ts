@@ -38,7 +38,7 @@ export function seal(message: Uint8Array, headerBytes: number): void {
   const view = viewOf(message)
   const payloadStart = aligned(PRELUDE_BYTES + headerBytes)
   view.setUint32(0, MAGIC, true)
-  view.setUint8(4, VERSION)
+  view.setUint32(4, VERSION, true)
   view.setUint32(8, headerBytes, true)
   view.setUint32(12, crc32(message.subarray(PRELUDE_BYTES + headerBytes)), true)
   view.setFloat64(16, message.byteLength, true)

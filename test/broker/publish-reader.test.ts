@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { generate, type Packet } from 'mqtt-packet'
+import { SpareMemory } from '../../core/spare-memory.js'
 import { HeaderGuard } from '../../broker/guard.js'
 import { PublishReader, type TakenPublish } from '../../broker/publish-reader.js'
 
@@ -33,9 +34,13 @@ function pieces(bytes: Buffer, sizes: readonly number[]): Buffer[] {
   return cut
 }
 
-function reading(): { reader: PublishReader; publishes: TakenPublish[]; passed: Buffer[] } {
+function reading(memory = new SpareMemory()): {
+  reader: PublishReader
+  publishes: TakenPublish[]
+  passed: Buffer[]
+} {
   const passed: Buffer[] = []
-  return { reader: new PublishReader(packet => passed.push(packet)), publishes: [], passed }
+  return { reader: new PublishReader(packet => passed.push(packet), memory), publishes: [], passed }
 }
 
 test('a publish reader - takes messages out however the stream is cut, and hands on the rest as it came', t => {
@@ -105,6 +110,33 @@ test('a publish reader - gives large payloads memory of their own', t => {
       [0, 5_000],
       [0, 5_000],
     ],
+  )
+})
+
+test('a publish reader - reads large payloads into memory of messages that have left', t => {
+  const memory = new SpareMemory()
+  const { reader, publishes } = reading(memory)
+  reader.accept(generate(CONNECT))
+  reader.open(one => publishes.push(one))
+  const left = Array.from({ length: 3 }, () => new Uint8Array(70_000).fill(0xff).buffer)
+  for (const one of left) memory.give(one)
+  const sizes = [60_000, 70_000, 500, 30_000, 65_000]
+  const payloads = sizes.map((size, i) => Buffer.alloc(size, i + 1))
+  const packets = payloads.map(payload =>
+    generate({ cmd: 'publish', topic: 'a', payload, qos: 0, dup: false, retain: false }),
+  )
+  for (const piece of pieces(Buffer.concat(packets), [7, 20_000])) reader.accept(piece)
+  t.deepEqual(
+    publishes.map(({ payload }) => Buffer.from(payload)),
+    payloads,
+  )
+  t.deepEqual(
+    publishes.map(({ owned }) => owned),
+    [true, true, false, true, true],
+  )
+  t.deepEqual(
+    publishes.map(({ payload }) => left.indexOf(payload.buffer as ArrayBuffer)),
+    [0, 1, -1, 2, -1],
   )
 })
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { compressSync } from 'lz4-napi'
 import { Packr, pack } from 'msgpackr'
 import { decodeEnvelope, decodeHeader, encodeEnvelope } from '../../core/codec/index.js'
+import { SpareMemory } from '../../core/spare-memory.js'
 import { type Tensors } from '../../core/tensor.js'
 import { testCodec } from '../compliance/codec.js'
 import { codeOf } from '../support/errors.js'
@@ -11,8 +12,16 @@ import { HEADER } from '../support/tensors.js'
 
 testCodec({ name: 'raw', encode: envelope => encodeEnvelope(envelope) })
 testCodec({ name: 'lz4', encode: envelope => encodeEnvelope(envelope, { lz4: true }) })
+testCodec({ name: 'memory', encode: envelope => encodeEnvelope(envelope, { memory: usedMemory() }) })
 
 const FLAT: Tensors = { x: { dtype: 'float32', dims: [1000], data: new Float32Array(1000).fill(2) } }
+
+/** Of messages that have left. */
+function usedMemory(): SpareMemory {
+  const memory = new SpareMemory()
+  for (const kib of [16, 64, 256]) memory.give(new Uint8Array(kib * 1_024).fill(0xff).buffer)
+  return memory
+}
 
 function refusesAll(
   t: { is(a: unknown, b: unknown, message?: string): void },
@@ -34,6 +43,18 @@ test('codec - a decoded tensor is a view into the message, not a copy', t => {
   })
   for (const value of Object.values(decodeEnvelope(message).tensors)) {
     t.true(ArrayBuffer.isView(value.data) && value.data.buffer === message.buffer)
+  }
+})
+
+test('codec - a message in memory of another one is the same, with nothing of that', t => {
+  const memory = usedMemory()
+  for (const elements of [4_000, 20_000, 20_001, 60_000]) {
+    const odd = new Uint8Array(elements).fill(3)
+    const tensors: Tensors = { odd: { dtype: 'uint8', dims: [elements], data: odd }, ...FLAT }
+    const message = encodeEnvelope({ header: HEADER, tensors }, { memory })
+    t.true(elements === 4_000 || message.buffer.byteLength > message.byteLength)
+    t.deepEqual(Buffer.from(message), Buffer.from(encodeEnvelope({ header: HEADER, tensors })))
+    memory.give(message.buffer)
   }
 })
 

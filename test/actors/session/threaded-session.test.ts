@@ -3,6 +3,7 @@ import test from 'ava'
 import { ThreadedSession, wallClock } from '../../../actors/session/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type FrameHeader } from '../../../core/frame.js'
+import { ModelBuilder } from '../../../core/synthetic/index.js'
 import { tensor } from '../../../core/tensor.js'
 import { adder, modelFile, numbersOf, plodder, rejection, row, testFolder } from '../../support/actors.js'
 
@@ -120,6 +121,51 @@ test('a threaded session - a frame comes out as the envelope for the next stage,
   t.deepEqual({ ...header, timings: [] }, { ...HEADER, stage: 1 })
   t.like(timing, { stage: 0, bytesIn, runMs: result.runMs })
   for (const ms of [timing?.queueMs, timing?.codecMs, timing?.runMs]) t.true(ms !== undefined && ms >= 0)
+  await session.close()
+})
+
+test('a threaded session - frames that leave are in the memory of frames that came, each with its own', async t => {
+  const handover = { carries: ['kept'], sends: ['sum', 'kept'] }
+  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
+  const content = new Float32Array(50_000)
+  const frames = Array.from({ length: 8 }, (_, i) => {
+    const kept = tensor(
+      'float32',
+      [content.length],
+      content.map((_, at) => at + i),
+    )
+    return encodeEnvelope({ header: HEADER, tensors: { x: row(i, -i), kept } }, {})
+  })
+  // The header that leaves is longer than the one that came: the first may not fit.
+  const roomy = frames.map(frame => {
+    const room = new Uint8Array(frame.byteLength + 1_024)
+    room.set(frame)
+    return room.subarray(0, frame.byteLength)
+  })
+  const results = await Promise.all(roomy.map(frame => session.process(frame, HEADER, wallClock())))
+  for (const [i, { message, failed }] of results.entries()) {
+    t.false(failed)
+    const { tensors } = decodeEnvelope(message)
+    t.deepEqual(numbersOf(tensors, 'sum'), [i + 1, 1 - i])
+    t.is(numbersOf(tensors, 'kept')[49_999], 49_999 + i)
+    t.is(message.buffer.byteLength > message.byteLength, i > 0)
+  }
+  await session.close()
+})
+
+test('a threaded session - a model that is wrong about the size of what it gives runs', async t => {
+  const model = new ModelBuilder('wrong')
+  model.output(model.node('Neg', [model.input('x', [1, 'n'])], {}, 'y'), [1, 2])
+  const handover = { carries: [], sends: ['y'] }
+  const session = await ThreadedSession.open({ model: await modelFile(t, model.build()), handover })
+  for (const x of [row(1, 2), row(1, 2, 3), row(4, 5)]) {
+    const frame = encodeEnvelope({ header: HEADER, tensors: { x } })
+    const { message } = await session.process(frame, HEADER, wallClock())
+    t.deepEqual(
+      numbersOf(decodeEnvelope(message).tensors, 'y'),
+      numbersOf({ x }, 'x').map(value => -value),
+    )
+  }
   await session.close()
 })
 
