@@ -43,6 +43,9 @@ export class ActorFaults {
       get way() {
         return outlet.way
       },
+      get delivery() {
+        return outlet.delivery
+      },
       send: message => outlet.send(corrupt(message)),
       close: () => outlet.close(),
     }

@@ -54,6 +54,23 @@ test('a link - goes straight to an inbox that its sender can reach, past the bro
   t.deepEqual([heard.texts, overheard.texts], [['straight'], []])
 })
 
+test('a link - what has left straight to a peer is memory for what comes to its own inbox', async t => {
+  const { cluster, inbox, far } = await setting(t)
+  const own = await inboxBroker(t)
+  const near = await linksOf(cluster, 'w1', own)
+  const heard: BusMessage[] = []
+  await far.listen(peerAddress(TOPIC, inbox.url), message => heard.push(message))
+  const outlet = near.open(peerAddress(TOPIC, inbox.url))
+  t.teardown(() => outlet.close())
+  t.is(await outlet.settled, 'peer')
+  const message = new Uint8Array(100_000).fill(7)
+  await outlet.send(message)
+  t.is(own.memory.take(message.byteLength).buffer, message.buffer)
+  await inTurns(() => heard.length === 1)
+  t.true(heard[0]?.owned)
+  t.deepEqual(Buffer.from(heard[0]?.payload ?? []), Buffer.alloc(100_000, 7))
+})
+
 test('a link - several senders share the credentials of an inbox', async t => {
   const { cluster, inbox, far, near } = await setting(t)
   const other = await linksOf(cluster, 'w3')

@@ -6,6 +6,7 @@ import { settled } from '../../support/actors.js'
 import { codeOf } from '../../support/errors.js'
 import { ACTIVATION, frame, header, STAGE } from '../../support/staging.js'
 
+const DELIVERY = { mbps: 12, ms: 80 }
 const PLACE = { pipeline: 'p', stage: STAGE }
 
 /** The parts of an actor that keep what leaves, and say that each run took 10 ms. */
@@ -16,13 +17,14 @@ function setting() {
     open: () => ({
       settled: Promise.resolve('peer' as const),
       way: 'peer',
+      delivery: DELIVERY,
       send: async message => void sent.push(message),
       close: () => Promise.resolve(),
     }),
   }
   const sessions: ActorParts['sessions'] = {
     open: async () => ({
-      process: async message => ({ message, failed: false, runMs: 10 }),
+      process: async (message, _header, _arrivedAt, lz4) => ({ message, failed: lz4 === true, runMs: 10 }),
       rehearse: () => Promise.resolve(10),
       close: () => Promise.resolve(),
     }),
@@ -37,10 +39,14 @@ const SETUP = { model: 'none' }
 test('an actor that suffers nothing - sends and runs as ever', async t => {
   const { sent, parts } = setting()
   const message = frame(1)
-  await parts.link.open({ topic: 'next' }).send(message)
+  const outlet = parts.link.open({ topic: 'next' })
+  await outlet.send(message)
   t.is(sent[0], message)
+  t.is(outlet.delivery, DELIVERY)
   const session = await parts.sessions.open(SETUP)
-  t.is((await session.process(new Uint8Array(1), header(1), 0)).runMs, 10)
+  const plain = await session.process(new Uint8Array(1), header(1), 0)
+  const packed = await session.process(new Uint8Array(1), header(1), 0, true)
+  t.deepEqual([plain.failed, packed.failed, plain.runMs], [false, true, 10])
 })
 
 test('a damaged message - is found out by its receiver, wherever it is damaged, and the sender keeps its own', async t => {
