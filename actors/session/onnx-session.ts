@@ -2,6 +2,7 @@ import './telemetry-off.js'
 import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { type ErrorCode, MillraceError, messageOf } from '../../core/errors.js'
 import {
+  byteLength,
   DTYPES,
   elementCount,
   isDType,
@@ -20,6 +21,8 @@ export interface SessionOptions {
   /** Whether each run may write over what the one before it gave, where the size is known. Default false. */
   readonly reusesOutputs?: boolean
 }
+
+const MOST_PLACE_BYTES = 2 ** 26
 
 /** The version of ONNX Runtime. */
 export const ONNXRUNTIME_VERSION = env.versions.node ?? env.versions.common
@@ -109,6 +112,8 @@ function codeOf(message: string): ErrorCode {
 function placeFor({ name, dtype, dims }: TensorSpec): [name: string, place: OrtTensor][] {
   const known = dims.filter(dim => typeof dim === 'number')
   if (dtype === 'string' || known.length < dims.length) return []
+  // So that no model makes its worker run out of memory by what it says of its outputs.
+  if (byteLength(dtype, known) > MOST_PLACE_BYTES) return []
   return [[name, toOrt(tensor(dtype, known, new DTYPES[dtype].array(elementCount(known))))]]
 }
 

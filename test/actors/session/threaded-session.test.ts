@@ -4,8 +4,12 @@ import { ThreadedSession, wallClock } from '../../../actors/session/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type FrameHeader } from '../../../core/frame.js'
 import { ModelBuilder } from '../../../core/synthetic/index.js'
-import { tensor } from '../../../core/tensor.js'
+import { DTYPES, isNumericDType, tensor } from '../../../core/tensor.js'
 import { adder, modelFile, numbersOf, plodder, rejection, row, testFolder } from '../../support/actors.js'
+import { type ElementType, node, onnxBytes, value } from '../../support/onnx-builder.js'
+
+/** Where ONNX calls them otherwise. */
+const OTHER_NAMES: Readonly<Record<string, ElementType>> = { float32: 'FLOAT', float64: 'DOUBLE' }
 
 const HEADER: FrameHeader = {
   dispatcher: 'door',
@@ -150,6 +154,38 @@ test('a threaded session - frames that leave are in the memory of frames that ca
     t.is(numbersOf(tensors, 'kept')[49_999], 49_999 + i)
     t.is(message.buffer.byteLength > message.byteLength, i > 0)
   }
+  await session.close()
+})
+
+for (const [dtype, { array }] of Object.entries(DTYPES)) {
+  if (!isNumericDType(dtype)) continue
+  test(`a threaded session - frames of ${dtype} leave as they came`, async t => {
+    const type = OTHER_NAMES[dtype] ?? (dtype.toUpperCase() as ElementType)
+    const model = onnxBytes({
+      inputs: [value('x', type, [4])],
+      outputs: [value('y', type, [4])],
+      nodes: [node('Identity', ['x'], ['y'])],
+    })
+    const handover = { carries: [], sends: ['y'] }
+    const session = await ThreadedSession.open({ model: await modelFile(t, model), handover })
+    for (const bytes of [0, 1]) {
+      const data = new array(new Uint8Array(4 * array.BYTES_PER_ELEMENT).fill(bytes).buffer)
+      const frame = encodeEnvelope({ header: HEADER, tensors: { x: tensor(dtype, [4], data) } })
+      const { message } = await session.process(frame, HEADER, wallClock())
+      t.deepEqual(decodeEnvelope(message).tensors['y'], { dtype, dims: [4], data })
+    }
+    await session.close()
+  })
+}
+
+test('a threaded session - a model that says it gives more than memory holds runs', async t => {
+  const model = new ModelBuilder('boastful')
+  model.output(model.node('Neg', [model.input('x', [1, 'n'])], {}, 'y'), [1, 1e12])
+  const handover = { carries: [], sends: ['y'] }
+  const session = await ThreadedSession.open({ model: await modelFile(t, model.build()), handover })
+  const frame = encodeEnvelope({ header: HEADER, tensors: { x: row(1, 2) } })
+  const { message } = await session.process(frame, HEADER, wallClock())
+  t.deepEqual(numbersOf(decodeEnvelope(message).tensors, 'y'), [-1, -2])
   await session.close()
 })
 
