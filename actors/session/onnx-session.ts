@@ -2,9 +2,6 @@ import './telemetry-off.js'
 import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { type ErrorCode, MillraceError, messageOf } from '../../core/errors.js'
 import {
-  byteLength,
-  DTYPES,
-  elementCount,
   isDType,
   type NumericData,
   type Tensor,
@@ -18,11 +15,7 @@ export interface SessionOptions {
   readonly threads?: number
   /** Path, without its end, of a file that ONNX Runtime's profiler writes; left out, it does not run. */
   readonly profilePrefix?: string
-  /** Whether each run may write over what the one before it gave, where the size is known. Default false. */
-  readonly reusesOutputs?: boolean
 }
-
-const MOST_PLACE_BYTES = 2 ** 26
 
 /** The version of ONNX Runtime. */
 export const ONNXRUNTIME_VERSION = env.versions.node ?? env.versions.common
@@ -62,26 +55,12 @@ export async function openSession(
       : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
   }
   const session = await create(model, settings)
-  const outputs = session.outputMetadata.map(specOf)
-  const places = options.reusesOutputs === true ? outputs.flatMap(placeFor) : []
-  let fetches = places.length === 0 ? undefined : Object.fromEntries(places)
-  const runOver = async (feeds: Tensors) => {
-    if (fetches === undefined) return run(session, feeds)
-    try {
-      return await run(session, feeds, fetches)
-    } catch {
-      // Either it fails anyway, or the model is wrong about the size of what it gives.
-      const made = await run(session, feeds)
-      fetches = undefined
-      return made
-    }
-  }
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     inputs: session.inputMetadata.map(specOf),
-    outputs,
-    run: runOver,
+    outputs: session.outputMetadata.map(specOf),
+    run: feeds => run(session, feeds),
     endProfiling: () => session.endProfiling(),
     release: () => session.release(),
   }
@@ -108,24 +87,10 @@ function codeOf(message: string): ErrorCode {
   return /INVALID_PROTOBUF|Protobuf parsing failed/i.test(message) ? 'MODEL_INVALID' : 'MODEL_UNSUPPORTED'
 }
 
-/** Where an output of one size is written to: fresh memory is garbage afterwards, and V8 collects the heap for it. */
-function placeFor({ name, dtype, dims }: TensorSpec): [name: string, place: OrtTensor][] {
-  const known = dims.filter(dim => typeof dim === 'number')
-  if (dtype === 'string' || known.length < dims.length) return []
-  // So that no model makes its worker run out of memory by what it says of its outputs.
-  if (byteLength(dtype, known) > MOST_PLACE_BYTES) return []
-  return [[name, toOrt(tensor(dtype, known, new DTYPES[dtype].array(elementCount(known))))]]
-}
-
-async function run(
-  session: InferenceSession,
-  feeds: Tensors,
-  places: Readonly<Record<string, OrtTensor>> = {},
-): Promise<Tensors> {
+async function run(session: InferenceSession, feeds: Tensors): Promise<Tensors> {
   try {
     const results = await session.run(
       Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, toOrt(value)])),
-      Object.fromEntries(session.outputNames.map(name => [name, places[name] ?? null])),
     )
     return Object.fromEntries(session.outputNames.map(name => [name, fromOrt(name, results[name])]))
   } catch (error) {

@@ -27,10 +27,8 @@ let lastEncodeMs = 0
 const memory = new SpareMemory()
 if (port === null) throw new MillraceError('INTERNAL', 'a session thread must be started as a worker thread')
 
-const options = { ...setup, reusesOutputs: setup.handover !== undefined }
-
 try {
-  const session = await openWired(setup.model, setup.handover ?? {}, options)
+  const session = await openWired(setup.model, setup.handover ?? {}, setup)
   reply({ type: 'loaded', inputs: session.inputs, outputs: session.outputs })
   serve(session)
 } catch (error) {
@@ -63,9 +61,7 @@ async function handle(session: OnnxSession, request: SessionRequest): Promise<vo
 async function answerTensors(session: OnnxSession, id: number, feeds: Tensors): Promise<void> {
   try {
     const outputs = await session.run(feeds)
-    // What the next run writes over is copied.
-    const transfer = options.reusesOutputs ? [] : Object.values(outputs).flatMap(bufferOf)
-    reply({ type: 'tensors', id, outputs }, transfer)
+    reply({ type: 'tensors', id, outputs }, Object.values(outputs).flatMap(bufferOf))
   } catch (error) {
     reply({ type: 'failed', id, error: MillraceError.from(error, 'INFERENCE_FAILED').toInfo() })
   }
