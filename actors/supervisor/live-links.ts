@@ -82,9 +82,7 @@ export class LiveLinks {
     const live = this.live.get(keyOf(from, to))
     const measured = this.measurement(from, to)
     if (live !== undefined || measured === undefined) return live?.mbps
-    const { mbps, from: by, shares } = measured
-    const [first, second] = by === from ? shares : [shares[1], shares[0]]
-    return mbps * Math.min(this.share(from) / first, this.share(to) / second)
+    return measured.mbps * Math.min(...this.sharesSince(from, to))
   }
 
   /** The links of a worker as they count now; those that no frame went over as the others of both workers let expect. */
@@ -110,15 +108,28 @@ export class LiveLinks {
   }
 
   /**
-   * Whether a link is to be measured again: it seems faster than is known, or frames have shown something else than was
-   * measured, and none has gone over it for a while.
+   * Whether a link is to be measured again: it seems faster than is known; or others of one of its workers have become
+   * faster since it was measured; or frames have shown something else than was measured, and none has gone over it for a
+   * while.
    */
   isDoubtful(from: string, to: string): boolean {
-    if ([keyOf(from, to), keyOf(to, from)].some(key => this.doubts.get(key) === 'open')) return true
-    return [this.live.get(keyOf(from, to)), this.live.get(keyOf(to, from))].some(live => {
-      if (live === undefined || this.now() - live.at < UNCONFIRMED_MS) return false
+    const keys = [keyOf(from, to), keyOf(to, from)]
+    if (keys.some(key => this.doubts.get(key) === 'open')) return true
+    const lives = keys.flatMap(key => this.live.get(key) ?? [])
+    if (lives.length === 0) return this.sharesSince(from, to).some(since => since > OTHERWISE)
+    return lives.some(live => {
+      if (this.now() - live.at < UNCONFIRMED_MS) return false
       return live.mbps !== this.measurement(from, to)?.mbps
     })
+  }
+
+  /** So many times as much as when a link was measured do the other links of its workers now. */
+  private sharesSince(from: string, to: string): [number, number] {
+    const measured = this.measurement(from, to)
+    if (measured === undefined) return [1, 1]
+    const [first, second] = measured.shares
+    const [own, other] = measured.from === from ? [first, second] : [second, first]
+    return [this.share(from) / own, this.share(to) / other]
   }
 
   /** Of a measurement: what frames have shown before it counts no more. */

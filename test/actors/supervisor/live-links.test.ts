@@ -100,6 +100,22 @@ test('live links - what was measured since others became slower is not expected 
   t.is(links.of('a', 'c'), 25, 'nothing is known of other links of c')
 })
 
+test('live links - one that was measured while others were slow is doubtful when they become faster', t => {
+  const { links, report, of } = setting()
+  links.delivered('a', 'b', 5)
+  report('a', { b: 100, c: 5, d: 100 })
+  t.is(links.of('a', 'c'), 5)
+  t.false(links.isDoubtful('a', 'c'))
+  links.delivered('a', 'b', 20)
+  t.is(links.of('a', 'c'), 5, 'it may be the other worker that makes it slow')
+  t.true(links.isDoubtful('a', 'c'))
+  t.true(links.isDoubtful('c', 'a'))
+  t.false(links.isDoubtful('b', 'c'))
+  report('a', { b: 100, c: 5.1, d: 100 })
+  t.false(links.isDoubtful('a', 'c'), 'it was measured')
+  t.is(of('a')['c'], 5.1)
+})
+
 test('live links - what seems faster than is known is measured once, and again when something else is known', t => {
   const { links, report } = setting()
   links.delivered('a', 'b', 130, false)
