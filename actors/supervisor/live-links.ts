@@ -2,22 +2,30 @@ import { type Actual } from '../../core/control/index.js'
 
 export type LinkReport = NonNullable<Actual['links']>[number]
 
-interface Measured extends LinkReport {
-  /** What the other links of both workers did then, as `share` says. */
+/** What a link was found to do. */
+interface Figure {
+  readonly mbps: number
+  /** When that was last borne out. */
+  readonly at: number
+  /** What the links of both workers did then, as `share` says. */
   readonly shares: readonly [number, number]
 }
 
-/** What a link was found to do by the frames that go over it. */
-interface Live {
+interface Measured extends Figure, Omit<LinkReport, 'mbps'> {
+  /** What it does where nothing makes the network slower. */
+  readonly bestMbps: number
+}
+
+/** By the frames that go over it. */
+interface Live extends Figure {
   readonly from: string
   readonly to: string
-  readonly mbps: number
-  /** When frames last bore it out. */
-  readonly at: number
 }
 
 /** A link counts as another when it does so many times as much, or as little. */
 const OTHERWISE = 1.3
+/** What was found of a worker's links within so long of the last that was found counts together: all that is older is history. */
+const TOGETHER_MS = 10_000
 /** Nobody sends frames over a link that is slow: after so long without any it may have become fast again. */
 const UNCONFIRMED_MS = 30_000
 
@@ -40,7 +48,13 @@ export class LiveLinks {
       const { to, mbps } = link
       if (known.get(to)?.mbps === mbps) continue
       for (const [one, other] of [[from, to] as const, [to, from] as const]) this.answer(one, other, mbps)
-      known.set(to, { ...link, shares: [this.share(from), this.share(to)] })
+      const slowed = Math.min(this.share(from), this.share(to))
+      const bestMbps = Math.max(mbps, this.measurement(from, to)?.bestMbps ?? mbps / slowed)
+      const figure = { ...link, bestMbps, at: this.now() }
+      known.set(to, { ...figure, shares: [1, 1] })
+      this.measured.set(from, known)
+      // As it is with this.
+      known.set(to, { ...figure, shares: [this.share(from), this.share(to)] })
     }
     this.measured.set(from, known)
   }
@@ -53,14 +67,12 @@ export class LiveLinks {
     const key = keyOf(from, to)
     const known = this.of(from, to)
     const isOther = known === undefined || ratioOf(known, mbps) > OTHERWISE
-    const live = this.live.get(key)
-    const at = this.now()
-    if (!isOther) this.live.set(key, { from, to, mbps: known, at })
+    if (!isOther) this.bearOut(from, to, known)
     else if (isSure) {
-      this.live.set(key, { from, to, mbps, at })
+      this.bearOut(from, to, mbps)
       this.doubts.delete(key)
     } else {
-      if (live !== undefined) this.live.set(key, { ...live, at })
+      if (known !== undefined && this.live.has(key)) this.bearOut(from, to, known)
       if (known !== undefined && mbps > known && !this.doubts.has(key)) this.doubts.set(key, 'open')
     }
   }
@@ -75,14 +87,12 @@ export class LiveLinks {
   }
 
   /**
-   * As it counts now, in 10^6 bit/s: where no frame has gone over it since it was measured, as the other links of both workers
-   * let expect; undefined: nobody knows.
+   * As it counts now, in 10^6 bit/s: where it has not been seen for a while, as the other links of both workers let expect;
+   * undefined: nobody knows.
    */
   of(from: string, to: string): number | undefined {
-    const live = this.live.get(keyOf(from, to))
-    const measured = this.measurement(from, to)
-    if (live !== undefined || measured === undefined) return live?.mbps
-    return measured.mbps * Math.min(...this.sharesSince(from, to))
+    const figure = this.live.get(keyOf(from, to)) ?? this.measurement(from, to)
+    return figure && figure.mbps * Math.min(...this.sharesSince(from, to, figure))
   }
 
   /** The links of a worker as they count now; those that no frame went over as the others of both workers let expect. */
@@ -98,12 +108,11 @@ export class LiveLinks {
     })
   }
 
-  /** What part its best link of late does of what was measured of that: less than 1 where its network has become slower. */
+  /** What part its best link of late does of what that did at best: less than 1 where its network has become slower. */
   share(worker: string): number {
-    const shares = [...this.live.values()].flatMap(({ from, to, mbps }) => {
-      const measurement = from === worker || to === worker ? this.measurement(from, to) : undefined
-      return measurement === undefined ? [] : [mbps / measurement.mbps]
-    })
+    const found = this.foundOf(worker)
+    const last = Math.max(...found.map(({ at }) => at))
+    const shares = found.filter(({ at }) => last - at < TOGETHER_MS).map(({ share }) => share)
     return shares.length === 0 ? 1 : Math.min(1, Math.max(...shares))
   }
 
@@ -116,20 +125,42 @@ export class LiveLinks {
     const keys = [keyOf(from, to), keyOf(to, from)]
     if (keys.some(key => this.doubts.get(key) === 'open')) return true
     const lives = keys.flatMap(key => this.live.get(key) ?? [])
-    if (lives.length === 0) return this.sharesSince(from, to).some(since => since > OTHERWISE)
+    const measured = this.measurement(from, to)
+    if (lives.length === 0 && measured !== undefined)
+      return this.sharesSince(from, to, measured).some(since => since > OTHERWISE)
     return lives.some(live => {
       if (this.now() - live.at < UNCONFIRMED_MS) return false
-      return live.mbps !== this.measurement(from, to)?.mbps
+      return live.mbps !== measured?.mbps
     })
   }
 
-  /** So many times as much as when a link was measured do the other links of its workers now. */
-  private sharesSince(from: string, to: string): [number, number] {
-    const measured = this.measurement(from, to)
-    if (measured === undefined) return [1, 1]
-    const [first, second] = measured.shares
-    const [own, other] = measured.from === from ? [first, second] : [second, first]
+  private bearOut(from: string, to: string, mbps: number): void {
+    const figure = { from, to, mbps, at: this.now() }
+    const key = keyOf(from, to)
+    this.live.set(key, { ...figure, shares: [1, 1] })
+    // As it is with this.
+    this.live.set(key, { ...figure, shares: [this.share(from), this.share(to)] })
+  }
+
+  /** So many times as much as when this was found of a link do the links of its workers now. */
+  private sharesSince(from: string, to: string, { shares: [own, other] }: Figure): [number, number] {
     return [this.share(from) / own, this.share(to) / other]
+  }
+
+  /** Of the links of a worker, by frames and by measurement: what part of their best they did, and when. */
+  private foundOf(worker: string): { readonly share: number; readonly at: number }[] {
+    const isOf = (from: string, to: string) => from === worker || to === worker
+    const lives = [...this.live.values()].filter(({ from, to }) => isOf(from, to))
+    const byFrames = lives.flatMap(({ from, to, mbps, at }) => {
+      const best = this.measurement(from, to)?.bestMbps
+      return best === undefined ? [] : [{ share: mbps / best, at }]
+    })
+    const byMeasuring = [...this.measured].flatMap(([from, links]) =>
+      [...links].flatMap(([to, { mbps, bestMbps, at }]) =>
+        isOf(from, to) ? [{ share: mbps / bestMbps, at }] : [],
+      ),
+    )
+    return [...byFrames, ...byMeasuring]
   }
 
   /** Of a measurement: what frames have shown before it counts no more. */
@@ -142,10 +173,11 @@ export class LiveLinks {
   }
 
   /** Which of the two has made it says nothing. */
-  private measurement(from: string, to: string): (Measured & { readonly from: string }) | undefined {
+  private measurement(from: string, to: string): Measured | undefined {
     const [own, other] = [this.measured.get(from)?.get(to), this.measured.get(to)?.get(from)]
-    if (own !== undefined) return { ...own, from }
-    return other && { ...other, from: to }
+    if (own !== undefined || other === undefined) return own
+    const [first, second] = other.shares
+    return { ...other, shares: [second, first] }
   }
 }
 

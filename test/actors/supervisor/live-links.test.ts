@@ -1,6 +1,9 @@
 import test from 'ava'
 import { LiveLinks } from '../../../actors/supervisor/live-links.js'
 
+/** What was found within so long counts together. */
+const TOGETHER_MS = 10_000
+
 function setting() {
   let now = 0
   const links = new LiveLinks(() => now)
@@ -11,6 +14,7 @@ function setting() {
     )
   report('a', { b: 100, c: 100, d: 100 })
   report('b', { c: 100 })
+  now += TOGETHER_MS
   const of = (worker: string) => Object.fromEntries(links.linksOf(worker).map(({ to, mbps }) => [to, mbps]))
   return { links, report, of, wait: (ms: number) => (now += ms) }
 }
@@ -88,24 +92,59 @@ test('live links - frames over a link that was not used before do not make it fa
 })
 
 test('live links - what was measured since others became slower is not expected to be slower still', t => {
-  const { links, report } = setting()
+  const { links, report, wait } = setting()
   links.delivered('a', 'b', 20)
   report('a', { b: 100, c: 25, d: 100 })
   t.is(links.of('a', 'c'), 25)
   t.is(links.of('c', 'a'), 25)
-  t.is(links.of('a', 'd'), 20)
+  t.is(links.of('a', 'd'), 25, 'the best of both')
+  wait(TOGETHER_MS)
   links.delivered('a', 'b', 10)
-  t.is(links.of('a', 'c'), 12.5)
+  t.is(links.of('a', 'c'), 10)
+  t.is(links.of('a', 'd'), 10)
   links.delivered('a', 'b', 100)
   t.is(links.of('a', 'c'), 25, 'nothing is known of other links of c')
 })
 
+test('live links - one that was found at some bandwidth and is not used is expected to be as others become', t => {
+  const { links, wait } = setting()
+  for (const to of ['b', 'c']) links.delivered('a', to, 20)
+  wait(TOGETHER_MS)
+  links.delivered('a', 'b', 5)
+  t.is(links.of('a', 'c'), 5)
+  links.delivered('a', 'c', 3, false)
+  t.is(links.of('a', 'c'), 5, 'its receiver may be busy')
+  links.delivered('a', 'b', 100)
+  t.is(links.of('a', 'c'), 5, 'frames go over it')
+})
+
+test('live links - a measurement in a slow network tells of that, and is no measure of what links do at best', t => {
+  const { links, report, wait } = setting()
+  links.delivered('a', 'b', 20)
+  links.delivered('c', 'b', 20)
+  wait(TOGETHER_MS)
+  report('a', { b: 24, c: 100, d: 100 })
+  t.is(links.share('a'), 0.24)
+  t.is(links.of('a', 'd'), 24)
+  wait(TOGETHER_MS)
+  links.delivered('b', 'a', 6)
+  t.is(links.share('a'), 0.06)
+  t.is(links.of('a', 'd'), 6)
+  t.is(links.of('a', 'b'), 6)
+  report('e', { a: 6 })
+  wait(TOGETHER_MS)
+  links.delivered('b', 'a', 24)
+  t.is(links.share('a'), 0.24)
+  t.true(links.isDoubtful('e', 'a'), 'it was measured when all were slow')
+})
+
 test('live links - one that was measured while others were slow is doubtful when they become faster', t => {
-  const { links, report, of } = setting()
+  const { links, report, of, wait } = setting()
   links.delivered('a', 'b', 5)
   report('a', { b: 100, c: 5, d: 100 })
   t.is(links.of('a', 'c'), 5)
   t.false(links.isDoubtful('a', 'c'))
+  wait(TOGETHER_MS)
   links.delivered('a', 'b', 20)
   t.is(links.of('a', 'c'), 5, 'it may be the other worker that makes it slow')
   t.true(links.isDoubtful('a', 'c'))
