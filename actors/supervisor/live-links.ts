@@ -38,6 +38,8 @@ export class LiveLinks {
   private readonly live = new Map<string, Live>()
   /** Links that seem to do more than is known of them, which a measurement has yet to show, or has not shown. */
   private readonly doubts = new Map<string, 'open' | 'answered'>()
+  /** Of workers, since something was found last. */
+  private readonly shares = new Map<string, number>()
 
   constructor(private readonly now: () => number) {}
 
@@ -53,6 +55,7 @@ export class LiveLinks {
       const figure = { ...link, bestMbps, at: this.now() }
       known.set(to, { ...figure, shares: [1, 1] })
       this.measured.set(from, known)
+      this.shares.clear()
       // As it is with this.
       known.set(to, { ...figure, shares: [this.share(from), this.share(to)] })
     }
@@ -80,6 +83,7 @@ export class LiveLinks {
   /** It is another process, perhaps on another machine. */
   forget(worker: string): void {
     this.measured.delete(worker)
+    this.shares.clear()
     for (const [key, { from, to }] of this.live) {
       if (from === worker || to === worker) this.live.delete(key)
     }
@@ -110,10 +114,14 @@ export class LiveLinks {
 
   /** What part its best link of late does of what that did at best: less than 1 where its network has become slower. */
   share(worker: string): number {
+    const known = this.shares.get(worker)
+    if (known !== undefined) return known
     const found = this.foundOf(worker)
     const last = Math.max(...found.map(({ at }) => at))
     const shares = found.filter(({ at }) => last - at < TOGETHER_MS).map(({ share }) => share)
-    return shares.length === 0 ? 1 : Math.min(1, Math.max(...shares))
+    const share = shares.length === 0 ? 1 : Math.min(1, Math.max(...shares))
+    this.shares.set(worker, share)
+    return share
   }
 
   /**
@@ -138,6 +146,7 @@ export class LiveLinks {
     const figure = { from, to, mbps, at: this.now() }
     const key = keyOf(from, to)
     this.live.set(key, { ...figure, shares: [1, 1] })
+    this.shares.clear()
     // As it is with this.
     this.live.set(key, { ...figure, shares: [this.share(from), this.share(to)] })
   }
@@ -149,17 +158,17 @@ export class LiveLinks {
 
   /** Of the links of a worker, by frames and by measurement: what part of their best they did, and when. */
   private foundOf(worker: string): { readonly share: number; readonly at: number }[] {
-    const isOf = (from: string, to: string) => from === worker || to === worker
-    const lives = [...this.live.values()].filter(({ from, to }) => isOf(from, to))
+    const lives = [...this.live.values()].filter(({ from, to }) => from === worker || to === worker)
     const byFrames = lives.flatMap(({ from, to, mbps, at }) => {
       const best = this.measurement(from, to)?.bestMbps
       return best === undefined ? [] : [{ share: mbps / best, at }]
     })
-    const byMeasuring = [...this.measured].flatMap(([from, links]) =>
-      [...links].flatMap(([to, { mbps, bestMbps, at }]) =>
-        isOf(from, to) ? [{ share: mbps / bestMbps, at }] : [],
-      ),
-    )
+    const own = [...(this.measured.get(worker)?.values() ?? [])]
+    const ofOthers = [...this.measured.values()].flatMap(links => links.get(worker) ?? [])
+    const byMeasuring = [...own, ...ofOthers].map(({ mbps, bestMbps, at }) => ({
+      share: mbps / bestMbps,
+      at,
+    }))
     return [...byFrames, ...byMeasuring]
   }
 
@@ -168,6 +177,7 @@ export class LiveLinks {
     const key = keyOf(from, to)
     const known = this.live.get(key)?.mbps ?? this.measurement(from, to)?.mbps
     this.live.delete(key)
+    this.shares.clear()
     if (known === undefined || ratioOf(known, mbps) > OTHERWISE) this.doubts.delete(key)
     else if (this.doubts.has(key)) this.doubts.set(key, 'answered')
   }
