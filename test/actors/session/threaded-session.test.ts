@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { ThreadedSession, wallClock } from '../../../actors/session/index.js'
 import { decodeEnvelope, encodeEnvelope } from '../../../core/codec/index.js'
 import { type FrameHeader } from '../../../core/frame.js'
@@ -22,35 +22,42 @@ const HEADER: FrameHeader = {
   timings: [],
 }
 
+/** A test that fails leaves no thread behind, which would keep the process. */
+async function opened(
+  t: ExecutionContext,
+  setup: Parameters<typeof ThreadedSession.open>[0],
+): Promise<ThreadedSession> {
+  const session = await ThreadedSession.open(setup)
+  t.teardown(() => session.close())
+  return session
+}
+
 test('a threaded session - says what the model takes and gives, and runs it', async t => {
-  const session = await ThreadedSession.open({ model: await modelFile(t, adder(3)) })
+  const session = await opened(t, { model: await modelFile(t, adder(3)) })
   t.deepEqual(session.inputs, [{ name: 'x', dtype: 'float32', dims: [1, 2] }])
   t.deepEqual(session.outputs, [{ name: 'sum', dtype: 'float32', dims: [1, 2] }])
   t.deepEqual(numbersOf(await session.run({ x: row(1, 2) }), 'sum'), [4, 5])
-  await session.close()
 })
 
 test('a threaded session - answers runs that overlap each with its own outputs', async t => {
-  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)) })
+  const session = await opened(t, { model: await modelFile(t, adder(1)) })
   const runs = Array.from({ length: 20 }, (_, i) => session.run({ x: row(i, -i) }))
   const answers = (await Promise.all(runs)).map(outputs => numbersOf(outputs, 'sum'))
   t.deepEqual(
     answers,
     answers.map((_, i) => [i + 1, 1 - i]),
   )
-  await session.close()
 })
 
 test('a threaded session - leaves the tensors of a run with the caller', async t => {
-  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)) })
+  const session = await opened(t, { model: await modelFile(t, adder(1)) })
   const x = row(1, 2)
   await session.run({ x })
   t.deepEqual(numbersOf({ x }, 'x'), [1, 2])
-  await session.close()
 })
 
 test('a threaded session - goes on after feeds that the model does not take', async t => {
-  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)) })
+  const session = await opened(t, { model: await modelFile(t, adder(1)) })
   const wrong = [
     { other: row(1, 2) },
     { x: row(1, 2, 3) },
@@ -62,7 +69,6 @@ test('a threaded session - goes on after feeds that the model does not take', as
   if (gone.dtype !== 'string') structuredClone(gone.data.buffer, { transfer: [gone.data.buffer] })
   t.is(await rejection(session.run({ x: gone })), 'INFERENCE_FAILED')
   t.deepEqual(numbersOf(await session.run({ x: row(1, 2) }), 'sum'), [2, 3])
-  await session.close()
 })
 
 test('a threaded session - a file that is no model, or is not there, is refused with a code', async t => {
@@ -75,22 +81,27 @@ test('a threaded session - a file that is no model, or is not there, is refused 
 })
 
 test("a threaded session - does not block the caller's event loop while it runs", async t => {
-  const session = await ThreadedSession.open({ model: await modelFile(t, plodder(20)) })
-  let running = true
+  const session = await opened(t, { model: await modelFile(t, plodder(20)) })
   let turns = 0
+  let turning = true
   const turn = () => {
     turns++
-    if (running) setImmediate(turn)
+    if (turning) setImmediate(turn)
   }
   setImmediate(turn)
-  t.deepEqual(numbersOf(await session.run({ x: row(1, 2) }), 'y'), [1, 2])
-  running = false
-  t.true(turns > 20, `${turns} turns`)
-  await session.close()
+  // Other tests hold the loop up for some runs, but not for all; a run on this thread lets it turn once or twice.
+  let most = 0
+  for (let run = 0; run < 100 && most <= 20; run++) {
+    const before = turns
+    t.deepEqual(numbersOf(await session.run({ x: row(1, 2) }), 'y'), [1, 2])
+    most = Math.max(most, turns - before)
+  }
+  turning = false
+  t.true(most > 20, `${most} turns`)
 })
 
 test('a threaded session - closing lets runs end, and what comes after is refused', async t => {
-  const session = await ThreadedSession.open({ model: await modelFile(t, plodder(5)) })
+  const session = await opened(t, { model: await modelFile(t, plodder(5)) })
   const runs = [session.run({ x: row(1, 2) }), session.run({ x: row(3, 4) })]
   const closing = session.close()
   t.is(await rejection(session.run({ x: row(5, 6) })), 'STOPPED')
@@ -108,7 +119,7 @@ test('a threaded session - closing lets runs end, and what comes after is refuse
 
 test('a threaded session - a frame comes out as the envelope for the next stage, with its timing', async t => {
   const handover = { carries: ['kept'], sends: ['sum', 'kept'] }
-  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
+  const session = await opened(t, { model: await modelFile(t, adder(1)), handover })
   const message = encodeEnvelope({
     header: HEADER,
     tensors: { x: row(1, 2), kept: row(7), other: row(8) },
@@ -125,12 +136,11 @@ test('a threaded session - a frame comes out as the envelope for the next stage,
   t.deepEqual({ ...header, timings: [] }, { ...HEADER, stage: 1 })
   t.like(timing, { stage: 0, bytesIn, runMs: result.runMs })
   for (const ms of [timing?.queueMs, timing?.codecMs, timing?.runMs]) t.true(ms !== undefined && ms >= 0)
-  await session.close()
 })
 
 test('a threaded session - frames that leave are in the memory of frames that came, each with its own', async t => {
   const handover = { carries: ['kept'], sends: ['sum', 'kept'] }
-  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
+  const session = await opened(t, { model: await modelFile(t, adder(1)), handover })
   const content = new Float32Array(50_000)
   const frames = Array.from({ length: 8 }, (_, i) => {
     const kept = tensor(
@@ -154,7 +164,6 @@ test('a threaded session - frames that leave are in the memory of frames that ca
     t.is(numbersOf(tensors, 'kept')[49_999], 49_999 + i)
     t.is(message.buffer.byteLength > message.byteLength, i > 0)
   }
-  await session.close()
 })
 
 for (const [dtype, { array }] of Object.entries(DTYPES)) {
@@ -167,14 +176,13 @@ for (const [dtype, { array }] of Object.entries(DTYPES)) {
       nodes: [node('Identity', ['x'], ['y'])],
     })
     const handover = { carries: [], sends: ['y'] }
-    const session = await ThreadedSession.open({ model: await modelFile(t, model), handover })
+    const session = await opened(t, { model: await modelFile(t, model), handover })
     for (const bytes of [0, 1]) {
       const data = new array(new Uint8Array(4 * array.BYTES_PER_ELEMENT).fill(bytes).buffer)
       const frame = encodeEnvelope({ header: HEADER, tensors: { x: tensor(dtype, [4], data) } })
       const { message } = await session.process(frame, HEADER, wallClock())
       t.deepEqual(decodeEnvelope(message).tensors['y'], { dtype, dims: [4], data })
     }
-    await session.close()
   })
 }
 
@@ -182,7 +190,7 @@ test('a threaded session - a model that is wrong about the size of what it gives
   const model = new ModelBuilder('wrong')
   model.output(model.node('Neg', [model.input('x', [1, 'n'])], {}, 'y'), [1, 2])
   const handover = { carries: [], sends: ['y'] }
-  const session = await ThreadedSession.open({ model: await modelFile(t, model.build()), handover })
+  const session = await opened(t, { model: await modelFile(t, model.build()), handover })
   for (const x of [row(1, 2), row(1, 2, 3), row(4, 5)]) {
     const frame = encodeEnvelope({ header: HEADER, tensors: { x } })
     const { message } = await session.process(frame, HEADER, wallClock())
@@ -191,12 +199,11 @@ test('a threaded session - a model that is wrong about the size of what it gives
       numbersOf({ x }, 'x').map(value => -value),
     )
   }
-  await session.close()
 })
 
 test('a threaded session - a frame that fails comes out as its own error', async t => {
   const handover = { carries: ['kept'], sends: ['sum', 'kept'] }
-  const session = await ThreadedSession.open({ model: await modelFile(t, adder(1)), handover })
+  const session = await opened(t, { model: await modelFile(t, adder(1)), handover })
   const broken = encodeEnvelope({ header: HEADER, tensors: { x: row(1, 2), kept: row(7) } })
   broken[broken.length - 1] = 1
   const frames = [
@@ -213,5 +220,4 @@ test('a threaded session - a frame that fails comes out as its own error', async
     t.deepEqual({ ...header, error: undefined }, { ...HEADER, error: undefined })
     t.deepEqual(tensors, {})
   }
-  await session.close()
 })
