@@ -4,11 +4,12 @@ import { measure } from './measure.js'
 import { aboutText, rowsText, setText, targetsOf, targetText } from './report.js'
 import { rowsOf } from './rows.js'
 import { cpuIn, linkIn, modelIn, MOST_DEVICES, schemesIn, wholeIn, wireIn } from './settings.js'
-import { SCHEMES } from './schemes.js'
+import { type SchemeKey } from './schemes.js'
 
 /** Among the answers to so many frames there are to be so many classes, or equal ones prove little. */
 const FRAMES = 200
 const LEAST_CLASSES = 50
+const COMPARED: readonly SchemeKey[] = ['single', 'defer', 'even', 'chain', 'choice']
 const TARGETS_FOR = { model: 'resnet50', devices: 8 }
 
 /** Whether eight small machines are worth almost eight. */
@@ -25,7 +26,7 @@ export const deferBench: Bench = {
       const measured = await measure({ ...about, ...surroundings })
       const rows = rowsOf(measured, idsOf(devices))
       const isStandard = model === TARGETS_FOR.model && devices === TARGETS_FOR.devices
-      const targets = isStandard ? targetsOf(rows, wire) : []
+      const targets = isStandard ? targetsOf(rows, about) : []
       const telling = measured.answers.classes >= LEAST_CLASSES
       if (!json) {
         const text = [setText(model, devices, cpu, linkMbps), rowsText(rows), aboutText(measured, rows)]
@@ -66,7 +67,7 @@ function settings(options: readonly string[]) {
     cpu: { type: 'string', default: '0.15' },
     link: { type: 'string', default: '1gbit' },
     wire: { type: 'string', default: 'u8c' },
-    schemes: { type: 'string', default: SCHEMES.join(',') },
+    schemes: { type: 'string', default: COMPARED.join(',') },
     runs: { type: 'string', default: '3' },
     frames: { type: 'string', default: `${FRAMES}` },
     folder: { type: 'string' },

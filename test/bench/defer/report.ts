@@ -10,33 +10,69 @@ export interface Target {
   readonly kept: boolean
 }
 
-const CHAIN = 6
-const CHOICE = 6.4
-const CHOICE_F32 = 4.8
+/** At least so many times as fast as one device, by the bandwidth of links in Mbit/s. */
+const RATIOS: Readonly<Record<number, Readonly<Record<string, number>>>> = {
+  1_000: { chain: 6, choice: 6.4 },
+  100: { chain: 4.5, choice: 6 },
+  18: { choice: 3 },
+  2.9: { choice: 1 },
+}
+/** With float32 between stages, over links that do not matter. */
+const RATIOS_F32 = { choice: 4.8 }
+const FAST_MBPS = 1_000
 const SAVED = 0.8
 /** Of the largest logit. */
 const ERROR = 0.02
 const ERROR_F32 = 1e-4
+const ROOMY = { devices: 8, least: 7.2 }
+const PLANNED = [0.9, 1.1] as const
 
-export function targetsOf(rows: readonly (Row | RefusedRow)[], wire: string): Target[] {
-  const row = (key: string) => rows.filter(isRow).find(one => one.key === key)
-  const ratio = (key: string, least: number): Target => {
-    const measured = row(key)?.ratio ?? 0
-    return { what: `${key}, times one device`, wanted: `>= ${least}`, measured, kept: measured >= least }
-  }
-  const saved = (key: string): Target => {
-    const measured = row(key)?.cpuSaved ?? 0
-    const wanted = `>= ${SAVED}`
-    return { what: `${key}, processor time saved on a node`, wanted, measured, kept: measured >= SAVED }
-  }
-  const error = (key: string): Target => {
-    const measured = row(key)?.accuracy.maxRelativeError ?? Infinity
-    const most = wire === 'f32' ? ERROR_F32 : ERROR
-    return { what: `${key}, relative error`, wanted: `<= ${most}`, measured, kept: measured <= most }
-  }
-  const ratios =
-    wire === 'f32' ? [ratio('choice', CHOICE_F32)] : [ratio('chain', CHAIN), ratio('choice', CHOICE)]
-  return [...ratios, ...['chain', 'choice'].flatMap(key => [saved(key), error(key)])]
+/** Of the schemes that were asked for. */
+export function targetsOf(
+  rows: readonly (Row | RefusedRow)[],
+  { wire, linkMbps }: { readonly wire: string; readonly linkMbps: number },
+): Target[] {
+  const isF32 = wire === 'f32'
+  const isFast = linkMbps === FAST_MBPS
+  const ratios: Readonly<Record<string, number>> =
+    isF32 && isFast ? RATIOS_F32 : isF32 ? {} : (RATIOS[linkMbps] ?? {})
+  return rows
+    .filter(({ key }) => key === 'chain' || key === 'choice')
+    .flatMap(row => {
+      const least = ratios[row.key]
+      const figures = isRow(row)
+        ? { ratio: row.ratio, saved: row.cpuSaved, error: row.accuracy.maxRelativeError }
+        : { ratio: 0, saved: 0, error: Infinity }
+      return [
+        ...(least === undefined ? [] : [atLeast(`${row.key}, times one device`, least, figures.ratio)]),
+        ...(isFast ? [atLeast(`${row.key}, processor time saved on a node`, SAVED, figures.saved)] : []),
+        atMost(`${row.key}, relative error`, isF32 ? ERROR_F32 : ERROR, figures.error),
+      ]
+    })
+}
+
+/** Of every number of devices: that plans come true, and that replicas of the whole model pay where they fit. */
+export function scaleTargetsOf(rows: readonly (Row | RefusedRow)[], devices: number): Target[] {
+  return rows
+    .filter(isRow)
+    .flatMap(({ key, ratio, measuredToPlanned }) => [
+      ...(key === 'roomy' && devices === ROOMY.devices
+        ? [atLeast(`${key}, times one device`, ROOMY.least, ratio)]
+        : []),
+      within(`${key}, measured of planned`, PLANNED, measuredToPlanned),
+    ])
+}
+
+function within(what: string, [least, most]: readonly [number, number], measured: number): Target {
+  return { what, wanted: `${least} to ${most}`, measured, kept: measured >= least && measured <= most }
+}
+
+function atLeast(what: string, least: number, measured: number): Target {
+  return { what, wanted: `>= ${least}`, measured, kept: measured >= least }
+}
+
+function atMost(what: string, most: number, measured: number): Target {
+  return { what, wanted: `<= ${most}`, measured, kept: measured <= most }
 }
 
 export function setText(model: string, devices: number, cpu: number, linkMbps: number): string {

@@ -60,8 +60,8 @@ test('rows of a comparison - name what was refused, and its targets are missed',
   const refused = { key: 'chain', refused: 'it does not fit' }
   const rows = rowsOf(measured([single, refused, choice]), DEVICES)
   t.deepEqual(rows[1], { key: 'chain', scheme: 'the chain', refused: 'it does not fit' })
-  t.deepEqual(
-    targetsOf(rows, 'u8').map(({ kept }) => kept),
-    [false, true, false, false, true, true],
-  )
+  const kept = (wire: string, linkMbps: number) => targetsOf(rows, { wire, linkMbps }).map(one => one.kept)
+  t.deepEqual(kept('u8', 1_000), [false, false, false, true, true, true])
+  t.deepEqual(kept('u8', 18), [false, true, true])
+  t.deepEqual(kept('f32', 300), [false, true])
 })

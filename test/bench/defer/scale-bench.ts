@@ -2,7 +2,7 @@ import { type Bench, benchOptions } from '../bench.js'
 import { idsOf, pickAnswers } from './defer-bench.js'
 import { inEmulation, thisMachine } from '../in-emulation.js'
 import { measure } from './measure.js'
-import { aboutText, rowsText, setText } from './report.js'
+import { aboutText, rowsText, scaleTargetsOf, setText, targetText } from './report.js'
 import { rowsOf } from './rows.js'
 import { cpuIn, linkIn, modelIn, MOST_DEVICES, schemesIn, wholeIn, wireIn } from './settings.js'
 
@@ -21,25 +21,28 @@ export const scaleBench: Bench = {
   run: async options => {
     const { json, folder: given, models, devices: counts, ...about } = settings(options)
     return inEmulation('scale', json, given, async surroundings => {
+      let missed = false
       for (const model of models) {
         for (const devices of counts) {
           const measured = await measure({ ...about, ...surroundings, model, devices })
           const rows = rowsOf(measured, idsOf(devices))
+          const targets = scaleTargetsOf(rows, devices)
+          missed ||= targets.some(({ kept }) => !kept)
           const { cpu, linkMbps, wire } = about
           if (!json) {
             const text = [setText(model, devices, cpu, linkMbps), rowsText(rows), aboutText(measured, rows)]
-            console.log(`${text.join('\n\n')}\n`)
+            console.log(`${[...text, targets.map(targetText).join('\n')].join('\n\n')}\n`)
           }
           const { answers, load, idleCores } = measured
           console.log(
             JSON.stringify({
               ...{ bench: 'scale', model, devices, cpu, linkMbps, wire, machine: thisMachine() },
-              ...{ answers: pickAnswers(answers), load, idleCores, rows },
+              ...{ targets, answers: pickAnswers(answers), load, idleCores, rows },
             }),
           )
         }
       }
-      return 0
+      return missed ? 1 : 0
     })
   },
 }
@@ -52,7 +55,7 @@ function settings(options: readonly string[]) {
     cpu: { type: 'string', default: '0.15' },
     link: { type: 'string', default: '1gbit' },
     wire: { type: 'string', default: 'u8c' },
-    schemes: { type: 'string', default: 'single,chain,choice' },
+    schemes: { type: 'string', default: 'single,chain,choice,roomy' },
     runs: { type: 'string', default: '1' },
     frames: { type: 'string', default: `${FRAMES}` },
     folder: { type: 'string' },

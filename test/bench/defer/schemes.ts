@@ -3,7 +3,7 @@ import { type Wire } from '../../../core/wire.js'
 import { equalCuts, memoryForShare } from './limits.js'
 import { type Scheme } from './order.js'
 
-export const SCHEMES = ['single', 'defer', 'even', 'chain', 'choice'] as const
+export const SCHEMES = ['single', 'defer', 'even', 'chain', 'choice', 'roomy'] as const
 export type SchemeKey = (typeof SCHEMES)[number]
 
 /** What all of them are given, as a camera has it: bytes, scaled as is usual for models of photographs. */
@@ -50,6 +50,7 @@ export function schemesFor(
       name: `our choice, ${wire}, at most ${percent(share)} of the weights on a device`,
       options: { wire, memoryMib: memoryForShare(costs, wire, share) },
     },
+    roomy: { name: `our choice, ${wire}, any share`, options: { wire } },
   }
   return keys.map(key => {
     const { name, options } = all[key]

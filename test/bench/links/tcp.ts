@@ -1,4 +1,5 @@
 import { type Socket } from 'node:net'
+import { type SpareMemory } from '../../../core/spare-memory.js'
 
 const LENGTH_BYTES = 4
 
@@ -14,30 +15,32 @@ export function writeWithLength(socket: Socket, message: Uint8Array): Promise<vo
   })
 }
 
-/** Hands on each message, in memory of its own, when it is whole. */
-export function readLengths(socket: Socket, arrived: (message: Uint8Array) => void): void {
-  let [head, message] = [new Part(LENGTH_BYTES), undefined as Part | undefined]
+/** Hands on each message, in memory that was spare, when it is whole. */
+export function readLengths(
+  socket: Socket,
+  memory: SpareMemory,
+  arrived: (message: Uint8Array) => void,
+): void {
+  const begin = (size: number) => new Part(memory.take(size))
+  let [head, message] = [begin(LENGTH_BYTES), undefined as Part | undefined]
   socket.on('data', (chunk: Buffer) => {
     for (let at = 0; at < chunk.byteLength;) {
       const part = message ?? head
       at += part.fill(chunk, at)
       if (!part.isWhole) continue
-      if (message === undefined) message = new Part(head.bytes.readUInt32BE())
+      if (message === undefined) message = begin(head.bytes.readUInt32BE())
       else {
         arrived(message.bytes)
-        ;[head, message] = [new Part(LENGTH_BYTES), undefined]
+        ;[head, message] = [begin(LENGTH_BYTES), undefined]
       }
     }
   })
 }
 
 class Part {
-  readonly bytes: Buffer
   private filled = 0
 
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size)
-  }
+  constructor(readonly bytes: Buffer) {}
 
   get isWhole(): boolean {
     return this.filled === this.bytes.byteLength

@@ -6,7 +6,7 @@ import { type Bus } from '../../../core/bus.js'
 import { type Activation } from '../../../core/control/index.js'
 import { type LinkAddress } from '../../../core/link.js'
 import { MemoryBroker } from '../../../core/memory-bus.js'
-import { type SpareMemory } from '../../../core/spare-memory.js'
+import { SpareMemory } from '../../../core/spare-memory.js'
 import { topicsOf } from '../../../core/topics.js'
 import { portOf } from '../../support/ports.js'
 import { readLengths, writeWithLength } from './tcp.js'
@@ -33,7 +33,9 @@ export async function receive(
   arrived: (message: Uint8Array) => void,
 ): Promise<Place> {
   if (way === 'tcp') {
-    const server = createServer({ noDelay: true }, socket => readLengths(socket, arrived))
+    const memory = new SpareMemory()
+    const taken = reusing(memory, arrived)
+    const server = createServer({ noDelay: true }, socket => readLengths(socket, memory, taken))
     await once(server.listen(0, '127.0.0.1'), 'listening')
     return `tcp://127.0.0.1:${portOf(server)}`
   }
@@ -48,7 +50,7 @@ export async function receive(
   await Stage.activate(activationFor(addressOf(way, place)), '', {
     link,
     topics: topicsOf('bench'),
-    sessions: { open: () => Promise.resolve(handsBack(arrived, inbox?.memory)) },
+    sessions: { open: () => Promise.resolve(handsBack(reusing(inbox?.memory, arrived))) },
     onTrouble: error => {
       throw error
     },
@@ -88,17 +90,21 @@ function activationFor(inbox: LinkAddress): Activation {
   }
 }
 
-/**
- * A session that takes no time, in a runtime that sends as much as it takes in: the memory of each message comes back
- * when the one after it is there.
- */
-function handsBack(arrived: (message: Uint8Array) => void, memory: SpareMemory | undefined) {
+/** As in a runtime that sends as much as it takes in: the memory of a message comes back when the next one is there. */
+function reusing(memory: SpareMemory | undefined, arrived: (message: Uint8Array) => void) {
   let before: Uint8Array | undefined
+  return (message: Uint8Array) => {
+    arrived(message)
+    if (before !== undefined) memory?.give(before.buffer)
+    before = message
+  }
+}
+
+/** A session that takes no time. */
+function handsBack(arrived: (message: Uint8Array) => void) {
   return {
     process: (message: Uint8Array) => {
       arrived(message)
-      if (before !== undefined) memory?.give(before.buffer)
-      before = message
       return Promise.resolve({ message: new Uint8Array(0), failed: false, runMs: 0 })
     },
     rehearse: () => Promise.resolve(0),
