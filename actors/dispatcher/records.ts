@@ -14,10 +14,7 @@ export type Restore = (kept: KeptFrame) => DeferredFrame
 
 /** @throws TENSOR_INVALID */
 export function recordOf({ dispatcher, stream, sequence, admittedAt, tensors }: AdmittedFrame): FrameRecord {
-  const header = {
-    ...{ dispatcher, stream, sequence, admittedAt },
-    ...{ epoch: 0, stage: 0, turn: 0, timings: [] },
-  }
+  const header = { dispatcher, stream, sequence, admittedAt, epoch: 0, stage: 0, turn: 0, timings: [] }
   return { note: '', content: encodeEnvelope({ header, tensors }) }
 }
 

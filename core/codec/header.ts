@@ -1,7 +1,6 @@
 import { Packr } from 'msgpackr'
-import { z } from 'zod'
-import { isErrorCode, MillraceError } from '../errors.js'
-import { type FrameHeader } from '../frame.js'
+import { type ErrorInfo, isErrorCode, MillraceError } from '../errors.js'
+import { type FrameHeader, type StageTiming } from '../frame.js'
 import { isName } from '../topics.js'
 import { type DType, isDType } from '../tensor.js'
 import { checkPlain } from './plain.js'
@@ -26,38 +25,41 @@ export interface WireHeader {
 
 /** More than any operator takes; ONNX Runtime itself has no limit. */
 export const MOST_DIMS = 64
+const FIELDS = 10
 
-const count = z.int().min(0)
-const name = z.string().refine(isName)
-
-/** Arrays instead of maps: keys would take more bytes than values, and cannot clash with those of a prototype. */
-const wireHeader = z.tuple([
-  name, // dispatcher
-  name, // stream
-  count, // sequence
-  count, // epoch
-  count, // stage
-  z.number(), // admittedAt
-  z.array(z.tuple([count, z.number(), z.number(), z.number(), count])), // timings
-  z.union([z.null(), z.tuple([z.string(), z.string()])]), // error
-  z.array(
-    z.tuple([
-      z.string().min(1),
-      z.custom<DType>(value => typeof value === 'string' && isDType(value)),
-      z.array(count).max(MOST_DIMS),
-      z.enum(['raw', 'lz4']),
-      count,
-      count,
-    ]),
-  ),
-  count.optional(), // turn
-])
+/** An array instead of a map: keys would take more bytes than values, and cannot clash with those of a prototype. */
+type Fields = readonly [
+  dispatcher: string,
+  stream: string,
+  sequence: number,
+  epoch: number,
+  stage: number,
+  admittedAt: number,
+  timings: readonly (readonly [
+    stage: number,
+    queueMs: number,
+    codecMs: number,
+    runMs: number,
+    bytesIn: number,
+  ])[],
+  error: null | readonly [code: string, message: string],
+  tensors: readonly (readonly [
+    name: string,
+    dtype: DType,
+    dims: readonly number[],
+    encoding: Encoding,
+    offset: number,
+    length: number,
+  ])[],
+  /** Messages that do not have it count as they are numbered. */
+  turn?: number,
+]
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: false, int64AsType: 'number' })
 
 export function packHeader({ header, tensors }: WireHeader): Uint8Array {
   const { dispatcher, stream, sequence, epoch, stage, turn, admittedAt, timings, error } = header
-  const wire: z.input<typeof wireHeader> = [
+  const fields: Fields = [
     dispatcher,
     stream,
     sequence,
@@ -76,49 +78,95 @@ export function packHeader({ header, tensors }: WireHeader): Uint8Array {
     ]),
     turn,
   ]
-  return packr.pack(wire)
+  return packr.pack(fields)
 }
 
-/** @throws ENVELOPE_INVALID */
+/**
+ * Every frame is unpacked twice at each stage, mostly by code that V8 has not compiled yet: a schema takes several times
+ * as long there.
+ * @throws ENVELOPE_INVALID
+ */
 export function unpackHeader(bytes: Uint8Array): WireHeader {
-  const result = wireHeader.safeParse(unpack(bytes))
-  if (!result.success) {
-    throw new MillraceError(
-      'ENVELOPE_INVALID',
-      `the header is malformed at ${result.error.issues[0]?.path.join('.')}`,
-    )
-  }
-  const [dispatcher, stream, sequence, epoch, stage, admittedAt, timings, error, tensors, turn = sequence] =
-    result.data
+  const fields = listOf(unpack(bytes), 'fields')
+  if (fields.length !== FIELDS && fields.length !== FIELDS - 1) throw malformed('number of fields')
+  const [dispatcher, stream, sequence, epoch, stage, admittedAt, timings, error, tensors] = fields
+  const [turn = sequence] = fields.slice(FIELDS - 1)
   return {
     header: {
-      dispatcher,
-      stream,
-      sequence,
-      epoch,
-      stage,
-      turn,
-      admittedAt,
-      timings: timings.map(([stage, queueMs, codecMs, runMs, bytesIn]) => ({
-        stage,
-        queueMs,
-        codecMs,
-        runMs,
-        bytesIn,
-      })),
-      ...(error === null
-        ? {}
-        : { error: { code: isErrorCode(error[0]) ? error[0] : 'INTERNAL', message: error[1] } }),
+      dispatcher: nameOf(dispatcher, 'dispatcher'),
+      stream: nameOf(stream, 'stream'),
+      sequence: countOf(sequence, 'sequence'),
+      epoch: countOf(epoch, 'epoch'),
+      stage: countOf(stage, 'stage'),
+      turn: countOf(turn, 'turn'),
+      admittedAt: numberOf(admittedAt, 'time of admission'),
+      timings: listOf(timings, 'timings').map(timingOf),
+      ...(error === null ? {} : { error: errorOf(error) }),
     },
-    tensors: tensors.map(([name, dtype, dims, encoding, offset, length]) => ({
-      name,
-      dtype,
-      dims,
-      encoding,
-      offset,
-      length,
-    })),
+    tensors: listOf(tensors, 'tensors').map(entryOf),
   }
+}
+
+function timingOf(value: unknown): StageTiming {
+  const [stage, queueMs, codecMs, runMs, bytesIn] = listOf(value, 'timings', 5)
+  return {
+    stage: countOf(stage, 'timings'),
+    queueMs: numberOf(queueMs, 'timings'),
+    codecMs: numberOf(codecMs, 'timings'),
+    runMs: numberOf(runMs, 'timings'),
+    bytesIn: countOf(bytesIn, 'timings'),
+  }
+}
+
+function errorOf(value: unknown): ErrorInfo {
+  const [code = '', message = ''] = listOf(value, 'error', 2).map(text => textOf(text, 'error'))
+  return { code: isErrorCode(code) ? code : 'INTERNAL', message }
+}
+
+function entryOf(value: unknown): TensorEntry {
+  const [name, dtype, dims, encoding, offset, length] = listOf(value, 'tensors', 6)
+  const [label, type, shape] = [textOf(name, 'tensors'), textOf(dtype, 'tensors'), listOf(dims, 'tensors')]
+  const isKnown = isDType(type) && (encoding === 'raw' || encoding === 'lz4')
+  if (!isKnown || label === '' || shape.length > MOST_DIMS) throw malformed('tensors')
+  return {
+    name: label,
+    dtype: type,
+    dims: shape.map(dim => countOf(dim, 'tensors')),
+    encoding,
+    offset: countOf(offset, 'tensors'),
+    length: countOf(length, 'tensors'),
+  }
+}
+
+function listOf(value: unknown, what: string, length?: number): readonly unknown[] {
+  if (Array.isArray(value) && value.length === (length ?? value.length)) return value as readonly unknown[]
+  throw malformed(what)
+}
+
+function nameOf(value: unknown, what: string): string {
+  const text = textOf(value, what)
+  if (isName(text)) return text
+  throw malformed(what)
+}
+
+function textOf(value: unknown, what: string): string {
+  if (typeof value === 'string') return value
+  throw malformed(what)
+}
+
+function countOf(value: unknown, what: string): number {
+  const number = numberOf(value, what)
+  if (Number.isSafeInteger(number) && number >= 0) return number
+  throw malformed(what)
+}
+
+function numberOf(value: unknown, what: string): number {
+  if (typeof value === 'number' && Number.isFinite(value)) return value
+  throw malformed(what)
+}
+
+function malformed(what: string): MillraceError {
+  return new MillraceError('ENVELOPE_INVALID', `the header is malformed: its ${what}`)
 }
 
 function unpack(bytes: Uint8Array): unknown {

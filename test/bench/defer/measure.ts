@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
-import { parseCosts } from '../../../core/costs/index.js'
+import { type Costs, parseCosts } from '../../../core/costs/index.js'
 import { type Wire } from '../../../core/wire.js'
 import { inCheckout } from '../../support/index.js'
 import { run } from '../run-to-end.js'
@@ -40,6 +40,8 @@ const HUB_MIB = 8_192
 const DEVICE_MIB = 4_096
 const SECONDS_OF_RUN = 16
 const BUILD_LIMIT_MS = 900_000
+/** Beside the time in which the links carry the parts. */
+const DEPLOY_LIMIT_MS = 240_000
 /** Beside the streams: to start all, to deploy, to stop. */
 const SECONDS_BESIDE_RUN = 10
 const BESIDE_LIMIT_MS = 900_000
@@ -60,14 +62,16 @@ export async function measure(wish: DeferWish): Promise<DeferMeasured> {
   const devices = Array.from({ length: wish.devices }, (_, i) => `pi-${i + 1}`)
   const schemes = schemesFor(wish.schemes, costs, devices, wire)
   const [order, result] = [join(folder, 'order.json'), join(folder, 'result.json')]
+  const deployLimitMs = deployLimitOf(costs, wish)
   const about: Order = {
     ...{ model: file, devices, schemes, runs, ...answers },
-    ...{ framesOfRun: frames, secondsOfRun: SECONDS_OF_RUN },
+    ...{ framesOfRun: frames, secondsOfRun: SECONDS_OF_RUN, deployLimitMs },
   }
   writeFileSync(order, JSON.stringify(about))
   const cluster = clusterFile(wish, devices)
   const hub = [process.execPath, inCheckout('dist/test/bench/defer/on-hub.js'), order, result]
-  const limitMs = BESIDE_LIMIT_MS + 4_000 * (SECONDS_OF_RUN + SECONDS_BESIDE_RUN) * runs * schemes.length
+  const streamsMs = 4_000 * (SECONDS_OF_RUN + SECONDS_BESIDE_RUN) * runs * schemes.length
+  const limitMs = BESIDE_LIMIT_MS + deployLimitMs * schemes.length + streamsMs
   const [before = NaN] = loadavg()
   await run(['emulate', cluster, '--', ...hub], { ...limits, limitMs, say: wish.say })
   const [after = NaN] = loadavg()
@@ -75,10 +79,19 @@ export async function measure(wish: DeferWish): Promise<DeferMeasured> {
   return {
     ...measured,
     asked: schemes,
-    weightBytes: costs.blocks.reduce((sum, { weightBytes }) => sum + weightBytes, 0),
+    weightBytes: weightBytesOf(costs),
     answers,
     load: { before, after },
   }
+}
+
+/** All devices may have all weights, over the one link of the dispatcher's machine. */
+function deployLimitOf(costs: Costs, { devices, linkMbps }: DeferWish): number {
+  return DEPLOY_LIMIT_MS + (2 * 8 * devices * weightBytesOf(costs)) / linkMbps / 1e3
+}
+
+function weightBytesOf({ blocks }: Costs): number {
+  return blocks.reduce((sum, { weightBytes }) => sum + weightBytes, 0)
 }
 
 function clusterFile({ folder, cpu, linkMbps }: DeferWish, devices: readonly string[]): string {

@@ -16,7 +16,6 @@ import { measureStream } from './stream.js'
  * broker and a supervisor here and a worker on each other device, deploys every scheme beside the others, and streams frames
  * through one after the other, in as many rounds as there are to be runs.
  */
-const DEPLOY_LIMIT_MS = 240_000
 const CLOSE_LIMIT_MS = 20_000
 /** Devices fetch what they may need, and are quiet when they have it. */
 const QUIET_CORES = 0.02
@@ -68,7 +67,7 @@ async function deploy(cluster: Cluster, scheme: Scheme): Promise<Deployed | Refu
   const { key, options } = scheme
   try {
     const pipeline = await cluster.deploy(order.model, {
-      ...{ deployTimeoutMs: DEPLOY_LIMIT_MS, name: key },
+      ...{ deployTimeoutMs: order.deployLimitMs, name: key },
       ...options,
     })
     const { epoch, predicted } = await firstValueFrom(pipeline.plan$)

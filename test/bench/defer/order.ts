@@ -20,6 +20,7 @@ export interface Order {
   readonly output: Tensor
   readonly devices: readonly string[]
   readonly schemes: readonly Scheme[]
+  readonly deployLimitMs: number
   /** Of each scheme, in turns. */
   readonly runs: number
   /** Predictions that are counted in a run: so many, or as many as come in these seconds. */
