@@ -87,7 +87,7 @@ export async function measure(wish: DeferWish): Promise<DeferMeasured> {
 
 /** All devices may have all weights, over the one link of the dispatcher's machine. */
 function deployLimitOf(costs: Costs, { devices, linkMbps }: DeferWish): number {
-  return DEPLOY_LIMIT_MS + (2 * 8 * devices * weightBytesOf(costs)) / linkMbps / 1e3
+  return Math.ceil(DEPLOY_LIMIT_MS + (2 * 8 * devices * weightBytesOf(costs)) / linkMbps / 1e3)
 }
 
 function weightBytesOf({ blocks }: Costs): number {
