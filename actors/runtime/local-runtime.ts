@@ -18,6 +18,12 @@ import { Stage } from '../stage/index.js'
 import { noUsage, type ProcessUsage, type Readiness, type Runtime } from './runtime.js'
 import { type ThreadFrame, ThreadFrames } from './thread-frames.js'
 
+interface Active {
+  readonly stage: Promise<Stage>
+  /** Ends what it waits for before it is active. */
+  readonly abort: AbortController
+}
+
 /** A runtime in this process. Its sessions still have threads of their own. */
 export class LocalRuntime implements Runtime {
   /** What is in the threads of its sessions. */
@@ -25,7 +31,7 @@ export class LocalRuntime implements Runtime {
   readonly trouble$ = new Subject<MillraceError>()
   readonly ended: Promise<MillraceError | undefined>
   private end: (reason: MillraceError | undefined) => void = () => {}
-  private readonly stages = new Map<string, Promise<Stage>>()
+  private readonly stages = new Map<string, Active>()
   readonly sessions = new SessionPool()
   private readonly ready = new Map<string, Stage>()
   private readonly stopping = new AbortController()
@@ -53,31 +59,36 @@ export class LocalRuntime implements Runtime {
     const { topics } = this
     const { link, sessions } = this.faults?.around(activation, this) ?? this
     const { pipeline, epoch } = activation
+    const abort = new AbortController()
     const stage = Stage.activate(activation, model, {
       link,
       topics,
       sessions,
+      signal: abort.signal,
       onEnter: ({ dispatcher, stream, sequence }) =>
         this.threads.enter({ pipeline, epoch, dispatcher, stream, sequence }),
       onTrouble: error => this.trouble$.next(error),
     })
-    this.stages.set(key, stage)
+    const active = { stage, abort }
+    this.stages.set(key, active)
     try {
       const ready = await stage
+      if (abort.signal.aborted) throw new MillraceError('STOPPED', `${key} was given up before it was active`)
       const runMs = await this.measure(() => ready.rehearse())
       this.ready.set(key, ready)
       return { link: await ready.link, runMs }
     } catch (error) {
-      this.stages.delete(key)
+      if (this.stages.get(key) === active) await this.passivate(key).catch(() => undefined)
       throw error
     }
   }
 
   async passivate(key: string): Promise<void> {
-    const stage = this.stages.get(key)
+    const active = this.stages.get(key)
     this.stages.delete(key)
     this.ready.delete(key)
-    await (await stage)?.passivate()
+    active?.abort.abort()
+    await (await active?.stage)?.passivate()
   }
 
   measureSpeed(): Promise<Speed> {

@@ -22,6 +22,8 @@ export interface StageParts {
   readonly link: Link
   readonly topics: Topics
   readonly sessions: Pick<SessionPool, 'open'>
+  /** Aborted when the stage is not wanted before it is active: it waits for the next one no longer. */
+  readonly signal?: AbortSignal
   /** Told of a frame that is about to be handed to the session's thread. @returns to be called when it has left that */
   readonly onEnter?: (frame: FrameIdentity) => () => void
   /** Told of what the stage could not do and goes on without: a message that is none, a send that failed. */
@@ -88,13 +90,18 @@ export class Stage {
         throw error
       })
     const stage = new Stage(activation, session, next, parts)
+    const giveUp = () => void next?.close()
+    parts.signal?.addEventListener('abort', giveUp)
     try {
       stage.inbox = await parts.link.listen(activation.inbox, message => stage.receive(message))
+      if (parts.signal?.aborted === true) giveUp()
       await stage.next?.settled
       return stage
     } catch (error) {
       await stage.passivate()
       throw error
+    } finally {
+      parts.signal?.removeEventListener('abort', giveUp)
     }
   }
 

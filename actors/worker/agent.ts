@@ -1,5 +1,4 @@
 import { availableParallelism, totalmem } from 'node:os'
-import { setImmediate, setTimeout } from 'node:timers/promises'
 import { distinctUntilChanged, filter, skip, type Subscription as RxSubscription } from 'rxjs'
 import { type Bus } from '../../core/bus.js'
 import {
@@ -8,7 +7,6 @@ import {
   type ActivationState,
   type Beat,
   type Birth,
-  type Death,
   decodeControl,
   Desired,
   encodeControl,
@@ -22,6 +20,7 @@ import { availableBytes } from '../machine/index.js'
 import { fetchPart, MIB, type PartStore, serveParts } from '../model-store/index.js'
 import { ownUsage, type Readiness, type Runtime } from '../runtime/index.js'
 import { crashMessages } from './crash-messages.js'
+import { deathWill, refuseTakenId } from './identity.js'
 import { KeptRuntime } from './kept-runtime.js'
 import { Measurements, NO_PROBES } from './measurements.js'
 import { type WorkerOptions } from './options.js'
@@ -43,18 +42,8 @@ export interface AgentParts {
   readonly restartWindowMs?: number | undefined
 }
 
-/** How long an id is listened for before it is taken, and how much longer where it has a birth. Beats. */
-const BEATS_HEARD = { always: 2, born: 4 } as const
-
-/** The will of a worker's control connection. */
-export function deathWill(
-  topics: Topics,
-  id: string,
-  incarnation: number,
-): { topic: string; payload: Uint8Array } {
-  const death: Death = { incarnation }
-  return { topic: topics.worker.death(id, incarnation), payload: encodeControl(death) }
-}
+/** Longer than a runtime process may take, and shorter than whoever stops a worker waits. */
+const END_MS = 8_000
 
 /**
  * A worker's agent: says that the worker is there and lives, carries out its desired state through a runtime, and
@@ -117,7 +106,7 @@ export class WorkerAgent {
   }
 
   static async start(parts: AgentParts, options: WorkerOptions): Promise<WorkerAgent> {
-    await refuseTakenId(parts, options)
+    await refuseTakenId(parts, options.heartbeatMs)
     const agent = new WorkerAgent(parts, options, await parts.createRuntime())
     try {
       await agent.begin()
@@ -136,13 +125,24 @@ export class WorkerAgent {
     this.connection.unsubscribe()
     const { bus, topics, id, incarnation } = this.parts
     const will = deathWill(topics, id, incarnation)
-    await Promise.allSettled([this.reconciler.stop(), this.prefetcher.stop(), this.kept.stop()])
+    await Promise.all([
+      this.end('its actors', this.reconciler.stop()),
+      this.end('what it fetches', this.prefetcher.stop()),
+      this.end('its runtime', this.kept.stop()),
+    ])
     await Promise.allSettled([
       bus.publish(will.topic, will.payload, { qos: 1, timeoutMs: 1_000 }),
       ...[topics.worker.birth(id), topics.worker.actual(id)].map(topic =>
         bus.publish(topic, new Uint8Array(), { qos: 1, retain: true, timeoutMs: 1_000 }),
       ),
     ])
+  }
+
+  /** What does not end keeps nobody from hearing that the worker leaves. */
+  private async end(what: string, ended: Promise<void>): Promise<void> {
+    const { id, onTrouble } = this.parts
+    const late = () => new MillraceError('STOPPED', `worker '${id}': ${what} did not end in ${END_MS} ms`)
+    await withLimit(ended, END_MS, late).catch((error: unknown) => onTrouble(MillraceError.from(error)))
   }
 
   private async begin(): Promise<void> {
@@ -281,32 +281,5 @@ export class WorkerAgent {
     this.announce()
     this.measurements.use(this.runtime)
     this.reconciler.begin()
-  }
-}
-
-/**
- * Listens for longer where the id has a birth: a machine that is busy may beat late.
- * @throws WORKER_ID_TAKEN: another incarnation under this id still beats
- */
-async function refuseTakenId({ bus, topics, id }: AgentParts, options: WorkerOptions): Promise<void> {
-  const heard = new AbortController()
-  let born = false
-  const subscriptions = [
-    await bus.subscribe(topics.worker.beat(id), () => heard.abort()),
-    await bus.subscribe(topics.worker.birth(id), ({ payload }) => (born = payload.byteLength > 0)),
-  ]
-  const listen = async (beats: number) => {
-    await setTimeout(options.heartbeatMs * beats, undefined, { signal: heard.signal }).catch(() => undefined)
-    // Timers go first in a process that was held up; what came meanwhile is read by then.
-    await setImmediate()
-  }
-  await listen(BEATS_HEARD.always)
-  if (born) await listen(BEATS_HEARD.born)
-  await Promise.all(subscriptions.map(subscription => subscription.close()))
-  if (heard.signal.aborted) {
-    throw new MillraceError(
-      'WORKER_ID_TAKEN',
-      `a worker '${id}' is alive on this broker; choose another --id`,
-    )
   }
 }

@@ -1,2 +1,3 @@
-export { type AgentParts, deathWill, WorkerAgent } from './agent.js'
+export { type AgentParts, WorkerAgent } from './agent.js'
+export { deathWill } from './identity.js'
 export { type WorkerOptions, workerOptions } from './options.js'

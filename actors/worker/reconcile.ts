@@ -89,7 +89,11 @@ export class Reconciler {
     this.actors.delete(key)
     actor?.abort.abort()
     if (actor === undefined || actor.state.state === 'failed') return
-    const gone = actor.work.then(() => this.host.passivate(key)).catch(() => undefined)
+    // At once: it may wait for a next stage that does not come any more.
+    const gone = Promise.all([this.host.passivate(key), actor.work]).then(
+      () => undefined,
+      () => actor.work,
+    )
     this.leaving.set(key, gone)
     void gone.then(() => {
       if (this.leaving.get(key) === gone) this.leaving.delete(key)
