@@ -4,6 +4,7 @@ import { type Topics } from '../../core/topics.js'
 import { type Assignments } from './assignments.js'
 import { type CostsParts } from './model-costs.js'
 import { type WorkerRegistry } from './registry.js'
+import { type CutModels } from './workshop/cut-models.js'
 
 /** What a deployment works with; the supervisor's. */
 export interface DeploymentParts extends CostsParts {
@@ -12,6 +13,7 @@ export interface DeploymentParts extends CostsParts {
   readonly term: number
   readonly registry: WorkerRegistry
   readonly assignments: Assignments
+  readonly cutModels: CutModels
   /** As in `SupervisorParts`. */
   readonly measureSpeed?: (() => Promise<Speed>) | undefined
   /** All plans in force. */

@@ -18,7 +18,6 @@ import { activationsOf, type Placed, planStagesOf } from './placement.js'
 import { referenceSpeed, remember, waitForWorkers, workersFor } from './plan-workers.js'
 import { judge, type Rehearsed } from './rehearsal.js'
 import { type CutModel } from './workshop/messages.js'
-import { cutModel } from './workshop/workshop.js'
 
 /** How what is deployed comes into force. */
 export interface Takeover {
@@ -177,8 +176,9 @@ export function cutAt(
   const { sha256, name } = spec.model
   const data = dataOf(spec.model, store)
   const wireError = spec.wire === 'auto' ? (spec.wireError ?? WIRE_ERROR) : undefined
-  return cutModel(
+  return parts.cutModels.cut(
     { model: store.pathOf(sha256), name, data, cuts, wires, wireError, directory, limitBytes },
+    store,
     made => holdParts(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,
   )

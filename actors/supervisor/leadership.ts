@@ -13,6 +13,19 @@ export interface ClaimOptions {
   readonly onFound?: (known: number, obeyed: number) => void
 }
 
+/** Between two signs of life for those that stand by. */
+export const LEADER_BEAT_MS = 250
+
+/** The client id that all supervisors of one root share, so that a broker keeps the connection of the newest only. */
+export function leaderClientId(topics: Topics): string {
+  return `${topics.root.replaceAll('/', '-')}-supervisor`
+}
+
+/** The will of a leader's connection. */
+export function leaderWill(topics: Topics, id: string): { topic: string; payload: Uint8Array } {
+  return { topic: topics.supervisor.death(id), payload: new Uint8Array() }
+}
+
 /**
  * Takes the lead: writes the next term, and acts only after it has read that back (decision D5). The connection has a
  * client id that all supervisors share, so that a broker keeps only the newest, and does not reconnect: when it is

@@ -204,7 +204,11 @@ async function loadProposal(
   try {
     const cut = await cutAt(chosen, spec, parts, signal)
     const plan: Plan = { ...next, cuts: [...chosen.cuts], sampleError: cut.sampleError }
-    return await bringInForce(plan, placedAs(chosen, cut, parts), parts, signal)
+    // Not rehearsed: beside frames that would take long, and nobody goes by it.
+    const placed = placedAs(chosen, cut, parts).map(({ part: { rehearse: _, ...part }, replicas }) => {
+      return { part, replicas }
+    })
+    return await bringInForce(plan, placed, parts, signal)
   } finally {
     await holdParts(spec, parts, [])
   }

@@ -5,7 +5,7 @@ import { FailureDetector } from '../../core/failure-detector.js'
 import { OwnPauses } from '../../core/own-pauses.js'
 import { levelsBelow, type Topics } from '../../core/topics.js'
 import { type Silence } from './registry.js'
-import { LEADER_BEAT_MS } from './supervisor.js'
+import { LEADER_BEAT_MS } from './leadership.js'
 
 const JUDGE_MS = 100
 /** A broker gives what it retained at once; where it gives nothing there is no leader. */

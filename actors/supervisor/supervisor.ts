@@ -25,13 +25,14 @@ import { Assignments } from './assignments.js'
 import { Deliveries } from './deliveries.js'
 import { WorkerFindings } from './findings.js'
 import { PipelineKeeper } from './keeper.js'
-import { claimLeadership } from './leadership.js'
+import { claimLeadership, LEADER_BEAT_MS } from './leadership.js'
 import { Memory } from './memory.js'
 import { type SupervisorOptions } from './options.js'
 import { once } from './once.js'
 import { LinkProbes } from './probes.js'
 import { WorkerRegistry } from './registry.js'
 import { ToldFindings } from './told-findings.js'
+import { CutModels } from './workshop/cut-models.js'
 
 export interface SupervisorParts {
   readonly id: string
@@ -52,17 +53,6 @@ const CLAIM = { settleMs: 300, limitMs: 5_000 }
 const HEALTH_MS = 500
 /** Workers reconnect within this when their broker is back. */
 const RETURN_MS = 5_000
-/** Between two signs of life for those that stand by. */
-export const LEADER_BEAT_MS = 250
-/** The client id that all supervisors of one root share, so that a broker keeps the connection of the newest only. */
-export function leaderClientId(topics: Topics): string {
-  return `${topics.root.replaceAll('/', '-')}-supervisor`
-}
-
-/** The will of a leader's connection. */
-export function leaderWill(topics: Topics, id: string): { topic: string; payload: Uint8Array } {
-  return { topic: topics.supervisor.death(id), payload: new Uint8Array() }
-}
 
 /**
  * Plans, assigns and watches. All that it knows it reads from retained messages, so that a successor can (decision D5).
@@ -74,6 +64,7 @@ export class Supervisor {
   private readonly registry: WorkerRegistry
   private readonly keepers = new Map<string, PipelineKeeper>()
   private readonly assignments: Assignments
+  private readonly cutModels = new CutModels()
   private readonly subscriptions: Subscription[] = []
   private readonly measureSpeed: (() => Promise<Speed>) | undefined
   private readonly findings: WorkerFindings
@@ -251,14 +242,14 @@ export class Supervisor {
   private keeperOf(pipeline: string): PipelineKeeper {
     const known = this.keepers.get(pipeline)
     if (known !== undefined) return known
-    const { registry, assignments, options, term, measureSpeed } = this
+    const { registry, assignments, cutModels, options, term, measureSpeed } = this
     const nextEpoch = () => ++this.lastEpoch
     const slowdownOf = (worker: string) => this.findings.slowdownOf(worker)
     const isStalled = (key: string) => this.findings.isStalled(key)
     const plans = () => this.plans()
     const keeper = new PipelineKeeper(pipeline, {
       ...this.parts,
-      ...{ measureSpeed, registry, assignments, options, term },
+      ...{ measureSpeed, registry, assignments, cutModels, options, term },
       ...{ nextEpoch, plans, slowdownOf, isStalled },
     })
     this.keepers.set(pipeline, keeper)
