@@ -10,8 +10,10 @@ import { type Sample, slopeOf } from './slope.js'
 
 const WORKERS = ['w1', 'w2', 'w3', 'w4']
 const SAMPLE_MS = 1_000
-/** Heaps and caches have their size after this share of the time. */
-const WARM_SHARE = 0.25
+/** Heaps and caches have their size after this share of the time, in which frames come so many times as fast: V8 lets one grow first. */
+const WARM = { share: 0.25, times: 5 }
+/** What could not be offered in time is made up for, so much of it at most. */
+const BEHIND_MS = 1_000
 const STOP_LIMIT_MS = 60_000
 const DEADLINE_MS = 30_000
 const DIFFERENT_FRAMES = 64
@@ -39,7 +41,10 @@ export interface Soaked {
   readonly memory: readonly ProcessMemory[]
 }
 
-/** A paced stream through a chain of four processes, and the memory of all that take part. */
+/**
+ * A paced stream through a chain of four processes, and the memory of all that take part.
+ * @param fps  after the warm-up
+ */
 export async function soak(minutes: number, fps: number, signal: AbortSignal): Promise<Soaked> {
   const cleanup = new Cleanup(STOP_LIMIT_MS)
   try {
@@ -69,12 +74,15 @@ export async function soak(minutes: number, fps: number, signal: AbortSignal): P
 
 async function streamFor(pipeline: Pipeline, minutes: number, fps: number, signal: AbortSignal) {
   const frames = digitsFrames(DIFFERENT_FRAMES)
-  const endAt = performance.now() + 60_000 * minutes
+  const startedAt = performance.now()
+  const passed = () => (performance.now() - startedAt) / 60_000 / minutes
   async function* paced(): AsyncGenerator<Tensors> {
-    const startedAt = performance.now()
-    for (let i = 0; performance.now() < endAt && !signal.aborted; i++) {
+    let due = startedAt
+    for (let i = 0; passed() < 1 && !signal.aborted; i++) {
       yield frames[i % frames.length] ?? {}
-      const early = startedAt + (1_000 * (i + 1)) / fps - performance.now()
+      const rate = passed() < WARM.share ? WARM.times * fps : fps
+      due = Math.max(due, performance.now() - BEHIND_MS) + 1_000 / rate
+      const early = due - performance.now()
       if (early > 0) await setTimeout(early)
     }
   }
@@ -102,7 +110,7 @@ async function sample(
 }
 
 function memoryOf(process: string, samples: readonly Sample[], minutes: number): ProcessMemory {
-  const warm = samples.filter(({ at }) => at >= WARM_SHARE * minutes)
+  const warm = samples.filter(({ at }) => at >= WARM.share * minutes)
   return {
     process,
     firstMb: samples[0]?.value ?? NaN,

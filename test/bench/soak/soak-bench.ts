@@ -12,8 +12,8 @@ const FPS = 50
 export const soakBench: Bench = {
   options: '[--json] [--minutes M] [--fps N]',
   summary:
-    'resident memory of every process while a stream goes through a chain of four: its slope in MB a minute after the warm-up, and ' +
-    'frames lost',
+    'resident memory of every process while a stream goes through a chain of four: its slope in MB a minute after the warm-up, in ' +
+    'which frames come five times as fast, and frames lost',
   run: async options => {
     const { json, minutes, fps } = settings(options)
     const stop = new AbortController()
