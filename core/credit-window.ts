@@ -1,7 +1,5 @@
 /** A frame that takes no longer than this many times the shortest way through has waited behind no other. */
 const TOLERANCE = 1.5
-/** Frames beyond those that the way through has room for, so that its slowest part always has a next one. */
-const SPARE = 2
 /** Share of the way to its target that the window goes with each result. */
 const STEP = 0.2
 /** What a clock may not tell apart. */
@@ -15,6 +13,11 @@ export interface WindowBounds {
   readonly most: number
   /** Frames that stay fresh at the beginning, which are no fewer later; left out: as many as may be under way. */
   readonly fresh?: number
+  /**
+   * How many parts of the way are as busy as its slowest, where one that is half as busy counts as half. Each is held up now
+   * and then, and is to have a next frame waiting when it is not. Left out: 1.
+   */
+  readonly busy?: number
 }
 
 /**
@@ -25,6 +28,8 @@ export interface WindowBounds {
  */
 export class CreditWindow {
   private limit: number
+  /** Frames beyond those that the way through has room for. */
+  private readonly spare: number
   private shortestMs = Infinity
   private growing = true
   /** How many frames were under way without waiting, as far as is known. */
@@ -36,6 +41,7 @@ export class CreditWindow {
 
   constructor(private readonly bounds: WindowBounds) {
     this.limit = bounds.least
+    this.spare = 1 + (bounds.busy ?? 1)
   }
 
   /** Whole frames, within the bounds. */
@@ -74,7 +80,7 @@ export class CreditWindow {
   }
 
   private towards(gradient: number): number {
-    const target = this.limit * Math.min(1, Math.max(0.5, gradient)) + SPARE
+    const target = this.limit * Math.min(1, Math.max(0.5, gradient)) + this.spare
     return this.limit + STEP * (target - this.limit)
   }
 

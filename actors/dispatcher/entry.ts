@@ -26,7 +26,8 @@ export class Entry {
     const { window, leastWindow } = plan
     // One that was asked for is as it was asked for.
     const found = leastWindow === undefined ? {} : { fresh: Math.max(LEAST_FRESH, plan.stages.length) }
-    this.window = new CreditWindow({ least: Math.min(leastWindow ?? window, window), most: window, ...found })
+    const bounds = { least: Math.min(leastWindow ?? window, window), most: window, busy: busyOf(plan) }
+    this.window = new CreditWindow({ ...bounds, ...found })
     this.first = new FanOut(
       link,
       0,
@@ -88,4 +89,10 @@ export class Entry {
       return MillraceError.from(error, 'TENSOR_INVALID')
     }
   }
+}
+
+/** As many parts of the way as would be busy all the time were they as slow as the slowest. */
+function busyOf({ predicted, stages }: Plan): number {
+  if (predicted === undefined || predicted.bottleneckMs === 0) return stages.length
+  return predicted.latencyMs / predicted.bottleneckMs
 }

@@ -9,8 +9,9 @@ const SEED = 1
 const INTEGERS_BELOW = 2
 const FEWEST_SAMPLES = 5
 const MOST_SAMPLES = 50
-/** No sample begins later, but for the fewest. */
+/** Of processor time. When so much may have come, no sample begins any more, but for the fewest. */
 const BUDGET_MS = 500
+const LONGEST_MS = 2_500
 /** Shortest sample of processor time: some systems count it in steps of 4 or 10 ms. */
 const SAMPLE_MS = 20
 
@@ -22,7 +23,8 @@ const IDLE_SHARE = 0.014
  * count.
  * @param inputs  of the sizes of a frame
  * @returns mean of the runs, in ms by the clock, with whoever else uses the processor. Under a quota of less than a core:
- *   the median of what the processor spends on a run, as that lets it come, since a quota holds some runs up and others not
+ *   what the processor spends on a run, as that lets it come, since a quota holds some runs up and others not: the mean of
+ *   the middle half, as a run takes longer while a neighbour uses the same core
  * @throws INFERENCE_FAILED
  */
 export async function rehearse(
@@ -33,11 +35,12 @@ export async function rehearse(
   const feeds = syntheticFrame(inputs, SEED, 0, {}, INTEGERS_BELOW)
   await session.run(feeds)
   const sampleMs = quota < 1 ? SAMPLE_MS : 0
+  const budgetMs = Math.min(LONGEST_MS, BUDGET_MS / Math.min(1, quota))
   const startedAt = performance.now()
   const passed = () => performance.now() - startedAt
   const spent: number[] = []
   let runs = 0
-  while (spent.length < FEWEST_SAMPLES || (spent.length < MOST_SAMPLES && passed() < BUDGET_MS)) {
+  while (spent.length < FEWEST_SAMPLES || (spent.length < MOST_SAMPLES && passed() < budgetMs)) {
     const before = { cpuMs: cpuMs(), at: performance.now(), runs }
     do {
       await session.run(feeds)
@@ -46,8 +49,15 @@ export async function rehearse(
     spent.push((cpuMs() - before.cpuMs) / (runs - before.runs))
   }
   const meanMs = passed() / runs
-  const usual = spent.sort((a, b) => a - b)[spent.length >> 1] ?? NaN
+  const usual = middleMean(spent)
   return quota < 1 && usual > 0 ? usual / Math.max(quota / 2, quota - IDLE_SHARE) : meanMs
+}
+
+/** Of the half of the values that is neither low nor high */
+function middleMean(values: readonly number[]): number {
+  const cut = values.length >> 2
+  const middle = [...values].sort((a, b) => a - b).slice(cut, values.length - cut)
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length
 }
 
 /** Processor time of the thread that calls; of the whole process where the system does not tell of threads. */

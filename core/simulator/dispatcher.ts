@@ -31,14 +31,16 @@ export class SimulatedDispatcher {
   private frameMs = 0
   private now = 0
 
+  /** @param busy  as that of a `CreditWindow` */
   constructor(
     private readonly options: SimulatorOptions,
+    busy: number,
     private readonly sending: Sending,
     private readonly losses: Losses,
     private readonly schedule: Schedule,
   ) {
     const { window, leastWindow = window, delivery, order, maxQueuedFrames } = options
-    this.window = new CreditWindow({ least: Math.min(leastWindow, window), most: window })
+    this.window = new CreditWindow({ least: Math.min(leastWindow, window), most: window, busy })
     const maxFrames = maxQueuedFrames ?? (delivery === 'freshest' ? 1 : 1_024)
     this.queue = new AdmissionQueue({ delivery, maxFrames, maxBytes: Infinity })
     this.reorder = new Reorder(order, 0)

@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.js'
 import { type LedgerCounts, type LedgerEntry } from '../ledger.js'
 import { parseOptions } from '../options.js'
+import { bottleneckOf, latencyMs } from '../planner/objective.js'
 import { type PlannedStage, type PlanProblem } from '../planner/problem.js'
 import { check } from './check.js'
 import { SimulatedDispatcher } from './dispatcher.js'
@@ -78,7 +79,8 @@ function run(
     send: pipeline.send.bind(pipeline),
     isOpen: routes.isOpen.bind(routes),
   }
-  const dispatcher = new SimulatedDispatcher(options, sending, losses, schedule)
+  const busy = latencyMs(problem, stages) / bottleneckOf(problem, stages).ms
+  const dispatcher = new SimulatedDispatcher(options, busy, sending, losses, schedule)
   for (const at of routes.changes) schedule(at, { kind: 'change' })
   dispatcher.start()
   let endedAt = 0
