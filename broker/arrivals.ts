@@ -1,9 +1,11 @@
+import { BriefMap } from '../core/brief-map.js'
+
 /** [MQTT-2.3.1] */
 const MOST_ID = 65_535
 
 /** The acknowledgements that one connection waits for, of messages that are sent once whatever comes of them. */
 export class Arrivals {
-  private readonly expected = new Map<number, () => void>()
+  private readonly expected = new BriefMap<number, () => void>()
   private lastId = 0
 
   /** @returns what the acknowledgement of the next message is to be named */

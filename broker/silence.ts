@@ -13,7 +13,7 @@ const REMEMBERED = 8
  * everything, and a process that is stopped, look like that.
  */
 export class SilenceWatch {
-  private current = new AbortController()
+  private current = watched()
   private asking = false
   /** Something has left since the last question. */
   private unasked = false
@@ -57,7 +57,7 @@ export class SilenceWatch {
     if (!(await Promise.race([answered, late]))) {
       this.current.abort()
       await answered
-      this.current = new AbortController()
+      this.current = watched()
     }
     timer.abort()
     const now = performance.now()
@@ -65,6 +65,13 @@ export class SilenceWatch {
     if (this.tookMs.length > REMEMBERED) this.tookMs.shift()
     this.nextAt = now + EVERY_MS
   }
+}
+
+/** Listened to all the time: with the last listener, which each message takes away, Node.js drops the list of them. */
+function watched(): AbortController {
+  const controller = new AbortController()
+  controller.signal.addEventListener('abort', () => undefined)
+  return controller
 }
 
 /** Timers go first in a process that was held up itself; what came meanwhile is read by then. */

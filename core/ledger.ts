@@ -1,4 +1,5 @@
 import { type Observable, Subject } from 'rxjs'
+import { BriefMap } from './brief-map.js'
 import { type ErrorInfo } from './errors.js'
 import { type FrameIdentity, identityKey } from './frame.js'
 
@@ -29,7 +30,7 @@ export interface LedgerCounts {
  * as what is queued and under way.
  */
 export class Ledger {
-  private readonly open = new Map<string, number>()
+  private readonly open = new BriefMap<string, number>()
   private readonly entries = new Subject<LedgerEntry>()
   private readonly ended = { predicted: 0, dropped: 0, failed: 0 }
   private admitted = 0
@@ -81,6 +82,8 @@ export class Ledger {
     if (admittedAt === undefined) return this.duplicate()
     this.open.delete(key)
     this.ended[end.end]++
-    this.entries.next({ ...identity, admittedAt, endedAt: now, ...end })
+    // Spreads take several times as long as fields, and most frames are predicted.
+    if (end.end !== 'predicted') this.entries.next({ ...identity, admittedAt, endedAt: now, ...end })
+    else this.entries.next({ dispatcher, stream, sequence, admittedAt, endedAt: now, end: 'predicted' })
   }
 }

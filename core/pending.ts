@@ -1,9 +1,11 @@
+import { BriefMap } from './brief-map.js'
 import { type MillraceError } from './errors.js'
 import { withLimit } from './wait.js'
 
 /** Waits that can all be ended at once, such as those for answers through a connection. */
 export class Pending {
-  private readonly rejects = new Set<(error: MillraceError) => void>()
+  private readonly rejects = new BriefMap<number, (error: MillraceError) => void>()
+  private last = 0
 
   get size(): number {
     return this.rejects.size
@@ -21,17 +23,18 @@ export class Pending {
 
   /** Ends all waits with `error`. */
   fail(error: MillraceError): void {
-    for (const reject of this.rejects) reject(error)
+    for (const reject of this.rejects.values()) reject(error)
   }
 
   private async race<T>(work: Promise<T>, limited: (promise: Promise<T>) => Promise<T>): Promise<T> {
     let reject: (error: MillraceError) => void = () => undefined
     const failed = new Promise<never>((_, fail) => (reject = fail))
-    this.rejects.add(reject)
+    const id = ++this.last
+    this.rejects.set(id, reject)
     try {
       return await limited(Promise.race([work, failed]))
     } finally {
-      this.rejects.delete(reject)
+      this.rejects.delete(id)
     }
   }
 }

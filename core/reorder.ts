@@ -1,3 +1,5 @@
+import { BriefMap } from './brief-map.js'
+
 /** Order in which the predictions of a stream are delivered (promise 3). */
 export type DeliveryOrder = 'admission' | 'completion'
 
@@ -6,7 +8,7 @@ export type DeliveryOrder = 'admission' | 'completion'
  * it is as large as the frames that are open.
  */
 export class Reorder<T> {
-  private readonly waiting = new Map<number, T | undefined>()
+  private readonly waiting = new BriefMap<number, T | undefined>()
   private next: number
 
   /** @param first  the first sequence number to come */
@@ -36,7 +38,7 @@ export class Reorder<T> {
 
   /** Takes all that waits for an earlier number: it is not going to be delivered. */
   clear(): T[] {
-    const held = [...this.waiting.values()].filter(value => value !== undefined)
+    const held = this.waiting.values().filter(value => value !== undefined)
     this.waiting.clear()
     return held
   }

@@ -1,3 +1,4 @@
+import { BriefMap } from '../../core/brief-map.js'
 import { type FrameIdentity, identityKey } from '../../core/frame.js'
 import { type Tensors } from '../../core/tensor.js'
 import { type AdmittedFrame } from './prediction.js'
@@ -32,7 +33,7 @@ export interface SentFrame {
 
 /** The frames that were sent, or are about to be, and have not ended, in the order in which they began. */
 export class InFlight {
-  private readonly frames = new Map<string, SentFrame>()
+  private readonly frames = new BriefMap<string, SentFrame>()
 
   get size(): number {
     return this.frames.size
@@ -58,7 +59,7 @@ export class InFlight {
       epoch: undefined,
       turn: 0,
       keepsToMain: false,
-      sentAt: 0,
+      sentAt: NaN,
       leftAt: undefined,
       copies: 0,
       retries: 0,
@@ -81,7 +82,7 @@ export class InFlight {
   }
 
   all(): SentFrame[] {
-    return [...this.frames.values()]
+    return this.frames.values()
   }
 
   ofStream(stream: string): SentFrame[] {

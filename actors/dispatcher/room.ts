@@ -2,7 +2,7 @@ import { MillraceError } from '../../core/errors.js'
 
 /** Where sources wait that are to be asked only when the window has room. */
 export class Room {
-  private readonly waiters = new Set<() => void>()
+  private waiters: (() => void)[] = []
   private closed = false
 
   /** @param isFree  whether a further frame would enter the window at once */
@@ -14,7 +14,7 @@ export class Room {
    */
   async wait(): Promise<void> {
     await new Promise(resolve => setImmediate(resolve))
-    while (!this.closed && !this.isFree()) await new Promise<void>(resolve => this.waiters.add(resolve))
+    while (!this.closed && !this.isFree()) await new Promise<void>(resolve => this.waiters.push(resolve))
     if (this.closed) throw stopped()
   }
 
@@ -29,8 +29,8 @@ export class Room {
   }
 
   private release(): void {
-    const waiters = [...this.waiters]
-    this.waiters.clear()
+    const { waiters } = this
+    this.waiters = []
     for (const release of waiters) release()
   }
 }

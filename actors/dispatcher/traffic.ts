@@ -206,7 +206,11 @@ export class Traffic {
     const { now, onTrouble } = this.parts
     const { epoch } = way
     if (sent.epoch !== epoch) {
-      Object.assign(sent, { epoch, turn: way.nextTurn(), sentAt: now(), copies: 0, retries: 0 })
+      sent.epoch = epoch
+      sent.turn = way.nextTurn()
+      sent.sentAt = now()
+      sent.copies = 0
+      sent.retries = 0
     }
     const copy = ++sent.copies
     sent.leftAt = undefined

@@ -1,3 +1,4 @@
+import { BriefMap } from '../../core/brief-map.js'
 import { type FrameIdentity } from '../../core/frame.js'
 
 /** A frame in a session's thread, and under what. */
@@ -11,7 +12,7 @@ export type PlaceNote = (place: number, frame: ThreadFrame | undefined) => void
 
 /** The frames in the threads of the sessions of one process: should that crash, one of them may have done it (promise 6). */
 export class ThreadFrames {
-  private readonly frames = new Map<number, ThreadFrame>()
+  private readonly frames = new BriefMap<number, ThreadFrame>()
   /** Places that were left, the last one last. */
   private readonly free: number[] = []
   private places = 0
@@ -23,7 +24,7 @@ export class ThreadFrames {
   }
 
   all(): readonly ThreadFrame[] {
-    return [...this.frames.values()]
+    return this.frames.values()
   }
 
   /** @returns to be called when the frame has left */

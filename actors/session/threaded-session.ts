@@ -1,5 +1,6 @@
 import './telemetry-off.js'
 import { Worker } from 'node:worker_threads'
+import { BriefMap } from '../../core/brief-map.js'
 import { MillraceError } from '../../core/errors.js'
 import { type FrameHeader } from '../../core/frame.js'
 import { type Tensors, type TensorSpec } from '../../core/tensor.js'
@@ -18,7 +19,7 @@ interface Waiting {
 /** A model that runs in a thread of its own, so that inference never blocks the caller's event loop (decision D3). */
 export class ThreadedSession {
   private nextId = 0
-  private readonly waiting = new Map<number, Waiting>()
+  private readonly waiting = new BriefMap<number, Waiting>()
   private readonly exited: Promise<void>
   /** Why it takes nothing more: what is sent to a thread that has ended is never answered. */
   private over: MillraceError | undefined
