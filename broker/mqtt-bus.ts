@@ -197,21 +197,21 @@ export class MqttBus implements Bus {
     await Promise.all(ahead)
   }
 
-  private async sendOne(topic: string, payload: Uint8Array, { arrived, ...how }: How): Promise<void> {
-    this.refuseIfDown(how.qos)
+  private async sendOne(topic: string, payload: Uint8Array, { qos, retain, arrived }: How): Promise<void> {
+    this.refuseIfDown(qos)
     const message = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
     try {
       // A message of QoS 0 ends with its connection.
-      if (how.qos === 0) await this.brief.wait(this.write(topic, message, how.retain, arrived))
-      else await this.lasting.wait(this.client.publishAsync(topic, message, how))
+      if (qos === 0) await this.brief.wait(this.write(topic, message, retain, arrived))
+      else await this.lasting.wait(this.client.publishAsync(topic, message, { qos, retain }))
     } catch (error) {
       throw MillraceError.from(error, this.closing === undefined ? 'BUS_DISCONNECTED' : 'BUS_CLOSED')
     }
   }
 
   private write(topic: string, message: Buffer, retain: boolean, arrived?: () => void): Promise<void> {
-    const asked = arrived === undefined ? {} : { id: this.arrivals.expect(arrived) }
-    return writePublish(this.client.stream, topic, message, { retain, ...asked })
+    const id = arrived === undefined ? undefined : this.arrivals.expect(arrived)
+    return writePublish(this.client.stream, topic, message, { retain, id })
   }
 
   private async subscribeFilter(filter: string, qos: 0 | 1): Promise<void> {
@@ -243,8 +243,8 @@ export class MqttBus implements Bus {
     if (joined.state === 'partial') return confirm?.()
     const whole = joined.state === 'whole'
     const payload = whole ? joined.payload : message
-    const confirmed = confirm === undefined ? {} : { confirm }
-    this.subscriptions.deliver({ topic, payload, owned: whole, retained: packet.retain, ...confirmed })
+    const about = { topic, payload, owned: whole, retained: packet.retain }
+    this.subscriptions.deliver(confirm === undefined ? about : { ...about, confirm })
   }
 
   private async restore(): Promise<void> {

@@ -83,9 +83,9 @@ export class PeerOutlet implements Outlet {
     this.silence.sent()
     const { signal } = this.silence
     const arrived = this.rate.leaves(message.byteLength)
-    const how = { qos: 0, timeoutMs: sendTimeoutMs, arrived, ...(peer.only ? {} : { signal }) } as const
+    const limit = peer.only ? undefined : signal
     try {
-      await bus.publish(topic, message, how)
+      await bus.publish(topic, message, { qos: 0, timeoutMs: sendTimeoutMs, arrived, signal: limit })
       this.options.memory?.give(message.buffer)
     } catch (error) {
       if (!signal.aborted || peer.only) throw error

@@ -25,7 +25,7 @@ export interface PublishOptions {
   /** Keep it as the topic's last value for later subscribers; an empty payload removes that value. Default false. */
   readonly retain?: boolean
   /** Gives up waiting; the message may or may not have left. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Limit on the wait for the hand-over (QoS 0: to the socket; QoS 1: to the broker), in ms. */
   readonly timeoutMs?: number
 }

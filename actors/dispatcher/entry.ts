@@ -82,7 +82,18 @@ export class Entry {
 
   private messageOf({ frame, identity, turn, tensors = {} }: SentFrame): Uint8Array | MillraceError {
     const { epoch, lz4 } = this.plan
-    const header = { ...identity, epoch, stage: 0, turn, admittedAt: frame.admittedAt, timings: [] }
+    const { dispatcher, stream, sequence } = identity
+    // A spread would leave more than a kilobyte for a full collection, each time.
+    const header = {
+      dispatcher,
+      stream,
+      sequence,
+      epoch,
+      stage: 0,
+      turn,
+      admittedAt: frame.admittedAt,
+      timings: [],
+    }
     try {
       return encodeEnvelope({ header, tensors }, { lz4: lz4 === 'always' })
     } catch (error) {

@@ -1,3 +1,4 @@
+import { BriefMap } from '../../core/brief-map.js'
 import { MillraceError } from '../../core/errors.js'
 import { type QueuedFrame, type StreamFlow } from './stream-flow.js'
 
@@ -12,7 +13,7 @@ export interface Turn {
 
 /** The open streams of a dispatcher, in the order of their turns. */
 export class Streams {
-  private readonly flows = new Map<string, StreamFlow>()
+  private readonly flows = new BriefMap<string, StreamFlow>()
   /** Where the sequence of an ended stream goes on, so that no identity is used twice (promise 4). */
   private readonly next = new Map<string, number>()
   /** The same for all names that are not remembered any more. */
@@ -52,7 +53,7 @@ export class Streams {
   }
 
   all(): StreamFlow[] {
-    return [...this.flows.values()]
+    return this.flows.values()
   }
 
   get queuedFrames(): number {

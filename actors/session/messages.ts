@@ -42,7 +42,7 @@ export interface ProcessedEnvelope {
   readonly failed: boolean
   readonly runMs: number
   /** Where its tensors were compressed. */
-  readonly packing?: Packing
+  readonly packing?: Packing | undefined
 }
 
 /** From a session thread. */

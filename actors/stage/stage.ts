@@ -202,7 +202,7 @@ export class Stage {
       const result = await this.session.process(message, header, arrivedAt, lz4)
       this.runMs += result.runMs
       if (result.packing !== undefined) this.lz4.packed(result.packing)
-      return { header, ...result }
+      return { header, message: result.message, failed: result.failed }
     } catch (error) {
       const failure = MillraceError.from(error)
       this.parts.onTrouble(failure)
