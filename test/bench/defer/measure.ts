@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { type Costs, parseCosts } from '../../../core/costs/index.js'
@@ -61,21 +61,24 @@ export async function measure(wish: DeferWish): Promise<DeferMeasured> {
   const answers = await prepareAnswers(folder, file, frames)
   const devices = Array.from({ length: wish.devices }, (_, i) => `pi-${i + 1}`)
   const schemes = schemesFor(wish.schemes, costs, devices, wire)
-  const [order, result] = [join(folder, 'order.json'), join(folder, 'result.json')]
+  // Of this run alone: an emulated cluster follows its file, which another run would write anew.
+  const own = await mkdtemp(join(folder, 'run-'))
+  const [order, result] = [join(own, 'order.json'), join(own, 'result.json')]
   const deployLimitMs = deployLimitOf(costs, wish)
   const about: Order = {
     ...{ model: file, devices, schemes, runs, ...answers },
     ...{ framesOfRun: frames, secondsOfRun: SECONDS_OF_RUN, deployLimitMs },
   }
   writeFileSync(order, JSON.stringify(about))
-  const cluster = clusterFile(wish, devices)
+  const cluster = clusterFile(own, wish, devices)
   const hub = [process.execPath, inCheckout('dist/test/bench/defer/on-hub.js'), order, result]
   const streamsMs = 4_000 * (SECONDS_OF_RUN + SECONDS_BESIDE_RUN) * runs * schemes.length
   const limitMs = BESIDE_LIMIT_MS + deployLimitMs * schemes.length + streamsMs
   const [before = NaN] = loadavg()
-  await run(['emulate', cluster, '--', ...hub], { ...limits, limitMs, say: wish.say })
+  const measured = await run(['emulate', cluster, '--', ...hub], { ...limits, limitMs, say: wish.say })
+    .then(() => JSON.parse(readFileSync(result, 'utf8')) as Measured)
+    .finally(() => rm(own, { recursive: true, force: true }))
   const [after = NaN] = loadavg()
-  const measured = JSON.parse(readFileSync(result, 'utf8')) as Measured
   return {
     ...measured,
     asked: schemes,
@@ -94,7 +97,7 @@ function weightBytesOf({ blocks }: Costs): number {
   return blocks.reduce((sum, { weightBytes }) => sum + weightBytes, 0)
 }
 
-function clusterFile({ folder, cpu, linkMbps }: DeferWish, devices: readonly string[]): string {
+function clusterFile(folder: string, { cpu, linkMbps }: DeferWish, devices: readonly string[]): string {
   const file = join(folder, 'cluster.json')
   const small = devices.map(id => ({ id, speed: cpu, cores: 1, memoryMiB: DEVICE_MIB }))
   const hub = { id: 'hub', speed: HUB_CORES, cores: 1, memoryMiB: HUB_MIB }
