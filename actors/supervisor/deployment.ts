@@ -59,9 +59,6 @@ export function holdParts(
   )
 }
 
-/** Plans that are loaded in place of the first, each where the rehearsal of the one before has shown that it is better. */
-const MOST_BETTER = 2
-
 /** All that has to be there before a model can be cut. */
 export function partsOf(model: ModelFiles): PartId[] {
   return [model, ...(model.data ?? [])]
@@ -99,7 +96,7 @@ async function carryOut(
   const choose = (known: readonly PlanWorker[]) => choosePlan(limited, costs, known, conditions, signal)
   const known = { spec, costs, workers, choose, speed: conditions.speed }
   let rehearsed = await judge(loaded, known, parts.registry)
-  for (let more = MOST_BETTER; more > 0 && rehearsed.better !== undefined; more--) {
+  if (rehearsed.better !== undefined) {
     // First, as there may be no memory for both; what stays where it is has its session kept.
     await unload(loaded, parts)
     epoch = parts.nextEpoch()
