@@ -21,7 +21,7 @@ export interface SentFrame {
   turn: number
   /** It is not to be tried on another version: there it had no prediction. */
   keepsToMain: boolean
-  /** When it was first sent under that, in the dispatcher's time. */
+  /** When it was first sent under that, in the dispatcher's time; NaN before. */
   sentAt: number
   /** When its last copy had left; undefined while that is leaving. */
   leftAt: number | undefined

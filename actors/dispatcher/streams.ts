@@ -13,6 +13,7 @@ export interface Turn {
 
 /** The open streams of a dispatcher, in the order of their turns. */
 export class Streams {
+  /** Each turn takes one away and puts it at the end. */
   private readonly flows = new BriefMap<string, StreamFlow>()
   /** Where the sequence of an ended stream goes on, so that no identity is used twice (promise 4). */
   private readonly next = new Map<string, number>()

@@ -9,8 +9,9 @@ const SEED = 1
 const INTEGERS_BELOW = 2
 const FEWEST_SAMPLES = 5
 const MOST_SAMPLES = 50
-/** Of processor time. When so much may have come, no sample begins any more, but for the fewest. */
+/** Of processor time: when so much may have come, no sample begins any more, but for the fewest. */
 const BUDGET_MS = 500
+/** The same by the clock, however small the quota is. */
 const LONGEST_MS = 2_500
 /** Shortest sample of processor time: some systems count it in steps of 4 or 10 ms. */
 const SAMPLE_MS = 20
@@ -53,7 +54,7 @@ export async function rehearse(
   return quota < 1 && usual > 0 ? usual / Math.max(quota / 2, quota - IDLE_SHARE) : meanMs
 }
 
-/** Of the half of the values that is neither low nor high */
+/** Of the half of the values that is neither low nor high. */
 function middleMean(values: readonly number[]): number {
   const cut = values.length >> 2
   const middle = [...values].sort((a, b) => a - b).slice(cut, values.length - cut)
