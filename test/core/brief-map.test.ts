@@ -1,3 +1,5 @@
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import fc from 'fast-check'
 import { BriefMap } from '../../core/brief-map.js'
@@ -38,3 +40,40 @@ test('a brief map - keeps its order over many more than are there at once', t =>
     Array.from({ length: 10 }, (_, i) => `${990 + i}`),
   )
 })
+
+test('a brief map - leaves nothing of what has gone for a full collection, however long it has been there', t => {
+  const gc = collector()
+  const kept = (map: BriefMap<number, number[]> | Map<number, number[]>) => {
+    for (let key = 0; key < 5; key++) map.set(key, bulky(key))
+    gc()
+    gc({ type: 'minor' })
+    const before = oldBytes()
+    for (let key = 5; key < 10_005; key++) {
+      map.set(key, bulky(key))
+      map.delete(key - 5)
+      if (key % 200 === 0) gc({ type: 'minor' })
+    }
+    return oldBytes() - before
+  }
+  const [plain, brief] = [kept(new Map()), kept(new BriefMap())]
+  // 10 MB have come and gone. Were a plain Map to leave nothing either, it could take this one's place.
+  t.true(plain > 2e6, `a Map left ${plain} bytes`)
+  t.true(brief < plain / 4, `a brief one ${brief}, a Map ${plain}`)
+})
+
+/** About 1 kB. */
+function bulky(key: number): number[] {
+  return Array.from({ length: 128 }, () => 0.5 + key)
+}
+
+function collector(): (options?: { readonly type: 'minor' }) => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as (options?: { readonly type: 'minor' }) => void
+}
+
+/** What only full collections free, used or not. */
+function oldBytes(): number {
+  return getHeapSpaceStatistics()
+    .filter(({ space_name: space }) => space === 'old_space' || space === 'large_object_space')
+    .reduce((sum, { space_used_size: bytes }) => sum + bytes, 0)
+}

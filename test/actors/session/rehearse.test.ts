@@ -1,5 +1,5 @@
 import test from 'ava'
-import { openSession } from '../../../actors/session/index.js'
+import { type OnnxSession, openSession } from '../../../actors/session/index.js'
 import { rehearse } from '../../../actors/session/rehearse.js'
 import { laborious } from '../../support/laborious.js'
 
@@ -20,3 +20,36 @@ test('a rehearsal - under next to no quota is still finite', async t => {
   const ms = await rehearse(session, session.inputs, 0.01)
   t.true(ms > 0 && Number.isFinite(ms), `${ms} ms`)
 })
+
+test('a rehearsal - under a small quota takes as many samples as under a whole core', async t => {
+  const runs = async (quota: number) => {
+    const session = new Slow(20)
+    await rehearse(session, session.inputs, quota)
+    return session.runs
+  }
+  const [whole, fifth] = [await runs(1), await runs(0.2)]
+  // 0.5 and 2.5 s by the clock, of which 20 ms are one run, as long as nobody else has the processor.
+  t.true(fifth > 2 * whole, `${whole} and ${fifth} runs`)
+})
+
+/** Keeps the processor busy for so long with each run. */
+class Slow implements OnnxSession {
+  runs = 0
+  readonly inputNames = []
+  readonly outputNames = []
+  readonly inputs = []
+  readonly outputs = []
+
+  constructor(private readonly ms: number) {}
+
+  run(): Promise<Record<string, never>> {
+    this.runs += 1
+    const until = performance.now() + this.ms
+    while (performance.now() < until);
+    return Promise.resolve({})
+  }
+
+  endProfiling(): void {}
+
+  async release(): Promise<void> {}
+}

@@ -100,6 +100,16 @@ test('simulator - a window that adapts is as fast as a large one, and its frames
   t.true(adapting.latencyMs.p50 < fixed.latencyMs.p50 / 10)
 })
 
+test('simulator - a window that adapts leaves no equal stages idle that are held up now and then', t => {
+  const problem = plainProblem([10, 10, 10, 10, 10, 10, 10, 10], 8)
+  const stages = problem.devices.map((_, i) => ({ from: i, to: i + 1, devices: [i] }))
+  const options = { frames: 4_000, window: 36, deadlineMs: NEVER, jitter: 0.5 }
+  const fpsOf = (change: { leastWindow?: number }) =>
+    simulate(problem, stages, { ...options, ...change, random: randomOf('held up') }).fps
+  const [fixed, adapting] = [fpsOf({}), fpsOf({ leastWindow: 4 })]
+  t.true(adapting > 0.93 * fixed, `${adapting} of ${fixed}`)
+})
+
 test('simulator - two stages on one device share its time, and replicas take frames as their speed is', t => {
   const problem = plainProblem([10, 30], 2)
   const hosts = [0, 0].map((device, i) => ({ from: i, to: i + 1, devices: [device] }))
