@@ -9,7 +9,7 @@ import { parseOptions } from '../../core/options.js'
 import { topicsOf } from '../../core/topics.js'
 import { type RuntimeFault } from './faults/worker-faults.js'
 import { ActorFaults } from '../faults/index.js'
-import { collectSeldom } from '../machine/index.js'
+import { collectSeldom, compileEarly } from '../machine/index.js'
 import { type InboxSettings, RUNTIME_SETTINGS, type RuntimeSettings } from './runtime-settings.js'
 import {
   type AgentChannel,
@@ -31,6 +31,7 @@ const channel: AgentChannel = {
 }
 const cleanup = new Cleanup()
 collectSeldom()
+compileEarly()
 // The agent alone ends a runtime: with a message, by going away, or with a kill.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 // An orderly exit would end the threads, and a thread that ends during an inference aborts the process with a core dump.

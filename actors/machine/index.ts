@@ -1,4 +1,5 @@
 export { availableBytes, type MemoryShare } from './available-bytes.js'
+export { compileEarly } from './compile-early.js'
 export { cpuQuota } from './cpu-quota.js'
 export { collectSeldom } from './heap-growth.js'
 export { makeFolder } from './make-folder.js'

@@ -1,0 +1,29 @@
+import { setFlagsFromString } from 'node:v8'
+import { compileEarly } from '../../actors/machine/index.js'
+
+/**
+ * A process that prints how many calls of a small function it takes until V8 has compiled it with all its optimisations:
+ * `compiled-after.js usual|early`.
+ */
+const MOST_CALLS = 100_000
+/** Of what V8 tells of a function. */
+const OPTIMISED = 1 << 4
+
+if (process.argv[2] === 'early') compileEarly()
+setFlagsFromString('--allow-natives-syntax')
+// In this thread, at once: how busy the machine is makes no difference.
+setFlagsFromString('--no-concurrent-recompilation')
+const statusOf = new Function('f', 'return %GetOptimizationStatus(f)') as (f: () => number) => number
+
+let calls = 0
+while (calls < MOST_CALLS && (statusOf(work) & OPTIMISED) === 0) {
+  work()
+  calls++
+}
+console.log(calls)
+
+function work(): number {
+  let sum = 0
+  for (let i = 0; i < 10; i++) sum += (i * i) % 7
+  return sum
+}
