@@ -7,6 +7,7 @@ import { localAddressTowards } from '../../../broker/index.js'
 import { localRuntime, startWorker } from '../../../config/hosts.js'
 import { z } from 'zod'
 import { isLoopback } from '../../../core/link.js'
+import { keepingMemory } from '../../machine/index.js'
 import { defineOptions, type Options, pickOptions } from '../../../core/options.js'
 import { ChildRuntime, type SpawnRuntime } from '../../runtime/index.js'
 import { workerOptions } from '../../worker/index.js'
@@ -101,7 +102,7 @@ function runtimeSettings(given: Options<typeof options>): Omit<RuntimeSettings, 
 function forkRuntime(settings: RuntimeSettings, debug: boolean, notes: number): ChildProcess {
   return fork(RUNTIME_ENTRY, [], {
     stdio: ['ignore', 'ignore', debug ? 'inherit' : 'ignore', 'ipc', notes],
-    env: { ...process.env, [RUNTIME_SETTINGS]: JSON.stringify(settings) },
+    env: { ...keepingMemory(process.env), [RUNTIME_SETTINGS]: JSON.stringify(settings) },
     serialization: 'json',
     detached: true,
   })

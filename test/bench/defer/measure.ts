@@ -44,7 +44,7 @@ const BUILD_LIMIT_MS = 900_000
 const DEPLOY_LIMIT_MS = 240_000
 /** Beside the streams: to start all, to deploy, to stop. */
 const SECONDS_BESIDE_RUN = 10
-const BESIDE_LIMIT_MS = 900_000
+const BESIDE_LIMIT_MS = 1_200_000
 
 /** Emulates devices, runs the model on them in every way that is asked for, and says what came of it. */
 export async function measure(wish: DeferWish): Promise<DeferMeasured> {

@@ -23,7 +23,9 @@ const LOOK_MS = 2_000
 const QUIET_LIMIT_MS = 90_000
 /** Beyond what is under way at once. */
 const WARM_FRAMES = 4
-/** On a tenth of a core, what runs often is compiled after so long. */
+/** On a tenth of a core, what runs often is compiled after so long, */
+const FIRST_WARM_SECONDS = 40
+/** and after a while without frames all is as it was. */
 const WARM_SECONDS = 8
 
 interface Deployed {
@@ -109,7 +111,7 @@ async function stream(one: Deployed, run: number, times: Times): Promise<void> {
       one.next = Math.max(one.next, next + index + 1)
       accuracy.take(at(index), outputs)
     },
-    warm: { frames: window + WARM_FRAMES, seconds: WARM_SECONDS },
+    warm: { frames: window + WARM_FRAMES, seconds: run === 0 ? FIRST_WARM_SECONDS : WARM_SECONDS },
     frames: order.framesOfRun,
     seconds: order.secondsOfRun,
     times,
