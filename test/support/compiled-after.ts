@@ -1,19 +1,16 @@
-import { setFlagsFromString } from 'node:v8'
 import { runInThisContext } from 'node:vm'
 import { compileEarly } from '../../actors/machine/index.js'
 
 /**
  * A process that prints how many calls of a small function it takes until V8 has compiled it with all its optimisations:
- * `compiled-after.js usual|early`.
+ * `node --allow-natives-syntax --no-concurrent-recompilation compiled-after.js usual|early`. The second flag makes V8 compile
+ * in this thread, at once: how busy the machine is makes no difference. It has no effect once the process runs.
  */
 const MOST_CALLS = 100_000
 /** Of what V8 tells of a function. */
 const OPTIMISED = 1 << 4
 
 if (process.argv[2] === 'early') compileEarly()
-setFlagsFromString('--allow-natives-syntax')
-// In this thread, at once: how busy the machine is makes no difference.
-setFlagsFromString('--no-concurrent-recompilation')
 const statusOf = runInThisContext('(f => %GetOptimizationStatus(f))') as (f: () => number) => number
 
 let calls = 0
