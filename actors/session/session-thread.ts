@@ -13,7 +13,6 @@ import {
   wallClock,
 } from './messages.js'
 import { type OnnxSession } from './onnx-session.js'
-import { rehearse } from './rehearse.js'
 import { openWired } from './wired-session.js'
 
 /**
@@ -73,6 +72,8 @@ async function answerRehearsal(
   inputs: readonly TensorSpec[],
 ): Promise<void> {
   try {
+    // Not at the start: few threads rehearse, and what makes up frames takes a third of a start to load.
+    const { rehearse } = await import('./rehearse.js')
     reply({ type: 'rehearsed', id, runMs: await rehearse(session, inputs) })
   } catch (error) {
     reply({ type: 'failed', id, error: MillraceError.from(error, 'INFERENCE_FAILED').toInfo() })

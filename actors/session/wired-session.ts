@@ -1,6 +1,6 @@
 import { type TensorSpec } from '../../core/tensor.js'
 import { type Coding, type Wiring } from '../../core/wire.js'
-import { Converter } from './converter.js'
+import { type Converter } from './converter.js'
 import { checkCoded } from './finite.js'
 import { type OnnxSession, openSession, type SessionOptions } from './onnx-session.js'
 
@@ -15,22 +15,33 @@ export async function openWired(
   options: SessionOptions = {},
 ): Promise<OnnxSession> {
   const session = await openSession(model, options)
-  const before = await Converter.open('decode', beside(decodes))
-  const after = await Converter.open('encode', beside(encodes))
+  const before = await converter('decode', beside(decodes))
+  const after = await converter('encode', beside(encodes))
   const native = encodes.filter(coding => !coding.beside)
-  const [inputs, outputs] = [before.crossing(session.inputs), after.crossing(session.outputs)]
+  const inputs = before?.crossing(session.inputs) ?? session.inputs
+  const outputs = after?.crossing(session.outputs) ?? session.outputs
   return {
     ...{ inputs, outputs, inputNames: namesOf(inputs), outputNames: namesOf(outputs) },
     endProfiling: () => session.endProfiling(),
     run: async feeds => {
-      const made = await session.run(await before.run(feeds))
+      const made = await session.run((await before?.run(feeds)) ?? feeds)
       checkCoded(native, made)
-      return after.run(made)
+      return after?.run(made) ?? made
     },
     release: async () => {
-      for (const one of [session, before, after]) await one.release()
+      for (const one of [session, before, after]) await one?.release()
     },
   }
+}
+
+/** Undefined: nothing is to be converted, and what would do it, which takes most of a thread's start, is not loaded. */
+async function converter(
+  direction: 'encode' | 'decode',
+  codings: readonly Coding[],
+): Promise<Converter | undefined> {
+  if (codings.length === 0) return undefined
+  const { Converter } = await import('./converter.js')
+  return Converter.open(direction, codings)
 }
 
 function beside(codings: readonly Coding[]): Coding[] {
