@@ -64,7 +64,8 @@ export class LiveLinks {
 
   /**
    * Frames went over a link, as if it did so many 10^6 bit/s. What is about as much as was known changes nothing.
-   * @param isSure  they show it; otherwise what is more is to be measured, once, and what is less means nothing
+   * @param isSure  they show it; otherwise what is more is to be measured, once, and so is what is less where another link
+   *   of its workers has just become slower: it may be the network
    */
   delivered(from: string, to: string, mbps: number, isSure = true): void {
     const key = keyOf(from, to)
@@ -74,10 +75,16 @@ export class LiveLinks {
     else if (isSure) {
       this.bearOut(from, to, mbps)
       this.doubts.delete(key)
-    } else {
-      if (known !== undefined && this.live.has(key)) this.bearOut(from, to, known)
-      if (known !== undefined && mbps > known && !this.doubts.has(key)) this.doubts.set(key, 'open')
+    } else if (known !== undefined) {
+      const isTelling = mbps > known || this.hasSlowed(from, to)
+      if (isTelling && !this.doubts.has(key)) this.doubts.set(key, 'open')
+      if (this.live.has(key)) this.bearOut(from, to, known)
     }
+  }
+
+  /** Whether some are to be measured before more is made of what is known. */
+  get hasDoubts(): boolean {
+    return [...this.doubts.values()].includes('open')
   }
 
   /** It is another process, perhaps on another machine. */
@@ -154,6 +161,16 @@ export class LiveLinks {
   /** So many times as much as when this was found of a link do the links of its workers now. */
   private sharesSince(from: string, to: string, { shares: [own, other] }: Figure): [number, number] {
     return [this.share(from) / own, this.share(to) / other]
+  }
+
+  /** Whether frames have shown of late that another link of one of these is slower than it was at best. */
+  private hasSlowed(from: string, to: string): boolean {
+    return [...this.live.values()].some(one => {
+      const isOwn = [from, to].some(worker => worker === one.from || worker === one.to)
+      const isThis = one.from === from && one.to === to
+      const best = this.measurement(one.from, one.to)?.bestMbps ?? 0
+      return isOwn && !isThis && this.now() - one.at < TOGETHER_MS && one.mbps * OTHERWISE < best
+    })
   }
 
   /** Of the links of a worker, by frames and by measurement: what part of their best they did, and when. */

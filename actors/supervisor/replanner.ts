@@ -6,6 +6,8 @@ import { type Proposal, type ReplanParts, study } from './replanning.js'
 const LONGEST_INTERVAL_MS = 600_000
 /** Where the network changes, some links are found to be otherwise later than others: nothing is planned for half of it. */
 const SETTLED_MS = 2_000
+/** The same while links are being measured, because frames make one doubt what is known of them. */
+const MEASURED_MS = 6_000
 /** After so many intervals without a new plan, the interval is the shortest again. */
 const CALM = 10
 
@@ -72,7 +74,8 @@ export class Replanner {
     const now = this.now()
     const isSteady = seen !== undefined && differenceOf(seen, circumstances) === undefined
     if (!isSteady) this.changedAt = now
-    const mayGoOn = reason === 'worker changed' && now - this.changedAt < SETTLED_MS
+    const settledMs = this.parts().registry.links.hasDoubts ? MEASURED_MS : SETTLED_MS
+    const mayGoOn = reason === 'worker changed' && now - this.changedAt < settledMs
     if (reason === undefined || !isSteady || mayGoOn || now < this.notBefore) return
     const abort = (this.abort = new AbortController())
     this.considered = circumstances

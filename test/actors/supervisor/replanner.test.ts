@@ -42,8 +42,14 @@ function setting() {
     }
     return studies - before
   }
-  const slower = (from: string, to: string, mbps: number) => registry.links.delivered(from, to, mbps)
-  return { pass, slower, join }
+  const slower = (from: string, to: string, mbps: number, isSure = true) =>
+    registry.links.delivered(from, to, mbps, isSure)
+  const measured = (from: string, figures: Record<string, number>) =>
+    registry.links.report(
+      from,
+      Object.entries(figures).map(([to, mbps]) => ({ to, mbps, rttMs: 1 })),
+    )
+  return { pass, slower, measured, join }
 }
 
 test('a replanner - does nothing while all is as it was', async t => {
@@ -61,6 +67,21 @@ test('a replanner - waits until no link has changed for a while, and looks once'
   t.is(await pass(1_900), 0)
   t.is(await pass(300), 1)
   t.is(await pass(10_000), 0, 'that has been considered')
+})
+
+test('a replanner - waits longer while links are being measured, but not for ever', async t => {
+  const { pass, slower, measured } = setting()
+  await pass(500)
+  slower('b', 'a', 20)
+  slower('a', 'c', 5, false)
+  t.is(await pass(5_000), 0)
+  measured('a', { b: 100, c: 6 })
+  t.is(await pass(1_900), 0)
+  t.is(await pass(300), 1)
+  slower('b', 'a', 10)
+  slower('a', 'b', 1, false)
+  t.is(await pass(5_900), 0)
+  t.is(await pass(300), 1, 'nobody has measured it')
 })
 
 test('a replanner - does not wait so long for a worker that has joined', async t => {
