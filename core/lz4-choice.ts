@@ -44,6 +44,13 @@ export class Lz4Choice {
     return this.wish === 'auto' ? this.isOn : this.wish === 'always'
   }
 
+  /** What is left of messages' tensors where they are compressed: 1 or less; undefined: they are not. */
+  get left(): number | undefined {
+    if (!this.compresses || this.recent.length === 0) return undefined
+    const [raw, left] = [sum(this.recent, 'rawBytes'), sum(this.recent, 'bytes')]
+    return raw > 0 ? Math.min(1, left / raw) : undefined
+  }
+
   /**
    * Whether to compress the next message.
    * @param mbps  what the link does, in 10^6 bit/s; undefined: not known
@@ -71,7 +78,10 @@ export class Lz4Choice {
 
 /** The time that the link saves, in times of that which both ends take. */
 function gainOf(packings: readonly Packing[], mbps: number): number {
-  const saved = packings.reduce((sum, { rawBytes, bytes }) => sum + rawBytes - bytes, 0)
-  const ms = packings.reduce((sum, one) => sum + one.ms, 0)
-  return (saved * 8) / 1e3 / mbps / (2 * ms)
+  const saved = sum(packings, 'rawBytes') - sum(packings, 'bytes')
+  return (saved * 8) / 1e3 / mbps / (2 * sum(packings, 'ms'))
+}
+
+function sum(packings: readonly Packing[], what: keyof Packing): number {
+  return packings.reduce((total, one) => total + one[what], 0)
 }

@@ -131,7 +131,7 @@ export class Stage {
     const deliveries = this.next?.deliveries ?? []
     const counts = { frames, failures, waiting, running, runMs, bytesIn, bytesOut }
     const measured = deliveries.length === 0 ? {} : { deliveries }
-    const packed = this.lz4.compresses ? { lz4: true } : {}
+    const packed = this.lz4.compresses ? { lz4: true, packed: this.lz4.left } : {}
     return { pipeline, epoch, stage, replica, ...counts, link, ...packed, ...measured }
   }
 

@@ -1,11 +1,13 @@
-import { chainOf, type Costs, memoryFactorsOf } from '../../core/costs/index.js'
+import { chainOf, type Costs, type LiveCosts, memoryFactorsOf } from '../../core/costs/index.js'
 import { type Predicted, type Spec, type Speed } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import {
   baselines,
   bottleneckOf,
+  busiestMs,
   cutInOrder,
   figuresOf,
+  joined,
   memoryBytes,
   placedInOrder,
   planReport,
@@ -66,7 +68,7 @@ const WORTH_SEVERAL = 1.15
  */
 export async function choosePlan(
   spec: Spec,
-  costs: Costs,
+  costs: LiveCosts,
   workers: readonly PlanWorker[],
   conditions: PlanConditions,
   signal: AbortSignal,
@@ -89,7 +91,7 @@ export async function choosePlan(
 function asExact(
   chosen: ChosenPlan,
   spec: Spec,
-  costs: Costs,
+  costs: LiveCosts,
   workers: readonly PlanWorker[],
   speed: Speed | undefined,
 ): ChosenPlan {
@@ -110,7 +112,7 @@ function asExact(
 async function planOn(
   wire: Wire,
   spec: Spec,
-  costs: Costs,
+  costs: LiveCosts,
   workers: readonly PlanWorker[],
   { speed, planMs }: PlanConditions,
   signal: AbortSignal,
@@ -124,14 +126,14 @@ async function planOn(
     spec.partitions === undefined
       ? await planFreely(spec, costs, problem, planMs, signal)
       : planInOrder(costs, problem, startsOf(spec.partitions, spec, costs, problem))
-  return { ...chosen, wires: wiresOf(chosen, costs, wire) }
+  return { ...chosen, wires: wiresOf(chosen, costs, () => wire) }
 }
 
 /** What a plan comes to with workers of which more is known now. It stays what it is; what was proved of it is not. */
 export function predictAnew(
   chosen: ChosenPlan,
   spec: Spec,
-  costs: Costs,
+  costs: LiveCosts,
   workers: readonly PlanWorker[],
   speed: Speed | undefined,
 ): ChosenPlan {
@@ -158,7 +160,7 @@ export function predictAnew(
 
 function problemOf(
   { exclude: excluded = [], links, memoryMib, replicas = true }: Spec,
-  costs: Costs,
+  costs: LiveCosts,
   workers: readonly PlanWorker[],
   speed: Speed | undefined,
   wire: Wire | ((block: number) => Wire),
@@ -167,8 +169,12 @@ function problemOf(
   return workersProblem(chainOf(costs, wire), workers, memoryFactorsOf(costs), limits)
 }
 
-/** The same for all cuts, with what others would cost there over the slowest link. */
-function wiresOf({ stages, problem }: Unwired, costs: Costs, wire: Wire): CutWire[] {
+/** For each cut its wire, with what others would cost there over the slowest link. */
+export function wiresOf(
+  { stages, problem }: Pick<ChosenPlan, 'stages' | 'problem'>,
+  costs: LiveCosts,
+  wireBefore: (block: number) => Wire,
+): CutWire[] {
   const perByte = slowestMsPerByte(problem)
   const chains = Wire.options.map(one => [one, chainOf(costs, one)] as const)
   return stages.slice(1).map(({ from }) => {
@@ -176,7 +182,7 @@ function wiresOf({ stages, problem }: Unwired, costs: Costs, wire: Wire): CutWir
       const { bytes = 0, sendMs = 0, receiveMs = 0 } = crossings[from] ?? {}
       return [one, sendMs + receiveMs + bytes * perByte]
     })
-    return { wire, ms: Object.fromEntries(ms) as CutWire['ms'] }
+    return { wire: wireBefore(from), ms: Object.fromEntries(ms) as CutWire['ms'] }
   })
 }
 
@@ -187,13 +193,29 @@ function slowestMsPerByte({ devices, network }: PlanProblem): number {
   return between.length === 0 ? 0 : 1 / Math.min(...between)
 }
 
+export function chosenStage(problem: PlanProblem, stage: PlannedStage): ChosenStage {
+  const { from, to } = stage
+  const shares = sharesOf(problem, stage)
+  const work = computeOf(problem, stage)
+  const replicas = stage.devices.map((device, i) => {
+    const { id = '', speed = 1 } = problem.devices[device] ?? {}
+    return { worker: id, weight: shares[i] ?? 1, ms: ((shares[i] ?? 1) * work) / speed }
+  })
+  return {
+    ...{ from, to },
+    replicas: replicas.map(({ worker, weight }) => ({ worker, weight })),
+    computeMs: Math.max(...replicas.map(({ ms }) => ms)),
+    memoryBytes: memoryBytes(problem, from, to),
+  }
+}
+
 function computeOf({ chain }: PlanProblem, { from, to }: Pick<ChosenStage, 'from' | 'to'>): number {
   return chain.blocks.slice(from, to).reduce((sum, { computeMs }) => sum + computeMs, 0)
 }
 
 async function planFreely(
   { model }: Spec,
-  costs: Costs,
+  costs: LiveCosts,
   problem: PlanProblem,
   timeLimitMs: number,
   signal: AbortSignal,
@@ -243,18 +265,12 @@ function startsOf(
 }
 
 /** @param starts  the block that each part begins with */
-function planInOrder(costs: Costs, problem: PlanProblem, starts: readonly number[]): Unwired {
-  const { chain, devices } = problem
+function planInOrder(costs: LiveCosts, problem: PlanProblem, starts: readonly number[]): Unwired {
+  const { chain } = problem
   const { hosts, stages } = placedInOrder(problem, starts)
-  const chosen = starts.map((from, part): ChosenStage => {
+  const chosen = starts.map((from, part) => {
     const to = starts[part + 1] ?? chain.blocks.length
-    const { id = '', speed = 1 } = devices[hosts[part] ?? 0] ?? {}
-    return {
-      ...{ from, to },
-      replicas: [{ worker: id, weight: 1 }],
-      computeMs: computeOf(problem, { from, to }) / speed,
-      memoryBytes: memoryBytes(problem, from, to),
-    }
+    return chosenStage(problem, { from, to, devices: [hosts[part] ?? 0] })
   })
   const parts = starts.map(from => ({ from }))
   const predicted = predictedOf(problem, stages)
@@ -262,12 +278,14 @@ function planInOrder(costs: Costs, problem: PlanProblem, starts: readonly number
 }
 
 /** @param stages  with the blocks that they begin with */
-function cutsOf({ blocks }: Costs, stages: readonly { readonly from: number }[]): number[] {
+export function cutsOf({ blocks }: Costs, stages: readonly { readonly from: number }[]): number[] {
   return stages.slice(1).map(({ from }) => blocks[from]?.from ?? 0)
 }
 
-function predictedOf(problem: PlanProblem, stages: readonly PlannedStage[]): Predicted {
-  const used = new Set(stages.flatMap(({ devices }) => devices))
+/** @param parts  of which a device may have several that need not be neighbours */
+export function predictedOf(problem: PlanProblem, parts: readonly PlannedStage[]): Predicted {
+  const used = new Set(parts.flatMap(({ devices }) => devices))
   const unused = problem.devices.flatMap(({ id }, device) => (used.has(device) ? [] : [id]))
-  return { ...figuresOf(problem, stages), unused }
+  const bottleneckMs = busiestMs(problem, parts)
+  return { ...figuresOf(problem, joined(parts)), bottleneckMs, fps: 1_000 / bottleneckMs, unused }
 }

@@ -13,6 +13,8 @@ export type Circumstances = ReadonlyMap<string, Circumstance>
 
 /** A figure that changed by less is the same. */
 const STEP = 1.25
+/** No link is too slow for frames that does so much; measurements of faster ones differ widely. */
+const FAST_MBPS = 1_000
 /** Who has not measured itself by then does not. */
 const MEASURED_MS = 15_000
 
@@ -35,11 +37,11 @@ export function circumstancesOf(
 
 function restOf({ birth }: WorkerView, { links: live }: WorkerRegistry): string {
   const { worker, speed, linkMbps, availableBytes, memoryBytes, inbox } = birth
-  const toBroker = linkMbps && linkMbps * live.share(worker)
+  const toBroker = linkMbps && Math.min(linkMbps * live.share(worker), FAST_MBPS)
   const figures = [speed?.convGflops, speed?.matmulGflops, toBroker, availableBytes ?? memoryBytes]
   const links = live
     .linksOf(worker)
-    .map(({ to, mbps }) => `${to} ${stepOf(mbps)}`)
+    .map(({ to, mbps }) => `${to} ${stepOf(Math.min(mbps, FAST_MBPS))}`)
     .sort()
   return [...figures.map(stepOf), inbox !== undefined, ...links].join(' ')
 }

@@ -25,7 +25,8 @@ export class Deliveries {
       for (const { to, mbps, ms } of actor.deliveries ?? []) {
         const { links } = this.registry
         const known = links.of(worker, to)
-        if (known === undefined) continue
+        // Fast enough by either figure: how fast is no matter.
+        if (known === undefined || Math.max(ms, (ms * mbps) / known) < LEAST_MS) continue
         const isSure = ms >= LEAST_MS && (mbps > known || this.holdsUp(actor, to, ms))
         links.delivered(worker, to, mbps, isSure)
       }

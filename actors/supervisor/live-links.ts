@@ -12,6 +12,8 @@ interface Figure {
 }
 
 interface Measured extends Figure, Omit<LinkReport, 'mbps'> {
+  /** As it was told. */
+  readonly told: number
   /** What it does where nothing makes the network slower. */
   readonly bestMbps: number
 }
@@ -20,12 +22,18 @@ interface Measured extends Figure, Omit<LinkReport, 'mbps'> {
 interface Live extends Figure {
   readonly from: string
   readonly to: string
+  /** When they showed that it does less than was known. */
+  readonly slowedAt: number
 }
 
 /** A link counts as another when it does so many times as much, or as little. */
 const OTHERWISE = 1.3
 /** What was found of a worker's links within so long of the last that was found counts together: all that is older is history. */
 const TOGETHER_MS = 10_000
+/** Measuring takes time of processors that frames need: a link is not doubted again before so long. */
+const DOUBT_EVERY_MS = 30_000
+/** For so long what frames showed of a link bounds what it may be measured to do: its workers were busy with them. */
+const SHOWN_MS = 5_000
 /** Nobody sends frames over a link that is slow: after so long without any it may have become fast again. */
 const UNCONFIRMED_MS = 30_000
 
@@ -38,6 +46,10 @@ export class LiveLinks {
   private readonly live = new Map<string, Live>()
   /** Links that seem to do more than is known of them, which a measurement has yet to show, or has not shown. */
   private readonly doubts = new Map<string, 'open' | 'answered'>()
+  /** When they were answered last. */
+  private readonly answeredAt = new Map<string, number>()
+  /** What frames showed last: links do that at least. */
+  private readonly shown = new Map<string, { readonly mbps: number; readonly at: number }>()
   /** Of workers, since something was found last. */
   private readonly shares = new Map<string, number>()
 
@@ -47,12 +59,13 @@ export class LiveLinks {
   report(from: string, links: readonly LinkReport[]): void {
     const known = new Map(this.measured.get(from))
     for (const link of links) {
-      const { to, mbps } = link
-      if (known.get(to)?.mbps === mbps) continue
+      const { to } = link
+      if (known.get(to)?.told === link.mbps) continue
+      const mbps = Math.max(link.mbps, this.leastOf(from, to))
       for (const [one, other] of [[from, to] as const, [to, from] as const]) this.answer(one, other, mbps)
       const slowed = Math.min(this.share(from), this.share(to))
       const bestMbps = Math.max(mbps, this.measurement(from, to)?.bestMbps ?? mbps / slowed)
-      const figure = { ...link, bestMbps, at: this.now() }
+      const figure = { ...link, mbps, told: link.mbps, bestMbps, at: this.now() }
       known.set(to, { ...figure, shares: [1, 1] })
       this.measured.set(from, known)
       this.shares.clear()
@@ -70,14 +83,15 @@ export class LiveLinks {
   delivered(from: string, to: string, mbps: number, isSure = true): void {
     const key = keyOf(from, to)
     const known = this.of(from, to)
+    // Messages that are soon there may seem faster than they are.
+    if (isSure || (known !== undefined && mbps <= known)) this.shown.set(key, { mbps, at: this.now() })
     const isOther = known === undefined || ratioOf(known, mbps) > OTHERWISE
     if (!isOther) this.bearOut(from, to, known)
     else if (isSure) {
-      this.bearOut(from, to, mbps)
+      this.bearOut(from, to, mbps, known !== undefined && mbps < known)
       this.doubts.delete(key)
     } else if (known !== undefined) {
-      const isTelling = mbps > known || this.hasSlowed(from, to)
-      if (isTelling && !this.doubts.has(key)) this.doubts.set(key, 'open')
+      if (mbps > known || this.hasSlowed(from, to)) this.doubt(key)
       if (this.live.has(key)) this.bearOut(from, to, known)
     }
   }
@@ -94,7 +108,9 @@ export class LiveLinks {
     for (const [key, { from, to }] of this.live) {
       if (from === worker || to === worker) this.live.delete(key)
     }
-    for (const key of this.doubts.keys()) if (key.split(' ').includes(worker)) this.doubts.delete(key)
+    for (const ofLinks of [this.doubts, this.answeredAt, this.shown]) {
+      for (const key of ofLinks.keys()) if (key.split(' ').includes(worker)) ofLinks.delete(key)
+    }
   }
 
   /**
@@ -149,9 +165,21 @@ export class LiveLinks {
     })
   }
 
-  private bearOut(from: string, to: string, mbps: number): void {
-    const figure = { from, to, mbps, at: this.now() }
+  private doubt(key: string): void {
+    const isSoon = this.now() - (this.answeredAt.get(key) ?? -Infinity) < DOUBT_EVERY_MS
+    if (!isSoon && !this.doubts.has(key)) this.doubts.set(key, 'open')
+  }
+
+  /** What frames have just shown of a link in either direction. */
+  private leastOf(from: string, to: string): number {
+    const shown = [keyOf(from, to), keyOf(to, from)].flatMap(key => this.shown.get(key) ?? [])
+    return Math.max(0, ...shown.filter(({ at }) => this.now() - at < SHOWN_MS).map(({ mbps }) => mbps))
+  }
+
+  private bearOut(from: string, to: string, mbps: number, isSlower = false): void {
     const key = keyOf(from, to)
+    const slowedAt = isSlower ? this.now() : (this.live.get(key)?.slowedAt ?? -Infinity)
+    const figure = { from, to, mbps, at: this.now(), slowedAt }
     this.live.set(key, { ...figure, shares: [1, 1] })
     this.shares.clear()
     // As it is with this.
@@ -163,13 +191,12 @@ export class LiveLinks {
     return [this.share(from) / own, this.share(to) / other]
   }
 
-  /** Whether frames have shown of late that another link of one of these is slower than it was at best. */
+  /** Whether frames have just shown that another link of one of these is slower. */
   private hasSlowed(from: string, to: string): boolean {
     return [...this.live.values()].some(one => {
       const isOwn = [from, to].some(worker => worker === one.from || worker === one.to)
       const isThis = one.from === from && one.to === to
-      const best = this.measurement(one.from, one.to)?.bestMbps ?? 0
-      return isOwn && !isThis && this.now() - one.at < TOGETHER_MS && one.mbps * OTHERWISE < best
+      return isOwn && !isThis && this.now() - one.slowedAt < TOGETHER_MS
     })
   }
 
@@ -195,6 +222,7 @@ export class LiveLinks {
     const known = this.live.get(key)?.mbps ?? this.measurement(from, to)?.mbps
     this.live.delete(key)
     this.shares.clear()
+    if (this.doubts.get(key) === 'open') this.answeredAt.set(key, this.now())
     if (known === undefined || ratioOf(known, mbps) > OTHERWISE) this.doubts.delete(key)
     else if (this.doubts.has(key)) this.doubts.set(key, 'answered')
   }

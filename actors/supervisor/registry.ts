@@ -4,6 +4,7 @@ import { quantile } from '../../core/costs/index.js'
 import { FailureDetector } from '../../core/failure-detector.js'
 import { OwnPauses } from '../../core/own-pauses.js'
 import { LiveLinks } from './live-links.js'
+import { LiveLoads } from './live-loads.js'
 
 export interface WorkerView {
   readonly birth: Birth
@@ -46,6 +47,7 @@ export class WorkerRegistry {
   private readonly actuals = new Map<string, Actual>()
   /** Between workers. */
   readonly links: LiveLinks
+  readonly loads: LiveLoads
   private readonly heard = new Map<string, Heard>()
   /** When births were heard of, which may be long after. */
   private readonly announcedAt = new Map<string, number>()
@@ -59,6 +61,7 @@ export class WorkerRegistry {
     private readonly now: () => number = () => performance.now(),
   ) {
     this.links = new LiveLinks(now)
+    this.loads = new LiveLoads(now)
     this.pauses = new OwnPauses(JUDGE_MS, now())
   }
 
@@ -90,6 +93,7 @@ export class WorkerRegistry {
     if (known?.incarnation !== birth.incarnation) {
       this.announcedAt.set(birth.worker, this.now())
       this.links.forget(birth.worker)
+      this.loads.forget(birth.worker)
       this.rehearsals.delete(birth.worker)
     }
     this.births.set(birth.worker, birth)
@@ -104,6 +108,7 @@ export class WorkerRegistry {
     this.actuals.delete(worker)
     this.heard.delete(worker)
     this.links.forget(worker)
+    this.loads.forget(worker)
     this.changes.next()
   }
 
@@ -126,6 +131,7 @@ export class WorkerRegistry {
     const detector = goesOn ? known.detector : this.detectorOf(beat.worker)
     if (goesOn) detector.heard(this.now())
     this.heard.set(beat.worker, { beat, detector, suspect: false })
+    this.loads.beaten(beat, this.births.get(beat.worker)?.quota)
     this.changes.next()
   }
 

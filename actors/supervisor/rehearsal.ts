@@ -1,7 +1,6 @@
 import { type Activation, activationKeyOf, type Spec, type Speed } from '../../core/control/index.js'
-import { type Costs, wiredCrossing } from '../../core/costs/index.js'
+import { type Costs, partRunMs } from '../../core/costs/index.js'
 import { type PlanWorker } from '../../core/planner/index.js'
-import { type Wire } from '../../core/wire.js'
 import { type ChosenPlan, predictAnew } from './choose-plan.js'
 import { type WorkerRegistry } from './registry.js'
 
@@ -84,7 +83,7 @@ function slowdownsOf(
       const [before, after] = [wires[activation.stage - 1]?.wire, wires[activation.stage]?.wire]
       return runMs === undefined || stage === undefined
         ? []
-        : [{ runMs, planned: plannedMs(costs, stage, before, after) }]
+        : [{ runMs, planned: partRunMs(costs, stage, before, after) }]
     })
     const [measured, planned] = [sum(runs.map(({ runMs }) => runMs)), sum(runs.map(run => run.planned))]
     const plannedHere = planned / (speeds.get(worker) ?? 1)
@@ -106,21 +105,6 @@ function slowedDown(workers: readonly PlanWorker[], slowdowns: ReadonlyMap<strin
 function runMsOf(registry: WorkerRegistry, worker: string, activation: Activation): number | undefined {
   const key = activationKeyOf(activation)
   return registry.get(worker)?.actual?.activations.find(one => activationKeyOf(one) === key)?.runMs
-}
-
-/** Of one run of its model, with what the cuts at its ends add to it, on the machine that was measured. */
-function plannedMs(
-  costs: Costs,
-  { from, to }: { from: number; to: number },
-  wireBefore: Wire = 'f32',
-  wireAfter: Wire = 'f32',
-): number {
-  const compute = sum(costs.blocks.slice(from, to).map(({ computeMs }) => computeMs))
-  const [before, after] = [costs.crossings[from], costs.crossings[to]]
-  const taking =
-    before === undefined ? 0 : before.cutMsAfter + wiredCrossing(costs, before, wireBefore).decodeMs
-  const giving = after === undefined ? 0 : after.cutMsBefore + wiredCrossing(costs, after, wireAfter).encodeMs
-  return compute + taking + giving
 }
 
 function sum(values: readonly number[]): number {

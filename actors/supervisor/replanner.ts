@@ -1,7 +1,8 @@
 import { type Plan, type PlanReason } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import { type Circumstances, circumstancesOf, differenceOf } from './circumstances.js'
-import { type Proposal, type ReplanParts, study } from './replanning.js'
+import { type Proposal, study } from './replanning.js'
+import { type ReplanParts } from './situation.js'
 
 const LONGEST_INTERVAL_MS = 600_000
 /** Where the network changes, some links are found to be otherwise later than others: nothing is planned for half of it. */
@@ -22,6 +23,8 @@ export class Replanner {
   private changedAt = -Infinity
   /** Why it is worth considering whatever the circumstances are. */
   private open: PlanReason | undefined
+  /** Of the plan whose parts have been considered as frames have shown them. */
+  private evened: number | undefined
   private abort: AbortController | undefined
   private notBefore = -Infinity
   private intervalMs: number
@@ -70,7 +73,8 @@ export class Replanner {
     const { considered, seen, open } = this
     this.seen = circumstances
     const other = considered === undefined ? 'worker changed' : differenceOf(considered, circumstances)
-    const reason = other ?? open
+    const isShown = this.evened !== plan.epoch && this.parts().registry.loads.of(plan) !== undefined
+    const reason = other ?? open ?? (isShown ? 'parts uneven' : undefined)
     const now = this.now()
     const isSteady = seen !== undefined && differenceOf(seen, circumstances) === undefined
     if (!isSteady) this.changedAt = now
@@ -78,11 +82,12 @@ export class Replanner {
     const mayGoOn = reason === 'worker changed' && now - this.changedAt < settledMs
     if (reason === undefined || !isSteady || mayGoOn || now < this.notBefore) return
     const abort = (this.abort = new AbortController())
+    const { evened } = this
+    if (reason === 'parts uneven') this.evened = plan.epoch
     this.considered = circumstances
     this.open = undefined
     const again = () => {
-      this.considered = considered
-      this.open = open
+      Object.assign(this, { considered, open, evened })
     }
     study(plan, reason, this.parts(), abort.signal)
       .then(proposal => {

@@ -16,7 +16,7 @@ import { MillraceError } from '../../core/errors.js'
 import { type Topics } from '../../core/topics.js'
 import { withLimit } from '../../core/wait.js'
 import { type LinkFigure, measureBrokerLink } from '../benchmark/index.js'
-import { availableBytes } from '../machine/index.js'
+import { availableBytes, cpuQuota } from '../machine/index.js'
 import { fetchPart, MIB, type PartStore, serveParts } from '../model-store/index.js'
 import { ownUsage, type Readiness, type Runtime } from '../runtime/index.js'
 import { crashMessages } from './crash-messages.js'
@@ -161,10 +161,12 @@ export class WorkerAgent {
   private announce(): void {
     if (this.stopping) return
     const { topics, id, incarnation } = this.parts
+    const quota = cpuQuota() ?? Infinity
     const birth: Birth = {
       worker: id,
       incarnation,
       cores: availableParallelism(),
+      ...(quota < 1 ? { quota } : {}),
       memoryBytes: totalmem(),
       bornAt: incarnation,
       beatMs: this.options.heartbeatMs,

@@ -58,6 +58,7 @@ const reason = z.enum([
   'worker slow',
   'worker stalled',
   'worker changed',
+  'parts uneven',
   'canary',
   'canary ended',
   'promoted',

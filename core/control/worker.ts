@@ -10,6 +10,8 @@ export const Birth = z.object({
   /** Grows with each start of the worker, so that a late death of an earlier one is recognised. */
   incarnation: count,
   cores: z.int().min(1),
+  /** Of one core, that a control group lets it use; left out: one or more. */
+  quota: z.number().positive().max(1).optional(),
   memoryBytes: count,
   bornAt: count,
   /** Time between two of its beats, in ms; left out: about 250. */
@@ -59,6 +61,8 @@ export const Beat = z.object({
       link: LinkKind.default('broker'),
       /** Whether it compresses that. */
       lz4: z.boolean().optional(),
+      /** What is left of it then: a part of its bytes. */
+      packed: z.number().positive().max(1).optional(),
       /** How fast its links to other workers have taken its messages of late, and how long the one took that shows it. */
       deliveries: z
         .array(z.object({ to: name, mbps: z.number().positive(), ms: z.number().positive() }))

@@ -22,6 +22,12 @@ const QUANTISED_EXTRA_BYTES = 200
 /** A scale and a zero point. */
 const CHANNEL_BYTES = 5
 
+/** With what the pipeline that the model runs in has shown. */
+export interface LiveCosts extends Costs {
+  /** What LZ4 leaves of what crosses cuts; left out: it is not compressed. */
+  readonly packed?: number | undefined
+}
+
 /** A crossing on a wire. */
 export interface WiredCrossing {
   readonly bytes: number
@@ -53,8 +59,8 @@ export function wiredCrossing(
  * A model's costs as a planner takes them: of one core of the machine that they were measured on.
  * @param wire  what float32 tensors cross cuts as, or what they do before each block
  */
-export function chainOf(costs: Costs, wire: Wire | ((block: number) => Wire) = 'f32'): Chain {
-  const { blocks, codec, transport } = costs
+export function chainOf(costs: LiveCosts, wire: Wire | ((block: number) => Wire) = 'f32'): Chain {
+  const { blocks, codec, transport, packed = 1 } = costs
   // Sender and receiver are about even.
   const way = (bytes: number) => timeOf(transport, bytes) / 2
   return {
@@ -70,7 +76,8 @@ export function chainOf(costs: Costs, wire: Wire | ((block: number) => Wire) = '
         typeof wire === 'string' ? wire : wire(block),
       )
       return {
-        bytes,
+        // The input and the results are not compressed.
+        bytes: block === 0 || block === blocks.length ? bytes : packed * bytes,
         tensors,
         bufferBytes: Math.min(MOST_BUFFER_BYTES, BUFFERED_MESSAGES * bytes),
         sendMs: way(bytes) + timeOf(codec.encode, bytes) + crossing.cutMsBefore + encodeMs,
@@ -78,6 +85,24 @@ export function chainOf(costs: Costs, wire: Wire | ((block: number) => Wire) = '
       }
     }),
   }
+}
+
+/**
+ * What one run of a part's model takes on the machine that was measured: its blocks, and what the cuts at its ends add.
+ * @param part  blocks [from, to)
+ */
+export function partRunMs(
+  costs: Costs,
+  { from, to }: { readonly from: number; readonly to: number },
+  wireBefore: Wire = 'f32',
+  wireAfter: Wire = 'f32',
+): number {
+  const compute = costs.blocks.slice(from, to).reduce((total, { computeMs }) => total + computeMs, 0)
+  const [before, after] = [costs.crossings[from], costs.crossings[to]]
+  const taking =
+    before === undefined ? 0 : before.cutMsAfter + wiredCrossing(costs, before, wireBefore).decodeMs
+  const giving = after === undefined ? 0 : after.cutMsBefore + wiredCrossing(costs, after, wireAfter).encodeMs
+  return compute + taking + giving
 }
 
 /** A worker's memory beside weights and activations: a process with one session in it. */

@@ -1,4 +1,12 @@
-export { chainOf, memoryFactorsOf, timeOf, TYPICAL_TRANSPORT, wiredCrossing } from './chain.js'
+export {
+  chainOf,
+  type LiveCosts,
+  memoryFactorsOf,
+  partRunMs,
+  timeOf,
+  TYPICAL_TRANSPORT,
+  wiredCrossing,
+} from './chain.js'
 export {
   type BlockCosts,
   type Costs,

@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.js'
 import { evenCuts, type PartMs } from './even-cuts.js'
-import { memoryBytes, transferMs, workMs } from './objective.js'
+import { hopMs } from './hop.js'
+import { memoryBytes, workMs } from './objective.js'
 import { type PlannedStage, type PlanProblem } from './problem.js'
 
 /** A number of parts that was asked for, on devices in their order. */
@@ -29,37 +30,35 @@ export function cutInOrder(problem: PlanProblem, parts: number): number[] {
   return fit ? starts : evenCuts(problem.chain, parts, (...of) => partMs(...of).ms)
 }
 
-/** @param hosts  the device of each part */
-function partMsOf(problem: PlanProblem, hosts: readonly number[]) {
-  const { chain, devices } = problem
-  const about = chain.blocks.map((_, first) =>
-    chain.blocks.map((_, last) => {
+/** What each part that a model may have takes: the blocks [first, last] by both indices. */
+export function partsOf(problem: PlanProblem) {
+  const { blocks } = problem.chain
+  return blocks.map((_, first) =>
+    blocks.map((_, last) => {
       const [from, to] = [first, last + 1]
       if (to <= from) return { work: 0, bytes: 0 }
       return { work: workMs(problem, { from, to, devices: [] }), bytes: memoryBytes(problem, from, to) }
     }),
   )
+}
+
+/** @param hosts  the device of each part */
+function partMsOf(problem: PlanProblem, hosts: readonly number[]) {
+  const { chain, devices } = problem
+  const about = partsOf(problem)
+  const arrivingMs = (bytes: number, from: number | undefined, to: number) => {
+    if (from === to) return 0
+    const before = from === undefined ? undefined : [{ device: from, share: 1 }]
+    return hopMs(problem, bytes, before, [{ device: to, share: 1 }])
+  }
   const guests = hosts.map(host => hosts.filter(other => other === host).length)
   return (part: number, first: number, last: number) => {
     const host = hosts[part] ?? 0
     const { speed = 0, memoryBytes = 0 } = devices[host] ?? {}
     const { work = 0, bytes = 0 } = about[first]?.[last] ?? {}
-    const arriving = hopMs(problem, chain.crossings[first]?.bytes ?? 0, hosts[part - 1], host)
+    const arriving = arrivingMs(chain.crossings[first]?.bytes ?? 0, hosts[part - 1], host)
     return { ms: Math.max(arriving, (work * (guests[part] ?? 1)) / speed), fits: bytes <= memoryBytes }
   }
-}
-
-/** From device to device, where no other message takes that way. @param from  undefined: from the dispatcher */
-function hopMs(
-  { devices, network }: PlanProblem,
-  bytes: number,
-  from: number | undefined,
-  to: number,
-): number {
-  if (from === to) return 0
-  const sendRate = from === undefined ? network.dispatcherSendRate : (devices[from]?.sendRate ?? 0)
-  const linkMs = transferMs(bytes, network.rates[from ?? devices.length]?.[to] ?? 0) + network.messageMs
-  return Math.max(linkMs, transferMs(bytes, sendRate), transferMs(bytes, devices[to]?.receiveRate ?? 0))
 }
 
 /**

@@ -10,6 +10,7 @@ export {
   memoryBytes,
   type Resource,
   sharesOf,
+  workMs,
 } from './objective.js'
 export {
   type Figures,
@@ -29,6 +30,7 @@ export {
   type PlanProblem,
 } from './problem.js'
 export { busiestMs, joined, rebalanced } from './rebalance.js'
+export { recut } from './recut.js'
 export {
   type Lack,
   PlanInfeasibleError,

@@ -38,6 +38,7 @@ test('LZ4 - of its own accord is for links that are known and slow enough', t =>
   t.is(send(10, undefined), 0)
   t.is(send(10, EVEN_MBPS / 1.6), 10, 'the first to try, the others as it pays')
   t.true(lz4.compresses)
+  t.is(lz4.left, 1 / 3)
   t.is(choice().send(10, EVEN_MBPS / 1.4), 1, 'tried only')
   t.is(choice().send(10, 1e4), 0, 'not even tried')
 })

@@ -46,6 +46,8 @@ export class Puppet {
   prefetch: readonly PartSource[] = []
   /** What its beats say of its actors. */
   progress: () => readonly ActorProgress[] = () => []
+  /** When its beats say that they are sent. */
+  clock: () => number = Date.now
   /** What it says that it has measured. */
   links: Actual['links'] = []
 
@@ -57,7 +59,7 @@ export class Puppet {
   }
 
   async beat(): Promise<void> {
-    const beat = { worker: this.id, incarnation: 1, at: Date.now(), rssBytes: 1, actors: this.progress() }
+    const beat = { worker: this.id, incarnation: 1, at: this.clock(), rssBytes: 1, actors: this.progress() }
     await this.bus.publish(worker.beat(this.id), encodeControl(beat))
   }
 

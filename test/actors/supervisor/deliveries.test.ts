@@ -54,6 +54,14 @@ test('deliveries - one that does more is believed, or measured where messages ar
   t.true(registry.links.isDoubtful('a', 'b'))
 })
 
+test('deliveries - how fast a link is that is fast enough by all that is known is no matter', t => {
+  const { tell, registry } = setting()
+  t.is(tell(200, 9), 100)
+  t.false(registry.links.isDoubtful('a', 'b'))
+  t.is(tell(200, 11), 100)
+  t.true(registry.links.isDoubtful('a', 'b'), 'at 100 Mbit/s it would take 22 ms')
+})
+
 test('deliveries - a link to a stage that has other frames to run is not what holds it up', t => {
   const { tell, waits } = setting()
   waits(3)

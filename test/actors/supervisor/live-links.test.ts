@@ -3,6 +3,8 @@ import { LiveLinks } from '../../../actors/supervisor/live-links.js'
 
 /** What was found within so long counts together. */
 const TOGETHER_MS = 10_000
+const DOUBT_EVERY_MS = 30_000
+const SHOWN_MS = 5_000
 
 function setting() {
   let now = 0
@@ -156,7 +158,7 @@ test('live links - one that was measured while others were slow is doubtful when
 })
 
 test('live links - what seems faster than is known is measured once, and again when something else is known', t => {
-  const { links, report } = setting()
+  const { links, report, wait } = setting()
   links.delivered('a', 'b', 130, false)
   t.false(links.isDoubtful('a', 'b'))
   links.delivered('a', 'b', 140, false)
@@ -170,9 +172,13 @@ test('live links - what seems faster than is known is measured once, and again w
   t.false(links.isDoubtful('a', 'b'), 'it was measured')
   links.delivered('a', 'b', 20)
   links.delivered('a', 'b', 60, false)
+  t.false(links.isDoubtful('a', 'b'), 'it was measured a moment ago')
+  wait(DOUBT_EVERY_MS)
+  links.delivered('a', 'b', 60, false)
   t.true(links.isDoubtful('a', 'b'))
   report('a', { b: 105, c: 100, d: 100 })
   t.is(links.of('a', 'b'), 105)
+  wait(DOUBT_EVERY_MS)
   links.delivered('a', 'b', 500, false)
   t.true(links.isDoubtful('a', 'b'), 'it has changed since')
   links.delivered('a', 'b', 300)
@@ -193,10 +199,23 @@ test('live links - what seems slower is measured where another link of its worke
   t.true(links.isDoubtful('c', 'b'))
   t.true(links.hasDoubts)
   t.is(links.of('b', 'c'), 100, 'until it has been measured')
-  report('b', { c: 19 })
-  t.is(links.of('b', 'c'), 19)
+  report('b', { c: 22 })
+  t.is(links.of('b', 'c'), 22)
   t.false(links.hasDoubts)
-  wait(TOGETHER_MS)
+  wait(DOUBT_EVERY_MS)
   links.delivered('b', 'c', 10, false)
   t.false(links.hasDoubts, 'that the other one became slower is long ago')
+})
+
+test('live links - do at least what frames have just shown, whatever measuring beside them says', t => {
+  const { links, report, wait } = setting()
+  links.delivered('a', 'b', 60, false)
+  report('a', { b: 1.3, c: 100, d: 100 })
+  t.is(links.of('a', 'b'), 60)
+  wait(SHOWN_MS)
+  report('a', { b: 1.4, c: 100, d: 100 })
+  t.is(links.of('a', 'b'), 1.4)
+  links.delivered('a', 'b', 2)
+  report('b', { a: 1.2 })
+  t.is(links.of('a', 'b')?.toFixed(3), '2.000')
 })

@@ -1,14 +1,17 @@
 import test from 'ava'
 import { WorkerRegistry } from '../../../actors/supervisor/registry.js'
 import { Replanner } from '../../../actors/supervisor/replanner.js'
-import { type ReplanParts } from '../../../actors/supervisor/replanning.js'
+import { type ReplanParts } from '../../../actors/supervisor/situation.js'
 import { settled } from '../../support/actors.js'
 import { planOf } from '../../support/dispatching.js'
+
+const PLAN = planOf(1, { stages: planOf(1).stages.map(stage => ({ ...stage, worker: 'a' })) })
 
 /** Two workers with links between them and to a third. Each look for a plan is counted, and finds none. */
 function setting() {
   let now = 0
   let studies = 0
+  let frames = 0
   const registry = new WorkerRegistry({ deadAfterMs: 1e9, acceptablePauseMs: 1e9 }, () => now)
   const join = (worker: string) => {
     registry.born({ worker, incarnation: 1, cores: 1, memoryBytes: 1, bornAt: 1 })
@@ -37,7 +40,7 @@ function setting() {
     const before = studies
     for (const end = now + ms; now < end;) {
       now += 100
-      replanner.tend(planOf(1), () => {})
+      replanner.tend(PLAN, () => {})
       await settled()
     }
     return studies - before
@@ -49,7 +52,17 @@ function setting() {
       from,
       Object.entries(figures).map(([to, mbps]) => ({ to, mbps, rttMs: 1 })),
     )
-  return { pass, slower, measured, join }
+  /** Frames go through the only stage, and its runs take all of the time. */
+  const full = (worker: string, seconds: number) => {
+    const counts = { failures: 0, waiting: 1, running: 1, bytesIn: 0, bytesOut: 0, link: 'peer' as const }
+    for (const end = now + 1_000 * seconds; now < end;) {
+      now += 1_000
+      frames += 10
+      const actor = { pipeline: 'p', epoch: 1, stage: 0, replica: 0, ...counts, frames, runMs: 100 * frames }
+      registry.beaten({ worker, incarnation: 1, at: now, rssBytes: 1, actors: [actor] })
+    }
+  }
+  return { pass, slower, measured, join, full }
 }
 
 test('a replanner - does nothing while all is as it was', async t => {
@@ -89,4 +102,15 @@ test('a replanner - does not wait so long for a worker that has joined', async t
   await pass(500)
   join('c')
   t.is(await pass(300), 1)
+})
+
+test('a replanner - looks once whether parts are even, when frames have shown what they take', async t => {
+  const { pass, full } = setting()
+  await pass(500)
+  full('a', 25)
+  t.is(await pass(500), 0)
+  full('a', 10)
+  t.is(await pass(500), 1)
+  full('a', 20)
+  t.is(await pass(500), 0)
 })

@@ -4,6 +4,7 @@ import { filter } from 'rxjs'
 import { costsFileName, writeCosts } from '../../../actors/profiler/index.js'
 import { type SupervisorOptions } from '../../../actors/supervisor/index.js'
 import {
+  Beat,
   type DispatcherReport,
   encodeControl,
   Findings,
@@ -152,14 +153,21 @@ test('planning anew - a loss comes first, and what was being loaded is given up'
   t.deepEqual(mended.cuts, plan.cuts)
 })
 
-/** Has workers tell how far they are: 20 frames a second, each of so many ms. */
-function working({ stages, epoch }: Plan, puppets: readonly Puppet[], msOf: (worker: string) => number) {
+/** Has workers tell how far they are: 20 frames a second, each of so many ms, on a clock that may be faster than time. */
+function working(
+  { stages, epoch }: Plan,
+  puppets: readonly Puppet[],
+  msOf: (worker: string) => number,
+  haste = 1,
+) {
   const started = Date.now()
+  const passed = () => haste * (Date.now() - started)
   for (const [i, puppet] of puppets.entries()) {
     const worker = `w${i + 1}`
     const mine = stages.filter(one => one.worker === worker)
+    puppet.clock = () => started + passed()
     puppet.progress = () => {
-      const frames = Math.floor((Date.now() - started) / 50)
+      const frames = Math.floor(passed() / 50)
       const counts = { frames, runMs: frames * msOf(worker), failures: 0, waiting: 1, running: 1 }
       const more = { bytesIn: 0, bytesOut: 0, link: 'peer' as const }
       return mine.map(({ stage, replica }) => ({ pipeline: 'p', epoch, stage, replica, ...counts, ...more }))
@@ -188,4 +196,23 @@ test('a stalled worker - its stage is moved', async t => {
   t.like(mended, { reason: 'worker stalled', handover: 'replay' })
   t.false(workersOf(mended).includes('w2'))
   await until(statuses, one => one.state === 'degraded' && one.error?.code === 'WORKER_STALLED')
+})
+
+test('parts that frames show to be uneven - are made even, on the same workers, unless cuts were asked for', async t => {
+  const { puppets, plan, after } = await deployed(t, 2, { partitions: 2 })
+  t.deepEqual(plan.cuts, [3])
+  working(plan, puppets, worker => (worker === 'w1' ? 48 : 24), 50)
+  const better = await until(after)
+  t.like(better, { reason: 'parts uneven', handover: 'drain', cuts: [2], asked: plan.asked })
+  t.deepEqual(workersOf(better), workersOf(plan))
+  // Two blocks of 16 ms, and four of 8; and what goes with each hop.
+  t.true(Math.abs((better.predicted?.bottleneckMs ?? 0) - 32) < 1, `${better.predicted?.bottleneckMs}`)
+
+  const asked = await deployed(t, 2, { partitions: 2, cuts: [2] })
+  const known: Plan[] = []
+  asked.plans.subscribe(one => known.push(one))
+  working(asked.plan, asked.puppets, worker => (worker === 'w1' ? 24 : 48), 50)
+  const beats = await hear(asked.user, TOPICS.worker.beats, Beat)
+  await until(beats, ({ actors }) => (actors[0]?.frames ?? 0) > 1_200)
+  t.deepEqual(known.length, 1)
 })

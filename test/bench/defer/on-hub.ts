@@ -24,7 +24,7 @@ const QUIET_LIMIT_MS = 90_000
 /** Beyond what is under way at once. */
 const WARM_FRAMES = 4
 /** On a tenth of a core, what runs often is compiled after so long, */
-const FIRST_WARM_SECONDS = 40
+const FIRST_WARM_SECONDS = 75
 /** and after a while without frames all is as it was. */
 const WARM_SECONDS = 8
 

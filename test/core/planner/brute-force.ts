@@ -143,3 +143,13 @@ function hop(
   }
   return { worst, mean }
 }
+
+/** Every way to begin `parts` parts, the first with block `first`. */
+export function startsFrom(first: number, parts: number, blocks: number): number[][] {
+  if (parts === 1) return [[first]]
+  const all: number[][] = []
+  for (let next = first + 1; next < blocks; next++) {
+    for (const rest of startsFrom(next, parts - 1, blocks)) all.push([first, ...rest])
+  }
+  return all
+}

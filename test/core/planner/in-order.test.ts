@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { bottleneckOf, cutInOrder, memoryBytes, placedInOrder } from '../../../core/planner/index.js'
 import { type PlanProblem } from '../../../core/planner/problem.js'
 import { codeOf } from '../../support/errors.js'
+import { startsFrom } from './brute-force.js'
 import { problems, smallProblem } from './problems.js'
 
 /** Four blocks of 10 bytes on devices that have such room beside the 100 bytes of a process. */
@@ -43,16 +44,6 @@ test('parts in order - that do not fit are refused, with what lacks', t => {
   t.throws(() => hosts([5, 19], [0, 2]), { message: /2 parts.*part 0.*w1/ })
   t.throws(() => hosts([30, 5, 5], [0, 2]), { message: /in their order/ })
 })
-
-/** Every way to begin `parts` parts, the first with block `first`. */
-function startsFrom(first: number, parts: number, blocks: number): number[][] {
-  if (parts === 1) return [[first]]
-  const all: number[][] = []
-  for (let next = first + 1; next < blocks; next++) {
-    for (const rest of startsFrom(next, parts - 1, blocks)) all.push([first, ...rest])
-  }
-  return all
-}
 
 /** With part i on device i; Infinity where it does not fit. */
 function inOrderMs(problem: PlanProblem, starts: readonly number[]): number {
