@@ -22,8 +22,8 @@ interface Measured extends Figure, Omit<LinkReport, 'mbps'> {
 interface Live extends Figure {
   readonly from: string
   readonly to: string
-  /** When they showed that it does less than was known. */
-  readonly slowedAt: number
+  /** When they showed it first. */
+  readonly foundAt: number
 }
 
 /** A link counts as another when it does so many times as much, or as little. */
@@ -44,7 +44,7 @@ const UNCONFIRMED_MS = 30_000
 export class LiveLinks {
   private readonly measured = new Map<string, ReadonlyMap<string, Measured>>()
   private readonly live = new Map<string, Live>()
-  /** Links that seem to do more than is known of them, which a measurement has yet to show, or has not shown. */
+  /** Links that seem to do something else than is known of them, which a measurement has yet to show, or has not shown. */
   private readonly doubts = new Map<string, 'open' | 'answered'>()
   /** When they were answered last. */
   private readonly answeredAt = new Map<string, number>()
@@ -77,8 +77,7 @@ export class LiveLinks {
 
   /**
    * Frames went over a link, as if it did so many 10^6 bit/s. What is about as much as was known changes nothing.
-   * @param isSure  they show it; otherwise what is more is to be measured, once, and so is what is less where another link
-   *   of its workers has just become slower: it may be the network
+   * @param isSure  they show it; otherwise what is more is to be measured, once, and what is less means nothing
    */
   delivered(from: string, to: string, mbps: number, isSure = true): void {
     const key = keyOf(from, to)
@@ -88,10 +87,11 @@ export class LiveLinks {
     const isOther = known === undefined || ratioOf(known, mbps) > OTHERWISE
     if (!isOther) this.bearOut(from, to, known)
     else if (isSure) {
-      this.bearOut(from, to, mbps, known !== undefined && mbps < known)
+      this.bearOut(from, to, mbps, this.now())
       this.doubts.delete(key)
+      if (known !== undefined && mbps < known) this.doubtOthers(from, to)
     } else if (known !== undefined) {
-      if (mbps > known || this.hasSlowed(from, to)) this.doubt(key)
+      if (mbps > known) this.doubt(key)
       if (this.live.has(key)) this.bearOut(from, to, known)
     }
   }
@@ -170,16 +170,25 @@ export class LiveLinks {
     if (!isSoon && !this.doubts.has(key)) this.doubts.set(key, 'open')
   }
 
+  /** Where a link has become slower, so may the others of its workers that frames go over, which too few show soon. */
+  private doubtOthers(from: string, to: string): void {
+    for (const [key, one] of this.live) {
+      const ends = [one.from, one.to]
+      const isNew = this.now() - one.foundAt < TOGETHER_MS
+      if (!isNew && (ends.includes(from) || ends.includes(to))) this.doubt(key)
+    }
+  }
+
   /** What frames have just shown of a link in either direction. */
   private leastOf(from: string, to: string): number {
     const shown = [keyOf(from, to), keyOf(to, from)].flatMap(key => this.shown.get(key) ?? [])
     return Math.max(0, ...shown.filter(({ at }) => this.now() - at < SHOWN_MS).map(({ mbps }) => mbps))
   }
 
-  private bearOut(from: string, to: string, mbps: number, isSlower = false): void {
+  private bearOut(from: string, to: string, mbps: number, found?: number): void {
     const key = keyOf(from, to)
-    const slowedAt = isSlower ? this.now() : (this.live.get(key)?.slowedAt ?? -Infinity)
-    const figure = { from, to, mbps, at: this.now(), slowedAt }
+    const foundAt = found ?? this.live.get(key)?.foundAt ?? -Infinity
+    const figure = { from, to, mbps, at: this.now(), foundAt }
     this.live.set(key, { ...figure, shares: [1, 1] })
     this.shares.clear()
     // As it is with this.
@@ -189,15 +198,6 @@ export class LiveLinks {
   /** So many times as much as when this was found of a link do the links of its workers now. */
   private sharesSince(from: string, to: string, { shares: [own, other] }: Figure): [number, number] {
     return [this.share(from) / own, this.share(to) / other]
-  }
-
-  /** Whether frames have just shown that another link of one of these is slower. */
-  private hasSlowed(from: string, to: string): boolean {
-    return [...this.live.values()].some(one => {
-      const isOwn = [from, to].some(worker => worker === one.from || worker === one.to)
-      const isThis = one.from === from && one.to === to
-      return isOwn && !isThis && this.now() - one.slowedAt < TOGETHER_MS
-    })
   }
 
   /** Of the links of a worker, by frames and by measurement: what part of their best they did, and when. */

@@ -42,7 +42,9 @@ export async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situa
   const kept = await keptCosts(plan.model, parts)
   const starts = kept === undefined ? undefined : startsOf(plan, kept)
   const costs =
-    starts === undefined || kept === undefined ? undefined : { ...kept, packed: packedIn(plan, parts) }
+    starts === undefined || kept === undefined
+      ? undefined
+      : { ...kept, packed: packedIn(plan, starts, parts) }
   const views = parts.registry.alive()
   const { links, asked: { exclude: excluded = [], memoryMib, replicas = true } = {} } = plan
   const memory = costs?.memory ?? TYPICAL_MEMORY
@@ -70,15 +72,21 @@ export async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situa
   return { problem, placed, parts: stages, paces, costs, wireBefore }
 }
 
-/** What LZ4 leaves of messages between stages, in the mean over those that compress; undefined: none does. */
-function packedIn({ pipeline, epoch, stages }: Plan, { registry }: ReplanParts): number | undefined {
-  const workers = new Set(stages.map(({ worker }) => worker))
-  const packed = [...workers].flatMap(worker => {
-    const actors = registry.get(worker)?.beat.actors ?? []
-    const own = actors.filter(one => one.pipeline === pipeline && one.epoch === epoch)
-    return own.flatMap(one => one.packed ?? [])
+/** What LZ4 leaves of messages before the blocks that parts begin with, where frames show it: cuts differ in that. */
+function packedIn(
+  { pipeline, epoch, stages }: Plan,
+  starts: readonly number[],
+  { registry }: ReplanParts,
+): ReadonlyMap<number, number> {
+  const actors = [...new Set(stages.map(({ worker }) => worker))]
+    .flatMap(worker => registry.get(worker)?.beat.actors ?? [])
+    .filter(one => one.pipeline === pipeline && one.epoch === epoch)
+  const known = starts.slice(1).flatMap((block, before): [number, number][] => {
+    const packed = actors.filter(({ stage }) => stage === before).flatMap(one => one.packed ?? [])
+    const mean = packed.reduce((sum, one) => sum + one, 0) / packed.length
+    return packed.length === 0 ? [] : [[block, mean]]
   })
-  return packed.length === 0 ? undefined : packed.reduce((sum, one) => sum + one, 0) / packed.length
+  return new Map(known)
 }
 
 /** The block that each part begins with; undefined where the costs are of other blocks. */

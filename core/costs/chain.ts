@@ -24,8 +24,8 @@ const CHANNEL_BYTES = 5
 
 /** With what the pipeline that the model runs in has shown. */
 export interface LiveCosts extends Costs {
-  /** What LZ4 leaves of what crosses cuts; left out: it is not compressed. */
-  readonly packed?: number | undefined
+  /** What LZ4 leaves of what crosses before a block, by its index; of others it is not known, or they are not compressed. */
+  readonly packed?: ReadonlyMap<number, number>
 }
 
 /** A crossing on a wire. */
@@ -60,7 +60,7 @@ export function wiredCrossing(
  * @param wire  what float32 tensors cross cuts as, or what they do before each block
  */
 export function chainOf(costs: LiveCosts, wire: Wire | ((block: number) => Wire) = 'f32'): Chain {
-  const { blocks, codec, transport, packed = 1 } = costs
+  const { blocks, codec, transport, packed } = costs
   // Sender and receiver are about even.
   const way = (bytes: number) => timeOf(transport, bytes) / 2
   return {
@@ -76,8 +76,7 @@ export function chainOf(costs: LiveCosts, wire: Wire | ((block: number) => Wire)
         typeof wire === 'string' ? wire : wire(block),
       )
       return {
-        // The input and the results are not compressed.
-        bytes: block === 0 || block === blocks.length ? bytes : packed * bytes,
+        bytes: bytes * (packed?.get(block) ?? 1),
         tensors,
         bufferBytes: Math.min(MOST_BUFFER_BYTES, BUFFERED_MESSAGES * bytes),
         sendMs: way(bytes) + timeOf(codec.encode, bytes) + crossing.cutMsBefore + encodeMs,

@@ -15,7 +15,7 @@ const TARGETS_FOR = { model: 'resnet50', devices: 8 }
 /** Whether eight small machines are worth almost eight. */
 export const deferBench: Bench = {
   options:
-    '[--json] [--model NAME] [--devices N] [--cpu CORES] [--link 1gbit] [--wire u8|u8c|f16|f32] [--schemes KEY,KEY] [--runs N] [--frames N] [--folder FOLDER]',
+    '[--json] [--model NAME] [--devices N] [--cpu CORES] [--link 1gbit] [--wire auto|u8|u8c|f16|f32] [--schemes KEY,KEY] [--runs N] [--frames N] [--folder FOLDER]',
   summary:
     "one device with the whole model beside DEFER's scheme, equal layers, a chain and our own choice, in turns, on emulated " +
     'devices: frames per second, processor time, bytes, answers; needs root on Linux; FOLDER keeps models for the next run',

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { type Costs, parseCosts } from '../../../core/costs/index.js'
-import { type Wire } from '../../../core/wire.js'
+import { type WireChoice } from '../../../core/wire.js'
 import { inCheckout } from '../../support/index.js'
 import { run } from '../run-to-end.js'
 import { type Answers, prepareAnswers } from './answers.js'
@@ -17,7 +17,7 @@ export interface DeferWish {
   /** Of a core of this machine, that each device has. */
   readonly cpu: number
   readonly linkMbps: number
-  readonly wire: Wire
+  readonly wire: WireChoice
   readonly schemes: readonly SchemeKey[]
   readonly runs: number
   /** Different frames; also the most that are counted in a run. */

@@ -14,7 +14,7 @@ const FRAMES = 60
 /** The same for other numbers of devices, and for other models. */
 export const scaleBench: Bench = {
   options:
-    '[--json] [--models NAME,NAME] [--devices N,N] [--cpu CORES] [--link 1gbit] [--wire u8|u8c|f16|f32] [--schemes KEY,KEY] [--runs N] [--frames N] [--folder FOLDER]',
+    '[--json] [--models NAME,NAME] [--devices N,N] [--cpu CORES] [--link 1gbit] [--wire auto|u8|u8c|f16|f32] [--schemes KEY,KEY] [--runs N] [--frames N] [--folder FOLDER]',
   summary:
     'what defer shows, for other numbers of devices and other models; about three minutes for each of both, and 2 GB of memory while ' +
     'VGG is built',

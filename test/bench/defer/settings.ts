@@ -1,4 +1,4 @@
-import { Wire } from '../../../core/wire.js'
+import { WireChoice } from '../../../core/wire.js'
 import { UsageError } from '../bench.js'
 import { type SchemeKey, SCHEMES } from './schemes.js'
 
@@ -33,9 +33,9 @@ export function linkIn(text: string): number {
   throw new UsageError(`--link takes a bandwidth such as 1gbit or 100mbit, not ${text}`)
 }
 
-export function wireIn(text: string): Wire {
-  const wire = Wire.options.find(one => one === text)
-  if (wire === undefined) throw new UsageError(`--wire takes ${Wire.options.join(', ')}, not ${text}`)
+export function wireIn(text: string): WireChoice {
+  const wire = WireChoice.options.find(one => one === text)
+  if (wire === undefined) throw new UsageError(`--wire takes ${WireChoice.options.join(', ')}, not ${text}`)
   return wire
 }
 
