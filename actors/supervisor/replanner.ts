@@ -87,7 +87,9 @@ export class Replanner {
     this.considered = circumstances
     this.open = undefined
     const again = () => {
-      Object.assign(this, { considered, open, evened })
+      this.considered = considered
+      this.open = open
+      this.evened = evened
     }
     study(plan, reason, this.parts(), abort.signal)
       .then(proposal => {

@@ -1,4 +1,5 @@
-import { type PlanProblem } from '../../../core/planner/problem.js'
+import { bottleneckOf, memoryBytes } from '../../../core/planner/index.js'
+import { type PlannedStage, type PlanProblem } from '../../../core/planner/problem.js'
 
 /** What tells plans apart: the least bottleneck, the least latency with that, the fewest devices with both. */
 export interface BestValues {
@@ -152,4 +153,12 @@ export function startsFrom(first: number, parts: number, blocks: number): number
     for (const rest of startsFrom(next, parts - 1, blocks)) all.push([first, ...rest])
   }
   return all
+}
+
+/** How long the slowest resource takes; Infinity where a stage does not fit into the memory of its devices. */
+export function fittingMs(problem: PlanProblem, stages: readonly PlannedStage[]): number {
+  const fit = stages.every(({ from, to, devices }) =>
+    devices.every(index => memoryBytes(problem, from, to) <= (problem.devices[index]?.memoryBytes ?? 0)),
+  )
+  return fit ? bottleneckOf(problem, stages).ms : Infinity
 }

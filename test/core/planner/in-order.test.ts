@@ -1,9 +1,9 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { bottleneckOf, cutInOrder, memoryBytes, placedInOrder } from '../../../core/planner/index.js'
+import { cutInOrder, placedInOrder } from '../../../core/planner/index.js'
 import { type PlanProblem } from '../../../core/planner/problem.js'
 import { codeOf } from '../../support/errors.js'
-import { startsFrom } from './brute-force.js'
+import { fittingMs, startsFrom } from './brute-force.js'
 import { problems, smallProblem } from './problems.js'
 
 /** Four blocks of 10 bytes on devices that have such room beside the 100 bytes of a process. */
@@ -51,10 +51,7 @@ function inOrderMs(problem: PlanProblem, starts: readonly number[]): number {
     const to = starts[i + 1] ?? problem.chain.blocks.length
     return { from, to, devices: [i] }
   })
-  const fit = stages.every(
-    ({ from, to }, i) => memoryBytes(problem, from, to) <= (problem.devices[i]?.memoryBytes ?? 0),
-  )
-  return fit ? bottleneckOf(problem, stages).ms : Infinity
+  return fittingMs(problem, stages)
 }
 
 test('parts in order - are cut so that nothing could be faster on unequal devices and links', t => {

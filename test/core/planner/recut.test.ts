@@ -1,17 +1,8 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { bottleneckOf, memoryBytes, type PlannedStage, recut } from '../../../core/planner/index.js'
-import { type PlanProblem } from '../../../core/planner/problem.js'
-import { startsFrom } from './brute-force.js'
+import { type PlannedStage, recut } from '../../../core/planner/index.js'
+import { fittingMs, startsFrom } from './brute-force.js'
 import { problems, smallProblem } from './problems.js'
-
-/** Infinity where it does not fit. */
-function msOf(problem: PlanProblem, stages: readonly PlannedStage[]): number {
-  const fit = stages.every(({ from, to, devices }) =>
-    devices.every(index => memoryBytes(problem, from, to) <= (problem.devices[index]?.memoryBytes ?? 0)),
-  )
-  return fit ? bottleneckOf(problem, stages).ms : Infinity
-}
 
 function withBorders(stages: readonly PlannedStage[], starts: readonly number[], end: number) {
   return stages.map((stage, i) => ({ ...stage, from: starts[i] ?? 0, to: starts[i + 1] ?? end }))
@@ -34,11 +25,13 @@ test('other borders - nothing could be faster with the same devices for each sta
         })
         const end = problem.chain.blocks.length
         const before = withBorders(stages, [...stages.keys()], end)
-        const ways = startsFrom(0, count, end).map(starts => msOf(problem, withBorders(stages, starts, end)))
+        const ways = startsFrom(0, count, end).map(starts =>
+          fittingMs(problem, withBorders(stages, starts, end)),
+        )
         const best = Math.min(...ways)
-        const found = msOf(problem, recut(problem, before))
+        const found = fittingMs(problem, recut(problem, before))
         if (best === Infinity) return t.is(found, Infinity)
-        if (best < msOf(problem, before)) better++
+        if (best < fittingMs(problem, before)) better++
         t.true(Math.abs(found - best) <= 1e-9 * best, `${found} and ${best}`)
       },
     ),
