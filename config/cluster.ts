@@ -30,6 +30,7 @@ import { brokerLink, type Link } from '../core/link.js'
 import { parseOptions } from '../core/options.js'
 import { levelsBelow, type Topics } from '../core/topics.js'
 import { firstWhere } from '../core/wait.js'
+import { withCalibration } from './calibration.js'
 import { type ConnectOptions } from './connect-options.js'
 import { type ModelSource, openModel, pipelineNameOf } from './model-source.js'
 import { Pipeline } from './pipeline.js'
@@ -87,11 +88,11 @@ export class Cluster {
    * new version, which takes all frames, or with `canary` a share of them.
    * @param model  path of an ONNX file, or its bytes
    * @throws CANARY_REFUSED, NO_SUPERVISOR, NO_WORKER, PLAN_INFEASIBLE, TOO_MANY_PARTITIONS, VERIFY_FAILED, DEPLOY_TIMEOUT, OPTION_UNKNOWN,
-   *   OPTION_INVALID, and what `openModel` throws
+   *   OPTION_INVALID, and what `openModel` and `withCalibration` throw
    */
   async deploy(model: string | Uint8Array, options: DeployOptionsInput = {}): Promise<Pipeline> {
     const parsed = parseOptions(deployOptions, options, 'deploy')
-    const source = await openModel(model, parsed.input)
+    const source = await withCalibration(await openModel(model, parsed.input), parsed.calibration)
     checkImageOptions(parsed, source.graph.inputs)
     await this.supervisor()
     const spec = specOf(source, parsed)

@@ -4,6 +4,8 @@ export interface Delivery {
   readonly mbps: number
   /** Time that the message took which shows it: the shorter, the more of it is not the link's. */
   readonly ms: number
+  /** How long ago it arrived. */
+  readonly agoMs: number
 }
 
 /** Between two measurements. */
@@ -32,14 +34,15 @@ interface Pair {
 export class DeliveryRate {
   private pair: Pair | undefined
   private nextAt = -Infinity
-  private recent: Delivery[] = []
+  private recent: (Omit<Delivery, 'agoMs'> & { readonly at: number })[] = []
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** Undefined: not known, for too little was sent. */
   get best(): Delivery | undefined {
     if (this.recent.length < LEAST) return undefined
-    return [...this.recent].sort((a, b) => b.mbps - a.mbps)[1]
+    const [, one] = [...this.recent].sort((a, b) => b.mbps - a.mbps)
+    return one && { mbps: one.mbps, ms: one.ms, agoMs: this.now() - one.at }
   }
 
   /**
@@ -74,6 +77,6 @@ export class DeliveryRate {
     this.pair = undefined
     this.nextAt = now + EVERY_MS
     if (ms <= 0) return
-    this.recent = [...this.recent, { mbps: (bytes * 8) / 1e3 / ms, ms }].slice(-REMEMBERED)
+    this.recent = [...this.recent, { mbps: (bytes * 8) / 1e3 / ms, ms, at: now }].slice(-REMEMBERED)
   }
 }

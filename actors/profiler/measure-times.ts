@@ -28,7 +28,7 @@ import { externalFile } from '../model-store/index.js'
 import { measureBlocks, type MeasuredBlock, messageBytes } from './blocks.js'
 import { measureCodec } from './codec.js'
 import { measureConversions } from './conversions.js'
-import { runBeside, runOnce } from './run-model.js'
+import { runEachBeside, runOnce } from './run-model.js'
 import { sampleFrame } from './sample-frame.js'
 import { measureWhole, OPEN_BYTES, type WholeTimes } from './whole.js'
 
@@ -71,7 +71,11 @@ export async function measureTimes(
   const bytes = await readFile(order.model)
   const outside = graphOf(bytes, order.model, name)
   const graph = apart ? outside : inOnePiece(outside)
-  const run: RunModel = apart ? (model, feeds) => runBeside(dirname(order.model), model, feeds) : runOnce
+  const runApart: RunModel = async (model, feeds) => {
+    const [outputs = {}] = await runEachBeside(dirname(order.model), model, [feeds])
+    return outputs
+  }
+  const run: RunModel = apart ? runApart : runOnce
   const feeds = sampleFrame(graph.inputs)
   const specs = await completeSpecs(graph, run, size => sampleFrame(graph.inputs, size))
   const sizes = await tensorSizes(graph, run, feeds)

@@ -22,13 +22,14 @@ export class Deliveries {
 
   beaten({ worker, actors }: Beat): void {
     for (const actor of actors) {
-      for (const { to, mbps, ms } of actor.deliveries ?? []) {
+      for (const { to, mbps, ms, agoMs } of actor.deliveries ?? []) {
         const { links } = this.registry
+        links.used(worker, to)
         const known = links.of(worker, to)
         // Fast enough by either figure: how fast is no matter.
         if (known === undefined || Math.max(ms, (ms * mbps) / known) < LEAST_MS) continue
         const isSure = ms >= LEAST_MS && (mbps > known || this.holdsUp(actor, to, ms))
-        links.delivered(worker, to, mbps, isSure)
+        links.delivered(worker, to, { mbps, isSure, agoMs })
       }
     }
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type FrameInput } from '../dispatcher/index.js'
 import { Lz4 } from '../../core/lz4-choice.js'
 import { defineOptions, type Options, type OptionsInput } from '../../core/options.js'
 import { WIRE_ERROR, WireChoice } from '../../core/wire.js'
@@ -81,13 +82,21 @@ export const deployOptions = defineOptions({
     check: WireChoice,
     default: 'f32',
     value: 'f32|f16|u8c|u8|auto',
-    doc: 'What float32 tensors travel as between partitions: `f16` takes half of the bytes, `u8` and `u8c` a quarter, the latter with a scale for each channel; all cost accuracy, `f16` the least and `u8` the most, and the deployment says how much on a sample frame. `auto` chooses for each cut, as coarse as makes it faster and as exact as `wireError` asks for.',
+    doc: 'What float32 tensors travel as between partitions: `f16` takes half of the bytes, `u8` and `u8c` a quarter, the latter with a scale for each channel; all cost accuracy, `f16` the least and `u8` the most, and the deployment says how much. `auto` chooses for each cut, as coarse as makes it faster and as exact as `wireError` asks for.',
   },
   wireError: {
     check: z.coerce.number().min(0).max(1),
     default: WIRE_ERROR,
     value: 'ERROR',
-    doc: 'Largest relative error that wires may make on sample frames where `wire` is `auto`; with 0, all are f32.',
+    doc: 'Largest relative error that wires may make on the frames of `calibration` where `wire` is `auto`; with 0, all are f32.',
+  },
+  calibration: {
+    check: z.union([
+      z.string().min(1),
+      z.array(z.custom<FrameInput>(isFrame, 'must be tensors by name')).min(1),
+    ]),
+    value: 'FILE',
+    doc: 'Frames that the error of wires is measured on, in the place of frames made at random: of a dataset whose description this is, or in code frames as they are streamed; of more than 16, so many, evenly spread.',
   },
   links: {
     check: z.enum(['auto', 'peer', 'broker']),
@@ -106,6 +115,11 @@ export const deployOptions = defineOptions({
 
 export type DeployOptions = Options<typeof deployOptions>
 export type DeployOptionsInput = OptionsInput<typeof deployOptions>
+
+/** Whether it is one of the model is seen when that is known. */
+function isFrame(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
 
 /** Of a text; a number is one already. */
 function shareOf(value: unknown): unknown {

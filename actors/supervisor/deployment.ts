@@ -61,7 +61,8 @@ export function holdParts(
 
 /** All that has to be there before a model can be cut. */
 export function partsOf(model: ModelFiles): PartId[] {
-  return [model, ...(model.data ?? [])]
+  const { data = [], calibration } = model
+  return [model, ...data, ...(calibration === undefined ? [] : [calibration])]
 }
 
 async function carryOut(
@@ -173,11 +174,12 @@ export function cutAt(
 ): Promise<CutModel> {
   const { store } = parts
   const { directory, limitBytes } = store
-  const { sha256, name } = spec.model
+  const { sha256, name, calibration } = spec.model
+  const frames = calibration && store.pathOf(calibration.sha256)
   const data = dataOf(spec.model, store)
   const wireError = spec.wire === 'auto' ? (spec.wireError ?? WIRE_ERROR) : undefined
   return parts.cutModels.cut(
-    { model: store.pathOf(sha256), name, data, cuts, wires, wireError, directory, limitBytes },
+    { model: store.pathOf(sha256), name, data, frames, cuts, wires, wireError, directory, limitBytes },
     store,
     made => holdParts(spec, parts, [...partsOf(spec.model), ...made.parts.map(({ part }) => part)]),
     signal,

@@ -18,6 +18,16 @@ interface Measured extends Figure, Omit<LinkReport, 'mbps'> {
   readonly bestMbps: number
 }
 
+/** What messages of frames show. */
+export interface Shown {
+  /** 10^6 bit/s: as if the link did so much. */
+  readonly mbps: number
+  /** Whether they show it; otherwise what is more is to be measured, once, and what is less means nothing. Default true. */
+  readonly isSure?: boolean
+  /** How long ago. Default 0. */
+  readonly agoMs?: number
+}
+
 /** By the frames that go over it. */
 interface Live extends Figure {
   readonly from: string
@@ -32,14 +42,15 @@ const OTHERWISE = 1.3
 const TOGETHER_MS = 10_000
 /** Measuring takes time of processors that frames need: a link is not doubted again before so long. */
 const DOUBT_EVERY_MS = 30_000
-/** For so long what frames showed of a link bounds what it may be measured to do: its workers were busy with them. */
-const SHOWN_MS = 5_000
+/** For so long after frames what is measured of a link is only what they left of it. */
+const USED_MS = 5_000
 /** Nobody sends frames over a link that is slow: after so long without any it may have become fast again. */
 const UNCONFIRMED_MS = 30_000
 
 /**
  * The links between workers, as they were measured for themselves, and as frames have shown since. A measurement that is
- * newer than the frames counts for more than they.
+ * newer than the frames counts for more than they; but beside frames a link is measured to do less than it does, and only
+ * what is more than was known counts.
  */
 export class LiveLinks {
   private readonly measured = new Map<string, ReadonlyMap<string, Measured>>()
@@ -48,8 +59,10 @@ export class LiveLinks {
   private readonly doubts = new Map<string, 'open' | 'answered'>()
   /** When they were answered last. */
   private readonly answeredAt = new Map<string, number>()
-  /** What frames showed last: links do that at least. */
-  private readonly shown = new Map<string, { readonly mbps: number; readonly at: number }>()
+  /** What was known of links that are expected to be slower, since another of their workers' was found to be, and since when. */
+  private readonly expected = new Map<string, { readonly before: number; readonly at: number }>()
+  /** When frames went over them last. */
+  private readonly usedAt = new Map<string, number>()
   /** Of workers, since something was found last. */
   private readonly shares = new Map<string, number>()
 
@@ -61,7 +74,8 @@ export class LiveLinks {
     for (const link of links) {
       const { to } = link
       if (known.get(to)?.told === link.mbps) continue
-      const mbps = Math.max(link.mbps, this.leastOf(from, to))
+      const least = this.isUsed(from, to) ? this.of(from, to) : undefined
+      const mbps = Math.max(link.mbps, least ?? 0)
       for (const [one, other] of [[from, to] as const, [to, from] as const]) this.answer(one, other, mbps)
       const slowed = Math.min(this.share(from), this.share(to))
       const bestMbps = Math.max(mbps, this.measurement(from, to)?.bestMbps ?? mbps / slowed)
@@ -75,24 +89,30 @@ export class LiveLinks {
     this.measured.set(from, known)
   }
 
-  /**
-   * Frames went over a link, as if it did so many 10^6 bit/s. What is about as much as was known changes nothing.
-   * @param isSure  they show it; otherwise what is more is to be measured, once, and what is less means nothing
-   */
-  delivered(from: string, to: string, mbps: number, isSure = true): void {
+  /** Frames go over a link. */
+  used(from: string, to: string): void {
+    this.usedAt.set(keyOf(from, to), this.now())
+  }
+
+  /** Frames went over a link. What is about as much as was known changes nothing. */
+  delivered(from: string, to: string, { mbps, isSure = true, agoMs = 0 }: Shown): void {
     const key = keyOf(from, to)
     const known = this.of(from, to)
-    // Messages that are soon there may seem faster than they are.
-    if (isSure || (known !== undefined && mbps <= known)) this.shown.set(key, { mbps, at: this.now() })
+    this.used(from, to)
+    const expected = this.expected.get(key)
+    if (expected !== undefined && this.now() - agoMs < expected.at) return
     const isOther = known === undefined || ratioOf(known, mbps) > OTHERWISE
     if (!isOther) this.bearOut(from, to, known)
     else if (isSure) {
       this.bearOut(from, to, mbps, this.now())
       this.doubts.delete(key)
-      if (known !== undefined && mbps < known) this.doubtOthers(from, to)
+      this.expected.delete(key)
+      if (known !== undefined && mbps < known) this.expectOthers(from, to)
     } else if (known !== undefined) {
       if (mbps > known) this.doubt(key)
-      if (this.live.has(key)) this.bearOut(from, to, known)
+      // It is not as was expected, and may be as it was.
+      if (mbps > known && expected !== undefined) this.bearOut(from, to, Math.min(mbps, expected.before))
+      else if (this.live.has(key)) this.bearOut(from, to, known)
     }
   }
 
@@ -108,7 +128,7 @@ export class LiveLinks {
     for (const [key, { from, to }] of this.live) {
       if (from === worker || to === worker) this.live.delete(key)
     }
-    for (const ofLinks of [this.doubts, this.answeredAt, this.shown]) {
+    for (const ofLinks of [this.doubts, this.answeredAt, this.expected, this.usedAt]) {
       for (const key of ofLinks.keys()) if (key.split(' ').includes(worker)) ofLinks.delete(key)
     }
   }
@@ -118,8 +138,11 @@ export class LiveLinks {
    * undefined: nobody knows.
    */
   of(from: string, to: string): number | undefined {
-    const figure = this.live.get(keyOf(from, to)) ?? this.measurement(from, to)
-    return figure && figure.mbps * Math.min(...this.sharesSince(from, to, figure))
+    const key = keyOf(from, to)
+    const figure = this.live.get(key) ?? this.measurement(from, to)
+    if (figure === undefined) return undefined
+    const mbps = figure.mbps * Math.min(...this.sharesSince(from, to, figure))
+    return Math.min(mbps, this.expected.get(key)?.before ?? Infinity)
   }
 
   /** The links of a worker as they count now; those that no frame went over as the others of both workers let expect. */
@@ -165,24 +188,39 @@ export class LiveLinks {
     })
   }
 
-  private doubt(key: string): void {
+  /** @returns whether it will be measured */
+  private doubt(key: string): boolean {
     const isSoon = this.now() - (this.answeredAt.get(key) ?? -Infinity) < DOUBT_EVERY_MS
     if (!isSoon && !this.doubts.has(key)) this.doubts.set(key, 'open')
+    return this.doubts.get(key) === 'open'
   }
 
-  /** Where a link has become slower, so may the others of its workers that frames go over, which too few show soon. */
-  private doubtOthers(from: string, to: string): void {
-    for (const [key, one] of this.live) {
-      const ends = [one.from, one.to]
+  /**
+   * Where a link has become slower, so may the others of its workers that frames go over, which too few show soon: they are
+   * expected to be, until they have been measured.
+   */
+  private expectOthers(from: string, to: string): void {
+    const others = [...this.live].filter(([key, one]) => {
       const isNew = this.now() - one.foundAt < TOGETHER_MS
-      if (!isNew && (ends.includes(from) || ends.includes(to))) this.doubt(key)
+      return !isNew && [from, to].some(end => end === one.from || end === one.to) && this.doubt(key)
+    })
+    for (const [key] of others) this.live.delete(key)
+    this.shares.clear()
+    const isSlower = (one: Live) => (this.of(one.from, one.to) ?? Infinity) < one.mbps
+    const slower = new Set(others.filter(([, one]) => isSlower(one)))
+    for (const other of others) {
+      const [key, one] = other
+      if (slower.has(other)) this.expected.set(key, { before: one.mbps, at: this.now() })
+      else this.live.set(key, one)
     }
+    this.shares.clear()
   }
 
-  /** What frames have just shown of a link in either direction. */
-  private leastOf(from: string, to: string): number {
-    const shown = [keyOf(from, to), keyOf(to, from)].flatMap(key => this.shown.get(key) ?? [])
-    return Math.max(0, ...shown.filter(({ at }) => this.now() - at < SHOWN_MS).map(({ mbps }) => mbps))
+  /** In either direction. */
+  private isUsed(from: string, to: string): boolean {
+    return [keyOf(from, to), keyOf(to, from)].some(
+      key => this.now() - (this.usedAt.get(key) ?? -Infinity) < USED_MS,
+    )
   }
 
   private bearOut(from: string, to: string, mbps: number, found?: number): void {
@@ -221,6 +259,7 @@ export class LiveLinks {
     const key = keyOf(from, to)
     const known = this.live.get(key)?.mbps ?? this.measurement(from, to)?.mbps
     this.live.delete(key)
+    this.expected.delete(key)
     this.shares.clear()
     if (this.doubts.get(key) === 'open') this.answeredAt.set(key, this.now())
     if (known === undefined || ratioOf(known, mbps) > OTHERWISE) this.doubts.delete(key)

@@ -8,7 +8,7 @@ import {
 } from '../../core/planner/index.js'
 import { mostExactOf } from '../../core/wire.js'
 import { choosePlan, type ChosenPlan, predictedOf } from './choose-plan.js'
-import { cutAt, holdParts, placedAs, settledSpec } from './deployment.js'
+import { cutAt, holdParts, partsOf, placedAs, settledSpec } from './deployment.js'
 import { evenedParts } from './evened-parts.js'
 import { bringInForce, timed } from './mending.js'
 import { type Placed } from './placement.js'
@@ -94,7 +94,8 @@ async function otherBorders(plan: Plan, now: Situation, parts: ReplanParts): Pro
 
 /** Whether a model may be cut here. */
 async function isHere({ model }: Plan, { store }: ReplanParts): Promise<boolean> {
-  return (await store.read(model.sha256, 0, 1)) !== undefined
+  const here = await Promise.all(partsOf(model).map(({ sha256 }) => store.read(sha256, 0, 1)))
+  return !here.includes(undefined)
 }
 
 /** The best there is, where the model may be cut anew. */

@@ -90,7 +90,10 @@ const versionPlan = z.object({
   /** As it was asked for; each stage says what leaves it. */
   wire: wireChoice,
   links,
-  /** Largest relative error of the chain of partitions against the uncut model, on a sample frame, or on several where wires are chosen (promise 9). */
+  /**
+   * Largest relative error of the chain of partitions against the uncut model: on the frames that it was deployed with, or
+   * else on a sample frame, several where wires are chosen (promise 9).
+   */
   sampleError: z.number(),
   /**
    * What becomes of frames under way when this plan takes the place of another. `replay`: they are sent again under this

@@ -4,11 +4,15 @@ import { SensorSettings } from '../sensing/settings.js'
 import { Wire, WireChoice } from '../wire.js'
 import { count, links, name, sha256 } from './fields.js'
 
-/** A model's file, and those that it keeps weights in: where it says that they are, relative to it. */
+/**
+ * A model's file, and those that it keeps weights in: where it says that they are, relative to it; and one of frames to
+ * choose and check wires by.
+ */
 export const modelFiles = z.object({
   sha256,
   bytes: count,
   name: z.string(),
+  calibration: z.object({ sha256, bytes: count }).optional(),
   data: z.array(z.object({ location: z.string(), sha256, bytes: count })).optional(),
 })
 export type ModelFiles = z.infer<typeof modelFiles>
@@ -40,7 +44,7 @@ export const Spec = z.object({
   window: z.int().min(1).optional(),
   lz4: Lz4,
   wire: wireChoice,
-  /** Where wires are chosen: the largest relative error of the outputs on sample frames; left out: 0.02. */
+  /** Where wires are chosen: the largest relative error of the outputs on calibration or sample frames; left out: 0.02. */
   wireError: z.number().min(0).max(1).optional(),
   links,
   deployTimeoutMs: count,

@@ -63,9 +63,14 @@ export const Beat = z.object({
       lz4: z.boolean().optional(),
       /** What is left of it then: a part of its bytes. */
       packed: z.number().positive().max(1).optional(),
-      /** How fast its links to other workers have taken its messages of late, and how long the one took that shows it. */
+      /** How fast its links to other workers have taken its messages of late, and how long the one took that shows it, and when. */
       deliveries: z
-        .array(z.object({ to: name, mbps: z.number().positive(), ms: z.number().positive() }))
+        .array(
+          z.object({
+            ...{ to: name, mbps: z.number().positive(), ms: z.number().positive() },
+            agoMs: z.number().min(0).default(0),
+          }),
+        )
         .optional(),
     }),
   ),

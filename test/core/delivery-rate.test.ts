@@ -38,7 +38,7 @@ test('a delivery rate - is that of the second of two messages, whatever was on i
   const { rate, pair } = link()
   t.is(rate.best, undefined)
   for (let i = 0; i < 3; i++) pair(50_000)
-  t.deepEqual(rate.best, { mbps: 8, ms: 50 })
+  t.like(rate.best, { mbps: 8, ms: 50 })
 })
 
 test('a delivery rate - of messages with time between them is that too', t => {
@@ -49,7 +49,7 @@ test('a delivery rate - of messages with time between them is that too', t => {
     send(20_000)
     pass(600)
   }
-  t.deepEqual(rate.best, { mbps: 8, ms: 20 })
+  t.like(rate.best, { mbps: 8, ms: 20 })
 })
 
 test('a delivery rate - is measured twice a second, and messages between are not asked about', t => {
@@ -67,7 +67,7 @@ test('a delivery rate - is the best but one of late, so that a receiver that was
   for (let i = 0; i < 3; i++) pair(10_000, 10)
   t.is(rate.best?.mbps, 8)
   pair(10_000, 10)
-  t.deepEqual(rate.best, { mbps: 4, ms: 20 })
+  t.like(rate.best, { mbps: 4, ms: 20 })
 })
 
 test('a delivery rate - is not that of a pair whose sender learnt late that the first had arrived', t => {
@@ -76,7 +76,7 @@ test('a delivery rate - is not that of a pair whose sender learnt late that the 
   send(10_000, 9)
   send(10_000)
   pass(1_000)
-  t.deepEqual(rate.best, { mbps: 8, ms: 10 })
+  t.like(rate.best, { mbps: 8, ms: 10 })
 })
 
 test('a delivery rate - of two pairs is none yet: what has just begun seems slow', t => {
@@ -85,7 +85,7 @@ test('a delivery rate - of two pairs is none yet: what has just begun seems slow
   pair(10_000)
   t.is(rate.best, undefined)
   pair(10_000)
-  t.deepEqual(rate.best, { mbps: 8, ms: 10 })
+  t.like(rate.best, { mbps: 8, ms: 10 })
 })
 
 test('a delivery rate - of another connection begins anew, and what is lost is given up', t => {

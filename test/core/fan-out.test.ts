@@ -92,7 +92,7 @@ test('a fan-out - says if one of its replicas cannot be reached, and closes all'
 })
 
 test('a fan-out - says how fast each way to another worker has delivered, where that is measured', t => {
-  const delivery = { mbps: 8, ms: 50 }
+  const delivery = { mbps: 8, ms: 50, agoMs: 0 }
   const link: Link = {
     listen: () => Promise.reject(new MillraceError('INTERNAL', 'nobody listens here')),
     open: ({ topic }) => ({

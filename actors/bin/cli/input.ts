@@ -1,15 +1,6 @@
-import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import {
-  checkFiles,
-  type DatasetFiles,
-  filesOf,
-  frameOf,
-  labelOf,
-  parseDataset,
-} from '../../../core/dataset.js'
-import { MillraceError } from '../../../core/errors.js'
+import { readDataset } from '../../../config/dataset-files.js'
+import { frameOf, labelOf } from '../../../core/dataset.js'
 import { syntheticFrame } from '../../../core/synthetic/index.js'
 import { type Tensors, tensorsBytes, type TensorSpec } from '../../../core/tensor.js'
 
@@ -53,30 +44,11 @@ export async function syntheticSource(
  * @throws DATASET_INVALID
  */
 export async function datasetSource(path: string, count?: number): Promise<FrameSource> {
-  const dataset = parseDataset(await readJson(path))
-  const files: Record<string, Uint8Array> = {}
-  for (const file of filesOf(dataset)) files[file] = await read(join(dirname(path), file))
-  const contents: DatasetFiles = files
-  checkFiles(dataset, contents)
+  const { dataset, files } = await readDataset(path)
   return {
     count: count ?? dataset.count,
-    frame: index => frameOf(dataset, contents, index % dataset.count),
-    label: index => labelOf(dataset, contents, index % dataset.count),
+    frame: index => frameOf(dataset, files, index % dataset.count),
+    label: index => labelOf(dataset, files, index % dataset.count),
     ...(dataset.labels === undefined ? {} : { labelOutput: dataset.labels.output }),
   }
-}
-
-async function readJson(path: string): Promise<unknown> {
-  const text = new TextDecoder().decode(await read(path))
-  try {
-    return JSON.parse(text) as unknown
-  } catch (error) {
-    throw MillraceError.from(error, 'DATASET_INVALID', `${path} is not JSON: `)
-  }
-}
-
-async function read(path: string): Promise<Uint8Array> {
-  return readFile(path).catch((error: unknown) => {
-    throw MillraceError.from(error, 'DATASET_INVALID', `${path}: `)
-  })
 }

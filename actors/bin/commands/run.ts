@@ -80,6 +80,7 @@ const options = defineOptions({
   lz4: deployOptions.lz4,
   wire: deployOptions.wire,
   wireError: deployOptions.wireError,
+  calibration: deployOptions.calibration,
   input: deployOptions.input,
   links: deployOptions.links,
   deadlineMs: inferOptions.deadlineMs,
@@ -143,10 +144,10 @@ async function prepareModelFile(
 
 function deploymentOf(given: RunOptions): DeployOptionsInput {
   const { partitions, cuts, memoryMib, replicas, window, lz4, wire, wireError, input, links } = given
-  const { deployTimeoutMs } = given
+  const { calibration, deployTimeoutMs } = given
   return {
     ...{ partitions, cuts, memoryMib, replicas, window, lz4, wire, wireError, input, links },
-    deployTimeoutMs,
+    ...{ calibration, deployTimeoutMs },
   }
 }
 

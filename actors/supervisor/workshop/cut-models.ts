@@ -47,7 +47,7 @@ export class CutModels {
 }
 
 /** What wires cost decides only where they are chosen by their error. */
-function keyOf({ model, name, data, cuts, wires, wireError }: CutOrder): string {
+function keyOf({ model, name, data, frames, cuts, wires, wireError }: CutOrder): string {
   const asked = wireError === undefined ? wires?.map(({ wire }) => wire) : wires
-  return JSON.stringify([model, name, data, cuts, asked, wireError])
+  return JSON.stringify([model, name, data, frames, cuts, asked, wireError])
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { unpackFrames } from '../../../core/calibration.js'
 import { pipelineError, TOLERANCES } from '../../../core/compare.js'
 import { MillraceError } from '../../../core/errors.js'
 import {
@@ -17,7 +18,7 @@ import { sampleFrame } from '../../profiler/index.js'
 import { type CutModel, type CutOrder, type CutPart } from './messages.js'
 import { type ChainRun, runChain } from './run-chain.js'
 import { settleWires } from './settle-wires.js'
-import { openWhole } from './whole-model.js'
+import { openWhole, type WholeModel } from './whole-model.js'
 
 /** Where wires are chosen by their error: one frame may be a lucky one. */
 const SAMPLES = 8
@@ -49,21 +50,17 @@ function dataAt({ data }: CutOrder, location: string): ExternalFile {
 
 async function cutChecked(
   graph: Graph,
-  model: { readonly bytes: Uint8Array; readonly run: RunModel },
+  model: { readonly bytes: Uint8Array; readonly run: WholeModel['run'] },
   order: CutOrder,
   store: PartStore,
   checkpoint: () => Promise<void>,
 ): Promise<CutModel> {
   const { wires: asked = [], wireError } = order
-  const frames = Array.from({ length: wireError === undefined ? 1 : SAMPLES }, (_, index) =>
-    sampleFrame(graph.inputs, 1, index),
-  )
-  const whole: Tensors[] = []
-  for (const feeds of frames) {
-    whole.push(await model.run(model.bytes, feeds))
-    await checkpoint()
-  }
-  const specs = await completeSpecs(graph, model.run, size => sampleFrame(graph.inputs, size))
+  const frames = await framesFor(order, graph)
+  const whole = await model.run(model.bytes, frames)
+  await checkpoint()
+  const runOnce: RunModel = async (bytes, feeds) => (await model.run(bytes, [feeds]))[0] ?? {}
+  const specs = await completeSpecs(graph, runOnce, size => sampleFrame(graph.inputs, size))
   await checkpoint()
   const chainOn = async (wires: readonly Wire[]) => {
     const partitions = cutGraph(graph, order.cuts, specs, wires)
@@ -83,11 +80,17 @@ async function cutChecked(
     const advice = wire === 'f32' ? '' : `; with wire ${wire}, that is more than ${TOLERANCES[wire]}: try f32`
     throw new MillraceError(
       'VERIFY_FAILED',
-      `${order.name} in ${partitions.length} parts differs from the whole by ${sampleError} on a sample frame${advice}`,
+      `${order.name} in ${partitions.length} parts differs from the whole by ${sampleError} on ${frames.length === 1 ? 'a frame' : `${frames.length} frames`}${advice}`,
     )
   }
   const parts = await storeParts(partitions, chain, store)
   return { inputs: graph.inputs, outputs: graph.outputs, parts, wires, sampleError }
+}
+
+async function framesFor({ frames, wireError }: CutOrder, { inputs }: Graph): Promise<Tensors[]> {
+  if (frames !== undefined) return unpackFrames(await readFile(frames))
+  const count = wireError === undefined ? 1 : SAMPLES
+  return Array.from({ length: count }, (_, index) => sampleFrame(inputs, 1, index))
 }
 
 /** Infinity where a wire cannot carry what crosses. */

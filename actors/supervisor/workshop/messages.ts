@@ -17,11 +17,13 @@ export interface CutOrder {
   readonly name: string
   /** What the model keeps outside of its file. */
   readonly data: readonly StoredData[]
+  /** Path of a file of frames to choose and check wires by; left out: sample frames. */
+  readonly frames?: string | undefined
   /** Positions, strictly increasing. */
   readonly cuts: readonly number[]
   /** What float32 tensors cross each of the cuts as; left out: f32. */
   readonly wires?: readonly CutWire[] | undefined
-  /** Where wires are chosen: the largest relative error on sample frames; while it is above, wires become more exact. */
+  /** Where wires are chosen: the largest relative error on these frames; while it is above, wires become more exact. */
   readonly wireError?: number | undefined
   /** Where the parts go: the directory of a part store, and its limit. */
   readonly directory: string
@@ -46,9 +48,9 @@ export interface CutPart {
   readonly wire?: Wire | undefined
   readonly operators: number
   readonly weightBytes: number
-  /** Of what it sends for the sample frame. */
+  /** Of what it sends for the first frame. */
   readonly outBytes: number
-  /** What its model takes for the sample frame. */
+  /** What its model takes for the first frame. */
   readonly rehearse?: readonly TensorSpec[]
 }
 
@@ -65,7 +67,7 @@ export interface CutModel {
   readonly parts: readonly CutPart[]
   /** What float32 tensors cross each of the cuts as. */
   readonly wires: readonly Wire[]
-  /** Largest relative error of the chain of parts against the uncut model, on a sample frame, or on several. */
+  /** Largest relative error of the chain of parts against the uncut model, on the order's frames, a sample frame, or several. */
   readonly sampleError: number
 }
 

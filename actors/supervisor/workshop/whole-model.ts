@@ -1,12 +1,12 @@
-import { type RunModel } from '../../../core/graph/index.js'
+import { type Tensors } from '../../../core/tensor.js'
 import { type PartStore } from '../../model-store/index.js'
-import { runBeside, runOnce } from '../../profiler/index.js'
+import { runEach, runEachBeside } from '../../profiler/index.js'
 import { layOut } from './laid-out.js'
 import { type StoredData } from './messages.js'
 
-/** Runs a model as a whole. */
+/** Runs a model as a whole, or one with other outputs, on one frame after the other. */
 export interface WholeModel {
-  readonly run: RunModel
+  readonly run: (model: Uint8Array, frames: readonly Tensors[]) => Promise<Tensors[]>
   close(): Promise<void>
 }
 
@@ -15,7 +15,8 @@ export interface WholeModel {
  * @throws what the file system throws
  */
 export async function openWhole(store: PartStore, data: readonly StoredData[]): Promise<WholeModel> {
-  if (data.length === 0) return { run: runOnce, close: async () => {} }
+  if (data.length === 0) return { run: runEach, close: async () => {} }
   const laidOut = await layOut(store, data)
-  return { run: (model, feeds) => runBeside(laidOut.folder, model, feeds), close: () => laidOut.close() }
+  const { folder } = laidOut
+  return { run: (model, frames) => runEachBeside(folder, model, frames), close: () => laidOut.close() }
 }

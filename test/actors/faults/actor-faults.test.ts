@@ -6,7 +6,7 @@ import { settled } from '../../support/actors.js'
 import { codeOf } from '../../support/errors.js'
 import { ACTIVATION, frame, header, STAGE } from '../../support/staging.js'
 
-const DELIVERY = { mbps: 12, ms: 80 }
+const DELIVERY = { mbps: 12, ms: 80, agoMs: 0 }
 const PLACE = { pipeline: 'p', stage: STAGE }
 
 /** The parts of an actor that keep what leaves, and say that each run took 10 ms. */

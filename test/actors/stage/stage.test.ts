@@ -72,7 +72,7 @@ test('a stage - frames go on to the next stage in order, under its number', asyn
 test('a stage - compresses what leaves it while its link is so slow that it pays', async t => {
   const { connect } = await testBroker(t)
   const own = await connect('worker')
-  const delivery = { mbps: 1, ms: 100 }
+  const delivery = { mbps: 1, ms: 100, agoMs: 0 }
   const link = brokerLink(own, { sendTimeoutMs: 5_000 })
   const measured: Link = {
     listen: (...args) => link.listen(...args),

@@ -44,4 +44,6 @@ test('models that were cut - are remembered as long as their parts are there', a
   t.is(await cut(), 6)
   for (let i = 10; i < 26; i++) await cut({ cuts: [i] })
   t.is(await cut(), 23)
+  t.is(await cut({ cuts: [25] }), 23)
+  t.is(await cut({ cuts: [25], frames: 'f' }), 24)
 })

@@ -31,7 +31,7 @@ function setting({ replicas = false, change = {} } = {}) {
   const waits = (waiting: number) => beat('b', { stage: 1, waiting })
   waits(0)
   const tell = (mbps: number, ms: number, to = 'b') => {
-    beat('a', { deliveries: [{ to, mbps, ms }] })
+    beat('a', { deliveries: [{ to, mbps, ms, agoMs: 0 }] })
     return registry.links.of('a', to)
   }
   return { registry, tell, waits, beat }

@@ -118,7 +118,7 @@ test('link probes - a link that frames found slow is measured when none has gone
   for (const worker of ['w1', 'w2']) join(worker)
   await pairs()
   report('w1', ['w2'], 900)
-  registry.links.delivered('w2', 'w1', 5)
+  registry.links.delivered('w2', 'w1', { mbps: 5 })
   wait(29_000)
   t.deepEqual(await pairs(), [])
   wait(1_000)

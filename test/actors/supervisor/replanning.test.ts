@@ -58,7 +58,7 @@ test('a link that frames find slow - is gone round, by a plan that is made anew'
   await first.give({})
   const counts = { frames: 9, failures: 0, waiting: 0, running: 0, runMs: 9, bytesIn: 9, bytesOut: 9 }
   const { pipeline, epoch } = plan
-  const deliveries = [{ to, mbps: 0.02, ms: 400 }]
+  const deliveries = [{ to, mbps: 0.02, ms: 400, agoMs: 0 }]
   first.progress = () => [{ pipeline, epoch, stage: 0, replica: 0, link: 'peer', ...counts, deliveries }]
   const next = await until(after)
   t.is(next.reason, 'worker changed')

@@ -4,8 +4,10 @@ import fc from 'fast-check'
 import { type CutModel } from '../../../actors/supervisor/workshop/messages.js'
 import { settleWires } from '../../../actors/supervisor/workshop/settle-wires.js'
 import { cutModel } from '../../../actors/supervisor/workshop/workshop.js'
+import { packFrames } from '../../../core/calibration.js'
 import { readGraph } from '../../../core/graph/index.js'
 import { cutCandidates } from '../../../core/planner/index.js'
+import { tensor } from '../../../core/tensor.js'
 import { type CutWire, Wire } from '../../../core/wire.js'
 import { modelFile, testStore } from '../../support/actors.js'
 import { floats, node, onnxBytes, value } from '../../support/onnx-builder.js'
@@ -68,7 +70,12 @@ test('chosen wires - the cut that loses most for what it saves becomes more exac
 })
 
 /** Cut in four, with u8 to begin with. */
-async function cutWithin(t: ExecutionContext, model: Uint8Array, wireError: number): Promise<CutModel> {
+async function cutWithin(
+  t: ExecutionContext,
+  model: Uint8Array,
+  wireError: number,
+  frames?: Uint8Array,
+): Promise<CutModel> {
   const store = await testStore(t)
   const candidates = cutCandidates(readGraph(model), 4)
   const cuts = [1, 2, 3].map(i => candidates[Math.floor((i * candidates.length) / 4)] ?? 0)
@@ -76,6 +83,7 @@ async function cutWithin(t: ExecutionContext, model: Uint8Array, wireError: numb
     ...{ model: await modelFile(t, model), name: 'm', cuts, data: [], wireError },
     wires: cuts.map((): CutWire => ({ wire: 'u8', ms: MS })),
     ...{ directory: store.directory, limitBytes: 2 ** 30 },
+    ...(frames === undefined ? {} : { frames: await modelFile(t, frames) }),
   }
   return cutModel(order, async () => {}, new AbortController().signal)
 }
@@ -120,3 +128,32 @@ for (const [name, model] of [
     t.log(`${coarse.sampleError} with u8; ${within.wires.join(', ')} for ${most}: ${within.sampleError}`)
   })
 }
+
+test('chosen wires - go by the frames that are given, in the place of samples', async t => {
+  const last = (value: number) => [
+    tensor(
+      'float32',
+      dims,
+      Float32Array.from({ length: 36 }, (_, i) => (i === 35 ? value : 1)),
+    ),
+  ]
+  const about = [
+    ['even', packFrames(last(1).map(x => ({ x })))],
+    ['uneven', packFrames([...last(1), ...last(30)].map(x => ({ x })))],
+  ] as const
+  const model = onnxBytes({
+    inputs: [value('x', 'FLOAT', dims)],
+    outputs: [value('y', 'FLOAT', dims)],
+    nodes: [0, 1, 2, 3]
+      .map(i => node('Mul', [i === 0 ? 'x' : `m${i - 1}`, 'same'], [i === 3 ? 'm3' : `m${i}`]))
+      .concat(node('Tanh', ['m3'], ['y'])),
+    initializers: [floats('same', [1], [1])],
+  })
+  const [even, uneven] = [
+    await cutWithin(t, model, 0.01, about[0][1]),
+    await cutWithin(t, model, 0.01, about[1][1]),
+  ]
+  t.deepEqual(even.wires, ['u8', 'u8', 'u8'])
+  t.notDeepEqual(uneven.wires, even.wires)
+  t.true(uneven.sampleError <= 0.01)
+})

@@ -2,8 +2,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { firstValueFrom } from 'rxjs'
 import { type Cluster, type Pipeline, type Plan } from '../../../config/index.js'
+import { MOST_CALIBRATION_FRAMES } from '../../../core/calibration.js'
 import { Cleanup } from '../../../core/cleanup.js'
 import { MillraceError } from '../../../core/errors.js'
+import { syntheticFrame } from '../../../core/synthetic/index.js'
+import { type Tensors } from '../../../core/tensor.js'
 import { openCluster, say } from '../hub-cluster.js'
 import { AccuracyTally } from './accuracy.js'
 import { readAnswers, readFrames } from './answers.js'
@@ -27,6 +30,8 @@ const WARM_FRAMES = 4
 const FIRST_WARM_SECONDS = 75
 /** and after a while without frames all is as it was. */
 const WARM_SECONDS = 8
+/** Of frames. */
+const OTHER_SEED = 2
 
 interface Deployed {
   readonly scheme: Scheme
@@ -71,6 +76,7 @@ async function deploy(cluster: Cluster, scheme: Scheme): Promise<Deployed | Refu
     const pipeline = await cluster.deploy(order.model, {
       ...{ deployTimeoutMs: order.deployLimitMs, name: key },
       ...options,
+      ...(options.wire === 'auto' ? { calibration: otherFrames() } : {}),
     })
     const { epoch, predicted } = await firstValueFrom(pipeline.plan$)
     say(`${key} is deployed, ${predicted?.fps.toFixed(2)} fps`)
@@ -85,6 +91,13 @@ async function deploy(cluster: Cluster, scheme: Scheme): Promise<Deployed | Refu
     if (code !== 'PLAN_INFEASIBLE' && code !== 'TOO_MANY_PARTITIONS') throw error
     return { key, refused: message }
   }
+}
+
+/** To choose wires by: none of those that answers are judged by. */
+function otherFrames(): Tensors[] {
+  const { name, dims } = order.input
+  const spec = { name, dtype: 'uint8' as const, dims: [...dims] }
+  return Array.from({ length: MOST_CALIBRATION_FRAMES }, (_, i) => syntheticFrame([spec], OTHER_SEED, i))
 }
 
 /** @returns the share of a core that a device takes with nothing to do, in the mean */

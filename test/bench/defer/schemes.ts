@@ -15,7 +15,7 @@ export const PIXELS = {
 
 /** What most cuts have where wires are chosen. */
 const USUAL_WIRE = 'u8c'
-/** Of the sample that wires are chosen by: of 200 other frames one errs by more. */
+/** Of the frames that wires are chosen by: of 200 others one errs by more. */
 const SAMPLE_ERROR = 0.015
 
 /** Of the weights, on one device; on fewer than five devices a little more than its share. */
