@@ -2,6 +2,7 @@ import { encodeEnvelope } from '../../core/codec/index.js'
 import { type Partition } from '../../core/graph/index.js'
 import { type Tensors, tensorsBytes } from '../../core/tensor.js'
 import { openSession } from '../session/index.js'
+import { type Packed, type Packer, UNPACKED } from './packing.js'
 import { pick } from './pick.js'
 import { inRounds, type RoundLimits } from './rounds.js'
 
@@ -19,19 +20,24 @@ export interface MeasuredBlock {
   /** Bytes of what its session takes and gives. */
   readonly inBytes: number
   readonly outBytes: number
-  /** The message with what crosses its end, in bytes. */
+  /** The message with what crosses its end, in bytes, and what LZ4 leaves of it. */
   readonly messageBytes: number
+  readonly packed: Packed
 }
 
-interface OpenBlock extends Omit<MeasuredBlock, 'ms'> {
+interface OpenBlock extends Omit<MeasuredBlock, 'ms' | 'packed'> {
   readonly run: () => Promise<unknown>
   readonly release: () => Promise<void>
 }
 
-/** Runs blocks as sessions of their own, on one frame, as many at once in turns as may be open together. */
+/**
+ * Runs blocks as sessions of their own, on one frame, as many at once in turns as may be open together.
+ * @param packer  compresses what crosses
+ */
 export async function measureBlocks(
   partitions: readonly Partition[],
   feeds: Tensors,
+  packer: Packer,
   limits: BlockLimits,
   checkpoint: () => Promise<void>,
 ): Promise<MeasuredBlock[]> {
@@ -39,11 +45,13 @@ export async function measureBlocks(
   let tensors = feeds
   for (const group of groups(partitions, limits.openBytes)) {
     const open: OpenBlock[] = []
+    const packed: Packed[] = []
     try {
       for (const partition of group) {
         await checkpoint()
         const { block, leaving } = await openBlock(partition, tensors)
         open.push(block)
+        packed.push(await packer.pack(leaving))
         tensors = leaving
       }
       const samples = await inRounds(
@@ -52,7 +60,8 @@ export async function measureBlocks(
         checkpoint,
       )
       for (const [i, { inBytes, outBytes, messageBytes }] of open.entries()) {
-        measured.push({ ms: Math.min(...(samples[i] ?? [])), inBytes, outBytes, messageBytes })
+        const ms = Math.min(...(samples[i] ?? []))
+        measured.push({ ms, inBytes, outBytes, messageBytes, packed: packed[i] ?? UNPACKED })
       }
     } finally {
       for (const { release } of open) await release()

@@ -6,6 +6,9 @@ import { WIRE_ERROR, WireChoice } from '../../core/wire.js'
 import { pixelInputs } from './pixel-inputs.js'
 import { sensorOptions } from './sensor-options.js'
 
+/** Whether they are frames of the model is seen when that is known. */
+const frames = z.array(z.record(z.string(), z.unknown())).min(1) as unknown as z.ZodType<FrameInput[]>
+
 export const deployOptions = defineOptions({
   name: {
     check: z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 characters of a-z, 0-9 and -'),
@@ -91,10 +94,7 @@ export const deployOptions = defineOptions({
     doc: 'Largest relative error that wires may make on the frames of `calibration` where `wire` is `auto`; with 0, all are f32.',
   },
   calibration: {
-    check: z.union([
-      z.string().min(1),
-      z.array(z.custom<FrameInput>(isFrame, 'must be tensors by name')).min(1),
-    ]),
+    check: z.union([z.string().min(1), frames]),
     value: 'FILE',
     doc: 'Frames that the error of wires is measured on, in the place of frames made at random: of a dataset whose description this is, or in code frames as they are streamed; of more than 16, so many, evenly spread.',
   },
@@ -115,11 +115,6 @@ export const deployOptions = defineOptions({
 
 export type DeployOptions = Options<typeof deployOptions>
 export type DeployOptionsInput = OptionsInput<typeof deployOptions>
-
-/** Whether it is one of the model is seen when that is known. */
-function isFrame(value: unknown): boolean {
-  return typeof value === 'object' && value !== null
-}
 
 /** Of a text; a number is one already. */
 function shareOf(value: unknown): unknown {

@@ -9,7 +9,7 @@ import {
 } from '../../core/costs/index.js'
 import { type Chain, type PlannedStage, type PlanProblem, workersProblem } from '../../core/planner/index.js'
 import { mostExactOf, type Wire } from '../../core/wire.js'
-import { type ChosenPlan } from './choose-plan.js'
+import { type ChosenPlan, linkedCosts } from './choose-plan.js'
 import { type DeploymentParts } from './deployment-parts.js'
 import { type MendParts, placedOf } from './mending.js'
 import { keptCosts, TYPICAL_MEMORY } from './model-costs.js'
@@ -41,15 +41,16 @@ export async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situa
   const placed = placedOf(plan, parts.assignments.of(plan.pipeline, plan.epoch), paces)
   const kept = await keptCosts(plan.model, parts)
   const starts = kept === undefined ? undefined : startsOf(plan, kept)
-  const costs =
+  const seen =
     starts === undefined || kept === undefined
       ? undefined
       : { ...kept, packed: packedIn(plan, starts, parts) }
   const views = parts.registry.alive()
   const { links, asked: { exclude: excluded = [], memoryMib, replicas = true } = {} } = plan
-  const memory = costs?.memory ?? TYPICAL_MEMORY
+  const memory = seen?.memory ?? TYPICAL_MEMORY
   const workers = workersFor(specOf(plan), { memory }, parts, views)
-  const speed = costs === undefined ? paces.referenceSpeed : await referenceSpeed(workers, parts)
+  const speed = seen === undefined ? paces.referenceSpeed : await referenceSpeed(workers, parts)
+  const costs = seen && linkedCosts(seen, specOf(plan), workers, speed)
   const limits = { replicas, excluded, straight: links !== 'broker', memoryMib, speed }
   const wireBefore = wiresIn(plan, starts ?? [])
   const chain = costs === undefined ? chainOfParts(placed) : chainOf(costs, wireBefore)

@@ -244,12 +244,12 @@ export class WorkerAgent {
       .catch((error: unknown) => this.parts.onTrouble(MillraceError.from(error)))
   }
 
+  /** For as long as pieces come: over a slow link that others fetch over too, a part takes minutes. */
   private fetch(part: PartSource, signal: AbortSignal): Promise<string> {
     const { bus, topics, store, id } = this.parts
-    const { pieceTimeoutMs, activationTimeoutMs } = this.options
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(activationTimeoutMs)])
+    const { pieceTimeoutMs } = this.options
     const holders = part.holders?.filter(holder => holder !== id) ?? []
-    const options = { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, holders, signal: limit }
+    const options = { bus, topics, store, requester: id, pieceTimeoutMs, attempts: 5, holders, signal }
     return fetchPart(part, options)
   }
 

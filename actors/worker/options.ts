@@ -12,7 +12,7 @@ export const workerOptions = defineOptions({
     check: z.coerce.number().int().min(1_000),
     default: 120_000,
     value: 'MS',
-    doc: 'Limit on the fetching and on the loading of one partition.',
+    doc: 'Limit on the loading of one partition that is there.',
   },
   runtimeRestarts: {
     check: z.coerce.number().int().min(0).max(100),

@@ -1,6 +1,7 @@
 import { type Chain, type PlanProblem } from '../planner/index.js'
 import { BYTES_PER_BYTE, type Wire } from '../wire.js'
 import { type Costs, type CrossingCosts, type Rate } from './costs.js'
+import { isPacked, type LinkTerms } from './packing.js'
 
 /**
  * What a message between two workers costs both of them together, beside its codec, where it was not measured: as on a
@@ -22,9 +23,11 @@ const QUANTISED_EXTRA_BYTES = 200
 /** A scale and a zero point. */
 const CHANNEL_BYTES = 5
 
-/** With what the pipeline that the model runs in has shown. */
+/** With what links are like, and what the pipeline that the model runs in has shown. */
 export interface LiveCosts extends Costs {
-  /** What LZ4 leaves of what crosses before a block, by its index; of others it is not known, or they are not compressed. */
+  /** Left out: nothing is compressed but what is known to be. */
+  readonly links?: LinkTerms | undefined
+  /** What LZ4 leaves of what crosses before a block, by its index, where it is seen to; elsewhere, as of a sample frame. */
   readonly packed?: ReadonlyMap<number, number>
 }
 
@@ -60,7 +63,7 @@ export function wiredCrossing(
  * @param wire  what float32 tensors cross cuts as, or what they do before each block
  */
 export function chainOf(costs: LiveCosts, wire: Wire | ((block: number) => Wire) = 'f32'): Chain {
-  const { blocks, codec, transport, packed } = costs
+  const { blocks, codec, transport } = costs
   // Sender and receiver are about even.
   const way = (bytes: number) => timeOf(transport, bytes) / 2
   return {
@@ -70,20 +73,27 @@ export function chainOf(costs: LiveCosts, wire: Wire | ((block: number) => Wire)
       activationBytes,
     })),
     crossings: costs.crossings.map((crossing, block) => {
-      const { bytes, tensors, encodeMs, decodeMs } = wiredCrossing(
-        costs,
-        crossing,
-        typeof wire === 'string' ? wire : wire(block),
-      )
+      const on = typeof wire === 'string' ? wire : wire(block)
+      const { bytes, tensors, encodeMs, decodeMs } = wiredCrossing(costs, crossing, on)
+      const left = leftOf(costs, crossing, block, on)
+      const packMs = left === undefined ? 0 : costs.lz4MsPerByte * bytes
       return {
-        bytes: bytes * (packed?.get(block) ?? 1),
+        bytes: bytes * (left ?? 1),
         tensors,
         bufferBytes: Math.min(MOST_BUFFER_BYTES, BUFFERED_MESSAGES * bytes),
-        sendMs: way(bytes) + timeOf(codec.encode, bytes) + crossing.cutMsBefore + encodeMs,
-        receiveMs: way(bytes) + timeOf(codec.decode, bytes) + crossing.cutMsAfter + decodeMs,
+        sendMs: way(bytes) + timeOf(codec.encode, bytes) + crossing.cutMsBefore + encodeMs + packMs,
+        receiveMs: way(bytes) + timeOf(codec.decode, bytes) + crossing.cutMsAfter + decodeMs + packMs,
       }
     }),
   }
+}
+
+/** What LZ4 leaves of a message, by its block and its wire; undefined: it is not compressed. */
+function leftOf(costs: LiveCosts, { packed }: CrossingCosts, block: number, wire: Wire): number | undefined {
+  const { links } = costs
+  const seen = costs.packed?.get(block)
+  if (seen !== undefined || links === undefined) return seen
+  return isPacked(costs, links, packed[wire]) ? packed[wire] : undefined
 }
 
 /**

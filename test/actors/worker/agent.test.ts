@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { filter, map, scan, Subject } from 'rxjs'
-import { fetchPart, serveParts } from '../../../actors/model-store/index.js'
+import { fetchPart, type ReadPart, serveParts } from '../../../actors/model-store/index.js'
 import { type LinkFigure } from '../../../actors/benchmark/index.js'
 import {
   type ProcessUsage,
@@ -52,6 +54,8 @@ const FAST = parseOptions(
   'test',
 )
 const { worker } = TOPICS
+/** As over a slow link; what is late is asked for again. */
+const PIECE_MS = 300
 
 /** Hosts nothing, and does what a test says. */
 class FakeRuntime implements Runtime {
@@ -277,6 +281,28 @@ test('a worker - fetches beforehand what it may have to run, says so, and serves
   const fetching = { bus: await connect('w2'), topics: TOPICS, store, requester: 'w2' }
   const path = await fetchPart(more, { ...fetching, holders: ['w1'], pieceTimeoutMs: 5_000, attempts: 1 })
   t.is(await readFile(path, 'utf8'), 'other bytes')
+})
+
+test('a worker - fetches for as long as pieces come, longer than a partition may take to load', async t => {
+  const { bus, connect, start } = await setting(t)
+  const bytes = new Uint8Array(300_000)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  let pieces = 0
+  const slowly: ReadPart = async (wanted, offset, length) => {
+    if (wanted !== sha256) return undefined
+    pieces++
+    await setTimeout(PIECE_MS)
+    return bytes.subarray(offset, offset + length)
+  }
+  await serveParts(await connect('slow'), TOPICS, slowly, error => t.fail(error.message))
+  await start({}, { activationTimeoutMs: 1_000, pieceTimeoutMs: 5_000 })
+  const actuals = await hear(bus, worker.actuals, Actual)
+  const prefetch = [{ sha256, bytes: bytes.byteLength }]
+  const desired = encodeControl({ term: 1, activations: [], prefetch })
+  await bus.publish(worker.desired('w1'), desired, { qos: 1, retain: true })
+  const { prefetched } = await until(actuals, actual => actual.prefetched?.length === 1)
+  t.deepEqual(prefetched, [sha256])
+  t.true(pieces * PIECE_MS > 1_000)
 })
 
 test('a worker - fetches nothing beforehand that something else would have to go for', async t => {
