@@ -20,7 +20,7 @@ const REMEMBERED = 8
 /** LZ4 at both ends takes no less than this for a byte, in ms: where even all of a link's time is less, nobody need try. */
 const LEAST_MS_OF_BYTE = 1e-6
 /** What the link saves, in times of what both ends take, from which to begin, and below which to end. */
-export const LZ4_PAYS = 1.5
+const BEGIN = 1.5
 const END = 1
 
 /**
@@ -58,7 +58,7 @@ export class Lz4Choice {
   next(mbps: number | undefined): boolean {
     if (this.wish !== 'auto') return this.compresses
     if (mbps === undefined) return (this.isOn = false)
-    this.isOn = this.recent.length > 0 && gainOf(this.recent, mbps) >= (this.isOn ? END : LZ4_PAYS)
+    this.isOn = this.recent.length > 0 && gainOf(this.recent, mbps) >= (this.isOn ? END : BEGIN)
     return this.isOn || this.probes(mbps)
   }
 
@@ -68,7 +68,7 @@ export class Lz4Choice {
   }
 
   private probes(mbps: number): boolean {
-    if (8e-3 / mbps < LZ4_PAYS * LEAST_MS_OF_BYTE) return false
+    if (8e-3 / mbps < BEGIN * LEAST_MS_OF_BYTE) return false
     if (this.rawMessages++ < PROBE_MESSAGES || this.now() - this.probedAt < PROBE_MS) return false
     this.rawMessages = 0
     this.probedAt = this.now()

@@ -2,7 +2,6 @@ import { encodeEnvelope } from '../../core/codec/index.js'
 import { type Partition } from '../../core/graph/index.js'
 import { type Tensors, tensorsBytes } from '../../core/tensor.js'
 import { openSession } from '../session/index.js'
-import { type Packed, type Packer, UNPACKED } from './packing.js'
 import { pick } from './pick.js'
 import { inRounds, type RoundLimits } from './rounds.js'
 
@@ -20,24 +19,19 @@ export interface MeasuredBlock {
   /** Bytes of what its session takes and gives. */
   readonly inBytes: number
   readonly outBytes: number
-  /** The message with what crosses its end, in bytes, and what LZ4 leaves of it. */
+  /** The message with what crosses its end, in bytes. */
   readonly messageBytes: number
-  readonly packed: Packed
 }
 
-interface OpenBlock extends Omit<MeasuredBlock, 'ms' | 'packed'> {
+interface OpenBlock extends Omit<MeasuredBlock, 'ms'> {
   readonly run: () => Promise<unknown>
   readonly release: () => Promise<void>
 }
 
-/**
- * Runs blocks as sessions of their own, on one frame, as many at once in turns as may be open together.
- * @param packer  compresses what crosses
- */
+/** Runs blocks as sessions of their own, on one frame, as many at once in turns as may be open together. */
 export async function measureBlocks(
   partitions: readonly Partition[],
   feeds: Tensors,
-  packer: Packer,
   limits: BlockLimits,
   checkpoint: () => Promise<void>,
 ): Promise<MeasuredBlock[]> {
@@ -45,13 +39,11 @@ export async function measureBlocks(
   let tensors = feeds
   for (const group of groups(partitions, limits.openBytes)) {
     const open: OpenBlock[] = []
-    const packed: Packed[] = []
     try {
       for (const partition of group) {
         await checkpoint()
         const { block, leaving } = await openBlock(partition, tensors)
         open.push(block)
-        packed.push(await packer.pack(leaving))
         tensors = leaving
       }
       const samples = await inRounds(
@@ -60,8 +52,7 @@ export async function measureBlocks(
         checkpoint,
       )
       for (const [i, { inBytes, outBytes, messageBytes }] of open.entries()) {
-        const ms = Math.min(...(samples[i] ?? []))
-        measured.push({ ms, inBytes, outBytes, messageBytes, packed: packed[i] ?? UNPACKED })
+        measured.push({ ms: Math.min(...(samples[i] ?? [])), inBytes, outBytes, messageBytes })
       }
     } finally {
       for (const { release } of open) await release()

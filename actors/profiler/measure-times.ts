@@ -28,7 +28,6 @@ import { externalFile } from '../model-store/index.js'
 import { measureBlocks, type MeasuredBlock, messageBytes } from './blocks.js'
 import { measureCodec } from './codec.js'
 import { measureConversions } from './conversions.js'
-import { Packer, UNPACKED } from './packing.js'
 import { runEachBeside, runOnce } from './run-model.js'
 import { sampleFrame } from './sample-frame.js'
 import { measureWhole, OPEN_BYTES, type WholeTimes } from './whole.js'
@@ -86,10 +85,11 @@ export async function measureTimes(
   const limits = { budgetMs: order.budgetMs, fewest: FEWEST_ROUNDS, most: MOST_ROUNDS }
   const wholeLimits = { ...limits, folder: order.folder, weightBytes }
   const profiled = apart ? undefined : await measureWhole(graph, feeds, wholeLimits, checkpoint)
-  const blockLimits = { ...limits, budgetMs: order.budgetMs / partitions.length, openBytes: OPEN_BYTES }
-  const packer = await Packer.open()
-  const alone = await measureBlocks(partitions, feeds, packer, blockLimits, checkpoint).finally(() =>
-    packer.close(),
+  const alone = await measureBlocks(
+    partitions,
+    feeds,
+    { ...limits, budgetMs: order.budgetMs / partitions.length, openBytes: OPEN_BYTES },
+    checkpoint,
   )
   const bounds = [0, ...positions, graph.nodes.length]
   const model = {
@@ -118,7 +118,6 @@ export async function measureTimes(
       { ...limits, budgetMs: order.budgetMs / 2 },
       checkpoint,
     ),
-    lz4MsPerByte: packer.msPerByte,
   }
 }
 
@@ -179,7 +178,6 @@ function chainCosts(graph: Graph, bounds: readonly number[], measured: Measured)
       floatBytes: coded.reduce((sum, { value }) => sum + (sizes.get(value) ?? 0), 0),
       floats: coded.length,
       channels: coded.reduce((sum, { channels }) => sum + channels, 0),
-      packed: inside ? (alone[i - 1]?.packed ?? UNPACKED) : UNPACKED,
       cutMsBefore: inside ? cutMsBefore(bytes) : 0,
       cutMsAfter: inside ? cutMsAfter(bytes) : 0,
     }

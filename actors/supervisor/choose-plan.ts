@@ -1,4 +1,4 @@
-import { chainOf, type Costs, linkTerms, type LiveCosts, memoryFactorsOf } from '../../core/costs/index.js'
+import { chainOf, type Costs, type LiveCosts, memoryFactorsOf } from '../../core/costs/index.js'
 import { type Predicted, type Spec, type Speed } from '../../core/control/index.js'
 import { MillraceError } from '../../core/errors.js'
 import {
@@ -68,13 +68,12 @@ const WORTH_SEVERAL = 1.15
  */
 export async function choosePlan(
   spec: Spec,
-  measured: LiveCosts,
+  costs: LiveCosts,
   workers: readonly PlanWorker[],
   conditions: PlanConditions,
   signal: AbortSignal,
 ): Promise<ChosenPlan> {
   const { wire = 'f32', wireError = WIRE_ERROR } = spec
-  const costs = linkedCosts(measured, spec, workers, conditions.speed)
   if (wire !== 'auto') return planOn(wire, spec, costs, workers, conditions, signal)
   const wires = wireError === 0 ? ['f32' as const] : Wire.options
   const each = { ...conditions, planMs: conditions.planMs / wires.length }
@@ -86,17 +85,6 @@ export async function choosePlan(
   }
   if (best === undefined) throw new MillraceError('INTERNAL', 'there is no wire to choose')
   return asExact(best, spec, costs, workers, conditions.speed)
-}
-
-/** With what the links between workers are like, where frames may go over such. */
-export function linkedCosts<T extends Costs>(
-  costs: T,
-  spec: Spec,
-  workers: readonly PlanWorker[],
-  speed: Speed | undefined,
-): T & LiveCosts {
-  if (spec.links === 'broker') return costs
-  return { ...costs, links: linkTerms(problemOf(spec, costs, workers, speed, 'f32'), spec.lz4) }
 }
 
 /** With a more exact wire at each cut where that makes nothing slower that counts. */
@@ -145,11 +133,10 @@ async function planOn(
 export function predictAnew(
   chosen: ChosenPlan,
   spec: Spec,
-  measured: LiveCosts,
+  costs: LiveCosts,
   workers: readonly PlanWorker[],
   speed: Speed | undefined,
 ): ChosenPlan {
-  const costs = linkedCosts(measured, spec, workers, speed)
   const wires = new Map(chosen.stages.slice(1).map(({ from }, cut) => [from, chosen.wires[cut]?.wire]))
   const problem = problemOf(spec, costs, workers, speed, block => wires.get(block) ?? 'f32')
   const indices = new Map(problem.devices.map(({ id }, index) => [id, index]))

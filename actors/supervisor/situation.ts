@@ -4,12 +4,13 @@ import {
   type Costs,
   type LiveCosts,
   memoryFactorsOf,
+  quantile,
   timeOf,
   TYPICAL_TRANSPORT,
 } from '../../core/costs/index.js'
 import { type Chain, type PlannedStage, type PlanProblem, workersProblem } from '../../core/planner/index.js'
 import { mostExactOf, type Wire } from '../../core/wire.js'
-import { type ChosenPlan, linkedCosts } from './choose-plan.js'
+import { type ChosenPlan } from './choose-plan.js'
 import { type DeploymentParts } from './deployment-parts.js'
 import { type MendParts, placedOf } from './mending.js'
 import { keptCosts, TYPICAL_MEMORY } from './model-costs.js'
@@ -41,16 +42,15 @@ export async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situa
   const placed = placedOf(plan, parts.assignments.of(plan.pipeline, plan.epoch), paces)
   const kept = await keptCosts(plan.model, parts)
   const starts = kept === undefined ? undefined : startsOf(plan, kept)
-  const seen =
+  const costs =
     starts === undefined || kept === undefined
       ? undefined
       : { ...kept, packed: packedIn(plan, starts, parts) }
   const views = parts.registry.alive()
   const { links, asked: { exclude: excluded = [], memoryMib, replicas = true } = {} } = plan
-  const memory = seen?.memory ?? TYPICAL_MEMORY
+  const memory = costs?.memory ?? TYPICAL_MEMORY
   const workers = workersFor(specOf(plan), { memory }, parts, views)
-  const speed = seen === undefined ? paces.referenceSpeed : await referenceSpeed(workers, parts)
-  const costs = seen && linkedCosts(seen, specOf(plan), workers, speed)
+  const speed = costs === undefined ? paces.referenceSpeed : await referenceSpeed(workers, parts)
   const limits = { replicas, excluded, straight: links !== 'broker', memoryMib, speed }
   const wireBefore = wiresIn(plan, starts ?? [])
   const chain = costs === undefined ? chainOfParts(placed) : chainOf(costs, wireBefore)
@@ -73,7 +73,7 @@ export async function situationOf(plan: Plan, parts: ReplanParts): Promise<Situa
   return { problem, placed, parts: stages, paces, costs, wireBefore }
 }
 
-/** What LZ4 leaves of messages before the blocks that parts begin with, where frames show it: cuts differ in that. */
+/** What LZ4 leaves of messages before the blocks that parts begin with, as frames show it: 1 where nothing is compressed. */
 function packedIn(
   { pipeline, epoch, stages }: Plan,
   starts: readonly number[],
@@ -83,9 +83,8 @@ function packedIn(
     .flatMap(worker => registry.get(worker)?.beat.actors ?? [])
     .filter(one => one.pipeline === pipeline && one.epoch === epoch)
   const known = starts.slice(1).flatMap((block, before): [number, number][] => {
-    const packed = actors.filter(({ stage }) => stage === before).flatMap(one => one.packed ?? [])
-    const mean = packed.reduce((sum, one) => sum + one, 0) / packed.length
-    return packed.length === 0 ? [] : [[block, mean]]
+    const packed = actors.filter(({ stage }) => stage === before).map(one => one.packed ?? 1)
+    return packed.length === 0 ? [] : [[block, quantile(packed, 0.5)]]
   })
   return new Map(known)
 }

@@ -1,7 +1,7 @@
 import { type Chain, type PlanProblem } from '../planner/index.js'
 import { BYTES_PER_BYTE, type Wire } from '../wire.js'
 import { type Costs, type CrossingCosts, type Rate } from './costs.js'
-import { isPacked, type LinkTerms } from './packing.js'
+import { quantile } from './statistics.js'
 
 /**
  * What a message between two workers costs both of them together, beside its codec, where it was not measured: as on a
@@ -23,11 +23,9 @@ const QUANTISED_EXTRA_BYTES = 200
 /** A scale and a zero point. */
 const CHANNEL_BYTES = 5
 
-/** With what links are like, and what the pipeline that the model runs in has shown. */
+/** With what the pipeline that the model runs in has shown. */
 export interface LiveCosts extends Costs {
-  /** Left out: nothing is compressed but what is known to be. */
-  readonly links?: LinkTerms | undefined
-  /** What LZ4 leaves of what crosses before a block, by its index, where it is seen to; elsewhere, as of a sample frame. */
+  /** What LZ4 leaves of what crosses before a block, by its index; of others about what it does of these. */
   readonly packed?: ReadonlyMap<number, number>
 }
 
@@ -63,7 +61,10 @@ export function wiredCrossing(
  * @param wire  what float32 tensors cross cuts as, or what they do before each block
  */
 export function chainOf(costs: LiveCosts, wire: Wire | ((block: number) => Wire) = 'f32'): Chain {
-  const { blocks, codec, transport } = costs
+  const { blocks, codec, transport, packed = new Map<number, number>() } = costs
+  const elsewhere = packed.size === 0 ? 1 : quantile([...packed.values()], 0.5)
+  const leftOf = (block: number) =>
+    block === 0 || block === blocks.length ? 1 : (packed.get(block) ?? elsewhere)
   // Sender and receiver are about even.
   const way = (bytes: number) => timeOf(transport, bytes) / 2
   return {
@@ -73,27 +74,20 @@ export function chainOf(costs: LiveCosts, wire: Wire | ((block: number) => Wire)
       activationBytes,
     })),
     crossings: costs.crossings.map((crossing, block) => {
-      const on = typeof wire === 'string' ? wire : wire(block)
-      const { bytes, tensors, encodeMs, decodeMs } = wiredCrossing(costs, crossing, on)
-      const left = leftOf(costs, crossing, block, on)
-      const packMs = left === undefined ? 0 : costs.lz4MsPerByte * bytes
+      const { bytes, tensors, encodeMs, decodeMs } = wiredCrossing(
+        costs,
+        crossing,
+        typeof wire === 'string' ? wire : wire(block),
+      )
       return {
-        bytes: bytes * (left ?? 1),
+        bytes: bytes * leftOf(block),
         tensors,
         bufferBytes: Math.min(MOST_BUFFER_BYTES, BUFFERED_MESSAGES * bytes),
-        sendMs: way(bytes) + timeOf(codec.encode, bytes) + crossing.cutMsBefore + encodeMs + packMs,
-        receiveMs: way(bytes) + timeOf(codec.decode, bytes) + crossing.cutMsAfter + decodeMs + packMs,
+        sendMs: way(bytes) + timeOf(codec.encode, bytes) + crossing.cutMsBefore + encodeMs,
+        receiveMs: way(bytes) + timeOf(codec.decode, bytes) + crossing.cutMsAfter + decodeMs,
       }
     }),
   }
-}
-
-/** What LZ4 leaves of a message, by its block and its wire; undefined: it is not compressed. */
-function leftOf(costs: LiveCosts, { packed }: CrossingCosts, block: number, wire: Wire): number | undefined {
-  const { links } = costs
-  const seen = costs.packed?.get(block)
-  if (seen !== undefined || links === undefined) return seen
-  return isPacked(costs, links, packed[wire]) ? packed[wire] : undefined
 }
 
 /**

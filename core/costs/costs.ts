@@ -2,12 +2,11 @@ import { z } from 'zod'
 import { MillraceError } from '../errors.js'
 
 /** Counts up with every change that makes older files wrong or unreadable. */
-export const COSTS_VERSION = 5
+export const COSTS_VERSION = 4
 
 const bytes = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 const ms = z.number().min(0)
 const place = z.int().min(0)
-const part = z.number().min(0).max(1)
 const text = z.string().min(1).max(1_000)
 
 const block = z.strictObject({
@@ -30,8 +29,6 @@ const crossing = z.strictObject({
   floats: place,
   /** Of these, in all of them, channels that have scales of their own on wire u8c; 0: it carries them as u8 does. */
   channels: place,
-  /** What LZ4 leaves of it on each wire, headers apart, where it carries a sample frame: a part of its bytes there. */
-  packed: z.strictObject({ f32: part, f16: part, u8c: part, u8: part }),
   /** What a cut here adds to the part before it and to the part after it; 0 at both ends of the model. */
   cutMsBefore: ms,
   cutMsAfter: ms,
@@ -67,8 +64,6 @@ const schema = z
     nodes: z.array(node),
     codec: z.strictObject({ encode: rate, decode: rate }),
     conversions: z.strictObject({ f16: conversion, u8c: conversion, u8: conversion }),
-    /** To compress a byte of what crosses with LZ4; to unfold it again counts as the same. */
-    lz4MsPerByte: ms,
     /** A message on its way from worker to worker, on both of them together. */
     transport: rate,
     memory: z.strictObject({

@@ -18,7 +18,6 @@ export {
   parseCosts,
   type Rate,
 } from './costs.js'
-export { type LinkTerms, linkTerms } from './packing.js'
 export { fitNonNegative, fitRate, type Observation } from './fit.js'
 export { liveBytes, type Step } from './lifetimes.js'
 export { least, quantile, relativeSpread } from './statistics.js'

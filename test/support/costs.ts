@@ -19,7 +19,6 @@ export function evenCosts(blocks: number, ms: number): Costs {
     })),
     crossings: [...indices, blocks].map(() => ({
       ...{ bytes: 1_000, tensors: 1, floatBytes: 0, floats: 0, channels: 0, cutMsBefore: 0, cutMsAfter: 0 },
-      packed: { f32: 1, f16: 1, u8c: 1, u8: 1 },
     })),
     nodes: [],
     codec: { encode: none, decode: none },
@@ -28,7 +27,6 @@ export function evenCosts(blocks: number, ms: number): Costs {
       u8c: { encode: none, decode: none },
       u8: { encode: none, decode: none },
     },
-    lz4MsPerByte: 0,
     transport: { msPerMessage: 1, msPerByte: 0 },
     memory: { processBytes: 90e6, sessionBytes: 9e6, weightFactor: 1 },
   }

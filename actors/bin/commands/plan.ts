@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { z } from 'zod'
 import { readClusterFile } from '../../../config/cluster-files.js'
 import { type ClusterDescription } from '../../../core/cluster-file.js'
-import { chainOf, type Costs, linkTerms, type LiveCosts, memoryFactorsOf } from '../../../core/costs/index.js'
+import { chainOf, type Costs, memoryFactorsOf } from '../../../core/costs/index.js'
 import { MillraceError } from '../../../core/errors.js'
 import { defineOptions, type Options } from '../../../core/options.js'
 import {
@@ -133,9 +133,7 @@ async function planOn(
     throw new MillraceError('OPTION_INVALID', `--exclude: no device has the id '${unknown}'`)
   // A message crosses a link once: half of the way there and back.
   const worker = { ...memoryFactorsOf(costs), messageMs: cluster.rttMs / 2 }
-  const problemOf = (known: LiveCosts) =>
-    clusterProblem(chainOf(known, wire), cluster, worker, { replicas, excluded })
-  const problem = problemOf({ ...costs, links: linkTerms(problemOf(costs), 'auto') })
+  const problem = clusterProblem(chainOf(costs, wire), cluster, worker, { replicas, excluded })
   const solved = await solveInThread({ problem, seed, timeLimitMs }, session.signal)
   return planReport(model, problem, solved, comparisons(problem, seed))
 }

@@ -67,17 +67,11 @@ test('times - of a network with fused convolutions, all of it is found in the gr
 test('times - of a published network, with several tensors at most cuts', async t => {
   const model = sharedModel('light_inception_v1.onnx')
   if (model === undefined) return void t.pass('the shared models are not here')
-  const { blocks, crossings, unmappedMs, wholeMs, lz4MsPerByte } = await timesOf(t, model)
+  const { blocks, crossings, unmappedMs, wholeMs } = await timesOf(t, model)
   t.true(blocks.length > 50)
   t.true(crossings.some(({ tensors }) => tensors >= 4))
   t.true(unmappedMs <= 0.1 * wholeMs)
   t.true(crossings.slice(1, -1).every(({ cutMsBefore, cutMsAfter }) => cutMsBefore + cutMsAfter > 0))
-  for (const { packed } of crossings.slice(1, -1)) {
-    for (const left of Object.values(packed)) t.true(left > 0 && left <= 1, `${left}`)
-    // Rectified activations have zeros, which are equal bytes when they are quantised.
-    t.true(packed.u8 < 1)
-  }
-  t.true(lz4MsPerByte > 1e-8 && lz4MsPerByte < 1e-3, `${lz4MsPerByte}`)
 })
 
 test('times - of a model that must not be held in one piece are those of its blocks alone', async t => {

@@ -1,8 +1,5 @@
 import { type Costs, COSTS_VERSION } from '../../../core/costs/index.js'
 
-const UNPACKED = { f32: 1, f16: 1, u8c: 1, u8: 1 }
-const PACKED = { f32: 0.9, f16: 0.8, u8c: 0.75, u8: 0.5 }
-
 /** Of a model of two blocks. */
 export const SAMPLE: Costs = {
   version: COSTS_VERSION,
@@ -18,36 +15,9 @@ export const SAMPLE: Costs = {
     { from: 2, to: 3, computeMs: 3, weightBytes: 80, activationBytes: 48 },
   ],
   crossings: [
-    {
-      bytes: 100,
-      tensors: 1,
-      floatBytes: 0,
-      floats: 0,
-      channels: 0,
-      packed: UNPACKED,
-      cutMsBefore: 0,
-      cutMsAfter: 0,
-    },
-    {
-      bytes: 200,
-      tensors: 2,
-      floatBytes: 120,
-      floats: 1,
-      channels: 3,
-      packed: PACKED,
-      cutMsBefore: 0.25,
-      cutMsAfter: 0.5,
-    },
-    {
-      bytes: 50,
-      tensors: 1,
-      floatBytes: 0,
-      floats: 0,
-      channels: 0,
-      packed: UNPACKED,
-      cutMsBefore: 0,
-      cutMsAfter: 0,
-    },
+    { bytes: 100, tensors: 1, floatBytes: 0, floats: 0, channels: 0, cutMsBefore: 0, cutMsAfter: 0 },
+    { bytes: 200, tensors: 2, floatBytes: 120, floats: 1, channels: 3, cutMsBefore: 0.25, cutMsAfter: 0.5 },
+    { bytes: 50, tensors: 1, floatBytes: 0, floats: 0, channels: 0, cutMsBefore: 0, cutMsAfter: 0 },
   ],
   nodes: [
     { name: 'conv', operator: 'Conv', ms: 2 },
@@ -65,7 +35,6 @@ export const SAMPLE: Costs = {
     },
     u8: { encode: { msPerMessage: 1, msPerByte: 0.25 }, decode: { msPerMessage: 0.5, msPerByte: 0.25 } },
   },
-  lz4MsPerByte: 0.01,
   transport: { msPerMessage: 2, msPerByte: 0.02 },
   memory: { processBytes: 50_000, sessionBytes: 7_000, weightFactor: 1.25 },
 }
