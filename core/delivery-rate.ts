@@ -17,12 +17,10 @@ const EVERY_MS = 500
 const REMEMBERED = 5
 /** A connection that has just begun is slow for a while, and so is one that shares its link with the plan before it. */
 const LEAST = 3
-/** What is not acknowledged by then is lost. */
-const LOST_MS = 30_000
+/** Fewer are remembered where these took so long together: what the processors do takes less. */
+const LONG_MS = 1_000
 
 interface Pair {
-  readonly begunAt: number
-  second: boolean
   firstArrivedAt: number
 }
 
@@ -32,9 +30,11 @@ interface Pair {
  * still on its way does not count. After the delivery rate of BBR (Cardwell et al., 2016), which takes the best of late too.
  */
 export class DeliveryRate {
+  /** Whose second message has not left; another may be on its way. */
   private pair: Pair | undefined
   private nextAt = -Infinity
   private recent: (Omit<Delivery, 'agoMs'> & { readonly at: number })[] = []
+  private connection = 0
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
@@ -50,33 +50,38 @@ export class DeliveryRate {
    * @returns what is to be called when it has arrived; undefined: that need not be known
    */
   leaves(bytes: number): (() => void) | undefined {
-    const now = this.now()
-    if (this.pair !== undefined && now - this.pair.begunAt > LOST_MS) this.pair = undefined
-    if (this.pair === undefined) {
-      if (now < this.nextAt) return undefined
-      const pair: Pair = { begunAt: now, second: false, firstArrivedAt: -Infinity }
-      this.pair = pair
-      return () => (pair.firstArrivedAt = this.now())
-    }
     const { pair } = this
-    if (pair.second) return undefined
-    pair.second = true
-    return () => this.arrived(pair, bytes, now)
+    const now = this.now()
+    if (pair !== undefined) {
+      const { connection } = this
+      this.pair = undefined
+      return () => {
+        if (connection === this.connection) this.arrived(pair, bytes, now)
+      }
+    }
+    if (now < this.nextAt) return undefined
+    const begun: Pair = { firstArrivedAt: -Infinity }
+    this.pair = begun
+    this.nextAt = now + EVERY_MS
+    return () => (begun.firstArrivedAt = this.now())
   }
 
   /** It is another connection. */
   reset(): void {
+    this.connection++
     this.pair = undefined
     this.recent = []
   }
 
-  private arrived(pair: Pair, bytes: number, leftAt: number): void {
-    if (pair !== this.pair) return
+  private arrived({ firstArrivedAt }: Pair, bytes: number, leftAt: number): void {
     const now = this.now()
-    const ms = now - Math.max(leftAt, pair.firstArrivedAt)
-    this.pair = undefined
-    this.nextAt = now + EVERY_MS
+    const ms = now - Math.max(leftAt, firstArrivedAt)
     if (ms <= 0) return
     this.recent = [...this.recent, { mbps: (bytes * 8) / 1e3 / ms, ms, at: now }].slice(-REMEMBERED)
+    while (
+      this.recent.length > LEAST &&
+      this.recent.slice(1).reduce((sum, one) => sum + one.ms, 0) >= LONG_MS
+    )
+      this.recent.shift()
   }
 }

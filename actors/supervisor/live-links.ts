@@ -63,6 +63,8 @@ export class LiveLinks {
   private readonly expected = new Map<string, { readonly before: number; readonly at: number }>()
   /** When frames went over them last. */
   private readonly usedAt = new Map<string, number>()
+  /** Of workers, the last of whose links that frames have surely shown to be slower: what part of its best it does, and when. */
+  private readonly slowed = new Map<string, { readonly share: number; readonly at: number }>()
   /** Of workers, since something was found last. */
   private readonly shares = new Map<string, number>()
 
@@ -73,8 +75,14 @@ export class LiveLinks {
     const known = new Map(this.measured.get(from))
     for (const link of links) {
       const { to } = link
-      if (known.get(to)?.told === link.mbps) continue
+      const before = known.get(to)
+      if (before?.told === link.mbps) continue
       const least = this.isUsed(from, to) ? this.of(from, to) : undefined
+      if (least !== undefined && before !== undefined && link.mbps < least) {
+        known.set(to, { ...before, told: link.mbps })
+        for (const key of [keyOf(from, to), keyOf(to, from)]) this.answered(key)
+        continue
+      }
       const mbps = Math.max(link.mbps, least ?? 0)
       for (const [one, other] of [[from, to] as const, [to, from] as const]) this.answer(one, other, mbps)
       const slowed = Math.min(this.share(from), this.share(to))
@@ -95,9 +103,11 @@ export class LiveLinks {
   }
 
   /** Frames went over a link. What is about as much as was known changes nothing. */
-  delivered(from: string, to: string, { mbps, isSure = true, agoMs = 0 }: Shown): void {
+  delivered(from: string, to: string, shown: Shown): void {
     const key = keyOf(from, to)
     const known = this.of(from, to)
+    const isSlower = known !== undefined && shown.mbps < known
+    const { mbps, isSure = true, agoMs = 0 } = isSlower ? this.believed(from, to, known, shown) : shown
     this.used(from, to)
     const expected = this.expected.get(key)
     if (expected !== undefined && this.now() - agoMs < expected.at) return
@@ -107,7 +117,11 @@ export class LiveLinks {
       this.bearOut(from, to, mbps, this.now())
       this.doubts.delete(key)
       this.expected.delete(key)
-      if (known !== undefined && mbps < known) this.expectOthers(from, to)
+      if (isSlower && shown.isSure !== false) {
+        const share = mbps / (this.measurement(from, to)?.bestMbps ?? Infinity)
+        for (const worker of [from, to]) this.slowed.set(worker, { share, at: this.now() })
+        this.expectOthers(from, to)
+      }
     } else if (known !== undefined) {
       if (mbps > known) this.doubt(key)
       // It is not as was expected, and may be as it was.
@@ -124,6 +138,7 @@ export class LiveLinks {
   /** It is another process, perhaps on another machine. */
   forget(worker: string): void {
     this.measured.delete(worker)
+    this.slowed.delete(worker)
     this.shares.clear()
     for (const [key, { from, to }] of this.live) {
       if (from === worker || to === worker) this.live.delete(key)
@@ -216,6 +231,19 @@ export class LiveLinks {
     this.shares.clear()
   }
 
+  /** What makes a link seem slower is believed as far as another of its workers became slower of late, since this was found. */
+  private believed(from: string, to: string, known: number, shown: Shown): Shown {
+    const measurement = this.measurement(from, to)
+    if (shown.isSure !== false || measurement === undefined) return shown
+    const foundAt = this.live.get(keyOf(from, to))?.foundAt ?? measurement.at
+    const since = [from, to]
+      .flatMap(worker => this.slowed.get(worker) ?? [])
+      .filter(({ at }) => at > foundAt && this.now() - at < TOGETHER_MS)
+    const least = measurement.bestMbps * Math.min(...since.map(({ share }) => share))
+    const mbps = Math.max(shown.mbps, least)
+    return ratioOf(known, mbps) > OTHERWISE && mbps < known ? { ...shown, mbps, isSure: true } : shown
+  }
+
   /** In either direction. */
   private isUsed(from: string, to: string): boolean {
     return [keyOf(from, to), keyOf(to, from)].some(
@@ -261,9 +289,13 @@ export class LiveLinks {
     this.live.delete(key)
     this.expected.delete(key)
     this.shares.clear()
-    if (this.doubts.get(key) === 'open') this.answeredAt.set(key, this.now())
+    this.answered(key)
     if (known === undefined || ratioOf(known, mbps) > OTHERWISE) this.doubts.delete(key)
-    else if (this.doubts.has(key)) this.doubts.set(key, 'answered')
+  }
+
+  private answered(key: string): void {
+    if (this.doubts.get(key) === 'open') this.answeredAt.set(key, this.now())
+    if (this.doubts.has(key)) this.doubts.set(key, 'answered')
   }
 
   /** Which of the two has made it says nothing. */

@@ -1,10 +1,11 @@
 import test from 'ava'
 import { DeliveryRate } from '../../core/delivery-rate.js'
 
-/** A link of 8 Mbit/s, a byte a microsecond, that takes one message after the other. */
+/** A link of 8 Mbit/s, a byte a microsecond, that takes one message after the other; until it is slowed down. */
 function link() {
   let now = 0
   let free = 0
+  let bytesPerMs = 1_000
   const rate = new DeliveryRate(() => now)
   const arriving: { at: number; act: () => void }[] = []
   /** Time goes by, and what arrives by then does. */
@@ -21,7 +22,7 @@ function link() {
   }
   const send = (bytes: number, lateMs = 0) => {
     const act = rate.leaves(bytes)
-    free = Math.max(free, now) + bytes / 1_000
+    free = Math.max(free, now) + bytes / bytesPerMs
     if (act !== undefined) arriving.push({ at: free + lateMs, act })
     return act !== undefined
   }
@@ -31,7 +32,8 @@ function link() {
     send(bytes, lateMs)
     pass(1_000)
   }
-  return { rate, pass, send, pair }
+  const slowDown = (times: number) => (bytesPerMs /= times)
+  return { rate, pass, send, pair, slowDown }
 }
 
 test('a delivery rate - is that of the second of two messages, whatever was on its way before', t => {
@@ -88,17 +90,36 @@ test('a delivery rate - of two pairs is none yet: what has just begun seems slow
   t.like(rate.best, { mbps: 8, ms: 10 })
 })
 
-test('a delivery rate - of another connection begins anew, and what is lost is given up', t => {
+test('a delivery rate - of another connection begins anew, and what is lost is not waited for', t => {
   const { rate, pass, send, pair } = link()
   for (let i = 0; i < 3; i++) pair(10_000)
   t.is(rate.best?.mbps, 8)
+  rate.leaves(1)
+  const late = rate.leaves(1)
   rate.reset()
   t.is(rate.best, undefined)
+  for (let i = 0; i < 3; i++) late?.()
+  t.is(rate.best, undefined, 'of the connection before')
   // Neither arrives.
   rate.leaves(1)
   rate.leaves(1)
-  pass(29_000)
-  t.false(send(10_000))
-  pass(2_000)
+  pass(500)
   t.true(send(10_000))
+})
+
+test('a delivery rate - of a link that is suddenly much slower is known from two pairs, while other messages wait for it', t => {
+  const { rate, pass, send, pair, slowDown } = link()
+  for (let i = 0; i < 5; i++) pair(50_000)
+  slowDown(10)
+  // Each takes half a second, and they leave five times as fast.
+  for (let i = 0; i < 12; i++) {
+    send(50_000)
+    pass(100)
+  }
+  t.is(rate.best?.mbps, 8)
+  // The second pair is of the sixth message and the seventh.
+  pass(7 * 500 - 1_200 - 1)
+  t.is(rate.best?.mbps, 8)
+  pass(1)
+  t.like(rate.best, { mbps: 0.8, ms: 500 })
 })

@@ -251,3 +251,44 @@ test('live links - are measured to do more than was known beside frames, never l
   report('b', { a: 1.2 })
   t.is(links.of('a', 'b')?.toFixed(3), '2.000')
 })
+
+test('live links - where one became slower, what seems slower is believed of others of its workers, as far as that goes', t => {
+  for (const [seems, is] of [
+    [30, 30],
+    [2, 10],
+    [90, 99],
+  ] as const) {
+    const { links, report, wait } = setting()
+    // Measured so late that it counts for itself.
+    report('a', { b: 100, c: 99, d: 100 })
+    wait(1)
+    links.delivered('a', 'c', { mbps: seems, isSure: false })
+    links.delivered('a', 'b', { mbps: 10 })
+    t.is(links.of('a', 'c'), 99)
+    links.delivered('a', 'c', { mbps: seems, isSure: false })
+    t.is(links.of('a', 'c'), is, 'its receiver may be busy too')
+  }
+})
+
+test('live links - what seems slower long after another became slower may be a busy receiver', t => {
+  const { links, report, wait } = setting()
+  report('a', { b: 100, c: 99, d: 100 })
+  wait(1)
+  links.delivered('a', 'b', { mbps: 10 })
+  wait(TOGETHER_MS)
+  links.delivered('a', 'd', { mbps: 100 })
+  links.delivered('a', 'c', { mbps: 30, isSure: false })
+  t.is(links.of('a', 'c'), 99)
+})
+
+test('live links - what is measured beside frames to be less leaves what is known to change with others', t => {
+  const { links, report, wait } = setting()
+  links.used('a', 'b')
+  report('a', { b: 10, c: 100, d: 100 })
+  t.is(links.of('a', 'b'), 100)
+  for (const to of ['c', 'd']) links.delivered('a', to, { mbps: 20 })
+  t.is(links.of('a', 'b'), 20)
+  wait(USED_MS)
+  report('a', { b: 15, c: 100, d: 100 })
+  t.is(links.of('a', 'b'), 15)
+})
