@@ -118,8 +118,9 @@ export class LiveLinks {
       this.doubts.delete(key)
       this.expected.delete(key)
       if (isSlower && shown.isSure !== false) {
-        const share = mbps / (this.measurement(from, to)?.bestMbps ?? Infinity)
-        for (const worker of [from, to]) this.slowed.set(worker, { share, at: this.now() })
+        const best = this.measurement(from, to)?.bestMbps
+        const slowed = best === undefined ? undefined : { share: mbps / best, at: this.now() }
+        for (const worker of [from, to]) if (slowed !== undefined) this.slowed.set(worker, slowed)
         this.expectOthers(from, to)
       }
     } else if (known !== undefined) {
@@ -239,6 +240,7 @@ export class LiveLinks {
     const since = [from, to]
       .flatMap(worker => this.slowed.get(worker) ?? [])
       .filter(({ at }) => at > foundAt && this.now() - at < TOGETHER_MS)
+    if (since.length === 0) return shown
     const least = measurement.bestMbps * Math.min(...since.map(({ share }) => share))
     const mbps = Math.max(shown.mbps, least)
     return ratioOf(known, mbps) > OTHERWISE && mbps < known ? { ...shown, mbps, isSure: true } : shown

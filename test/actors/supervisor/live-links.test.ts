@@ -270,6 +270,15 @@ test('live links - where one became slower, what seems slower is believed of oth
   }
 })
 
+test('live links - how much slower one became that was never measured says nothing of others', t => {
+  const { links, wait } = setting()
+  links.delivered('a', 'e', { mbps: 100 })
+  wait(1)
+  links.delivered('a', 'e', { mbps: 10 })
+  links.delivered('a', 'c', { mbps: 1, isSure: false })
+  t.is(links.of('a', 'c'), 100)
+})
+
 test('live links - what seems slower long after another became slower may be a busy receiver', t => {
   const { links, report, wait } = setting()
   report('a', { b: 100, c: 99, d: 100 })
